@@ -1,0 +1,53 @@
+# Every target makes what it needs. The network is used once, for .venv; the suite runs against the built wheel.
+#   PYTHON=/path/to/python3.12   another Python than python3
+#   ARGS='-k vault'              passed on to pytest, the bench, the demo or the lock
+#   NO_INSTALL=1                 `make test` installs no system package, whoever runs it
+
+PYTHON ?= python3
+UV ?= uv
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+
+# Folders are in it too: a file that goes away changes its folder only.
+SOURCES := $(shell find kv brokers -name __pycache__ -prune -o -print) pyproject.toml README.md LICENSE
+
+.PHONY: help demo test check bench lock clean
+
+help: ## these lines
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+
+demo: $(VENV)/.wheel ## the main job on a throw-away vault
+	@$(BIN)/kv demo $(ARGS)
+
+test: $(VENV)/.wheel ## the whole suite, against the wheel
+	@scripts/system-packages tests/system-packages.txt
+	@KV_TESTING_WHEEL=1 $(BIN)/pytest -q $(ARGS)
+
+check: $(VENV)/.dependencies ## style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(VENV)/.wheel ## ratios beside rivals, in one run
+	@$(BIN)/python tests/bench $(ARGS)
+
+lock: ## constraints.txt anew, from pyproject.toml (wants uv; ARGS=--upgrade for newer versions)
+	@scripts/lock $(UV) $(ARGS)
+
+clean: ## everything that make made
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Wheels alone: an sdist would run code of its own while it is installed.
+$(VENV)/.dependencies: constraints.txt
+	@scripts/venv $(PYTHON) $(VENV)
+	@echo "installing what constraints.txt pins, once"
+	@$(PIP) install --require-hashes --only-binary :all: -r constraints.txt
+	@touch $@
+
+$(VENV)/.wheel: $(VENV)/.dependencies $(SOURCES)
+	@rm -rf dist
+	@$(PIP) wheel --no-build-isolation --no-deps -w dist .
+	@$(PIP) install --no-index --no-deps --force-reinstall dist/kv_secrets-*.whl
+	@touch $@

@@ -1,0 +1,50 @@
+"""What holds for every test: nobody's real vault is in reach, and no run depends on the machine's speed or luck.
+
+Rules of this file
+- No helper lives here: worlds and nouns are modules of their own, which tests import by name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+import kv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# No deadlines: a busy machine is no defect. In continuous integration the same examples every time, so that a
+# failure there is the change's and not the dice's; at a developer's desk new ones at every run.
+hypothesis.settings.register_profile("kv", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("kv")
+
+# What would lead a test out of its own folder, or change what kv prints there.
+_STRAY = ("KV_", "XDG_")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty home: whoever runs the suite has a vault, an environment and agents of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(_STRAY) and name != "KV_TESTING_WHEEL"]:
+            patch.delenv(name)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+def pytest_report_header() -> str:
+    """Which kv this run is about: the wheel under `make test`, elsewhere whatever Python finds."""
+    return f"kv {kv.__version__} at {Path(kv.__file__).parent}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`@pytest.mark.needs("tmux")`: skip by name what this machine cannot run."""
+    for mark in item.iter_markers("needs"):
+        if shutil.which(mark.args[0]) is None:
+            pytest.skip(f"{mark.args[0]} is not installed: see tests/system-packages.txt")
