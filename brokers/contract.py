@@ -1,0 +1,263 @@
+"""What a broker is: the words that `kv` and `brokers` share, and nothing else.
+
+Rules of this file
+- Standard library only; no I/O; no import of `kv`.
+- A `Plan` is frozen and canonical: what was judged, shown, digested and recorded is what is performed.
+- A `Secret` has no string form. Its bytes leave through `expose()` alone, which `grep` finds.
+- A broker reports failure by `BrokerError`, whose codes are a closed list and whose words are literals
+  of the broker's source: never a request, an answer or a driver's text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Generator, Mapping
+
+
+class Effect(StrEnum):
+    """What a call does to the world. Ordered by how much it takes to allow it: see `severity`."""
+
+    READ = "read"
+    WRITE = "write"
+    UNKNOWN = "unknown"
+    DESTROY = "destroy"
+    MINT = "mint"
+
+    @property
+    def severity(self) -> int:
+        """0 (read) to 4 (mint); of several matching classes the most severe one counts."""
+        return list(Effect).index(self)
+
+
+class Secret:
+    """A value that cannot be printed, compared, pickled or copied by accident.
+
+    `expose()` is the only way out, and is called where a request is built and nowhere else.
+    """
+
+    __slots__ = ("_value", "name")
+
+    def __init__(self, name: str, value: bytes) -> None:
+        self.name = name
+        self._value = value
+
+    def expose(self) -> bytes:
+        """The value itself, 1 byte to 1 MiB."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"<secret {self.name}>"
+
+    __str__ = __repr__
+    __hash__ = None  # type: ignore[assignment]  # a hash of the object says nothing, one of the value too much
+
+    def __eq__(self, other: object) -> NoReturn:
+        """Refuse: `==` on secrets is a timing leak where it works and a silent no where it does not."""
+        raise TypeError("secrets are not compared")
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: a pickled secret is a secret on disk."""
+        raise TypeError("secrets are not pickled")
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The secrets lent to one call, by slot: `{"secret": …}` for one, more names for a scheme that takes several."""
+
+    slots: Mapping[str, Secret]
+
+    def __getitem__(self, slot: str) -> Secret:
+        """The secret in `slot`; raises `BrokerError("credential")` where the connection declared none."""
+        if slot not in self.slots:
+            raise BrokerError("credential", why=f"the connection declares no secret for '{slot}'")
+        return self.slots[slot]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one call. Seconds and bytes; each has a ceiling in the broker that reads it."""
+
+    timeout: float = 30.0
+    max_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A named target and how secrets are used on it, as a person declared it. JSON values throughout.
+
+    `target` is the broker's own: for http `{"origin", "base_path", "addresses", "ca", "insecure_loopback"}`.
+    `secrets` maps the slots of the auth scheme to names of secrets.
+    """
+
+    name: str
+    kind: str
+    target: Mapping[str, object]
+    scheme: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    provider: str = ""
+
+    def canonical(self) -> dict[str, object]:
+        """The JSON form that goes into a plan's digest: a changed connection is a changed plan."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "target": dict(self.target),
+            "scheme": self.scheme,
+            "options": dict(self.options),
+            "secrets": dict(self.secrets),
+            "provider": self.provider,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The frozen description of one call: judged, shown, digested, recorded and performed; the same object throughout.
+
+    `request` is the broker's canonical JSON form of what will be sent (without the credential); `body` its payload.
+    `title` is one line for a card ("POST https://api.test/v1/refunds"); `details` are further lines, (label, text).
+    """
+
+    connection: Connection
+    effect: Effect
+    because: str
+    title: str
+    request: Mapping[str, object]
+    body: bytes = b""
+    details: tuple[tuple[str, str], ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+    def canonical(self) -> bytes:
+        """One JSON line, keys sorted, body by its SHA-256: equal plans have equal bytes."""
+        return json.dumps(
+            {
+                "connection": self.connection.canonical(),
+                "effect": self.effect.value,
+                "request": dict(self.request),
+                "body": hashlib.sha256(self.body).hexdigest(),
+                "timeout": self.limits.timeout,
+                "max_bytes": self.limits.max_bytes,
+            },
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=True,
+        ).encode()
+
+    def digest(self) -> str:
+        """SHA-256 of `canonical()`, 64 hex digits: what an approval is bound to."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came back, *before* redaction: nothing of it may leave except through the redactor.
+
+    `head` is the broker's JSON-able description (http: `{"status": 200, "reason": "OK", "headers": [[name, value], …]}`);
+    `body` yields decoded chunks; `new_secrets` are what an auth flow minted, to be stored and needles at once.
+    `aclose` frees the connection, and is called exactly once, whether or not the body was read to its end.
+    """
+
+    head: dict[str, object]
+    body: AsyncIterator[bytes]
+    aclose: Closer
+    new_secrets: Mapping[str, Secret] = field(default_factory=dict)
+
+
+class Closer(Protocol):
+    """An async callable that frees what an outcome holds."""
+
+    async def __call__(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as an auth scheme sees and changes it. Header names are lower case; `query` keeps its order.
+
+    `path` and the query's parts are unencoded text; the broker encodes them once.
+    """
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer as an auth scheme sees it: enough to refresh a token, no more."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class AuthScheme(Protocol):
+    """How a credential enters a request, as a pure flow: requests out, responses in, no I/O, no clock.
+
+    (The shape is that of httpx's `Auth.auth_flow`.)
+    """
+
+    name: str
+    slots: tuple[str, ...]
+
+    def check(self, options: Mapping[str, str]) -> None:
+        """Raise `BrokerError("options")` unless `options` are complete and well formed for this scheme."""
+
+    def flow(
+        self, request: Request, credential: Credential, options: Mapping[str, str]
+    ) -> Generator[Request, Response, None]:
+        """Yield the request with the credential in it; a scheme that mints tokens yields more than one."""
+
+    def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
+        """Strings derived from the credential that travel in its place (`user:password`): needles too."""
+
+
+class Broker(Protocol):
+    """Performs calls of one kind."""
+
+    kind: str
+
+    def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
+        """Pure: canonical plan of a call, or `BrokerError`."""
+
+    async def perform(self, plan: Plan, credential: Credential) -> Outcome:
+        """The only I/O to the outside. Raises `BrokerError`."""
+
+    async def aclose(self) -> None:
+        """Close every pooled connection."""
+
+
+# code: what it means. The sentence a person reads stands in the application's list of errors.
+BROKER_ERRORS = {
+    "argument": "an argument of the call is refused; fields: argument, why",
+    "options": "the connection's declaration is incomplete or malformed; fields: why",
+    "credential": "the credential does not fit the scheme; fields: why",
+    "dns": "the name does not resolve",
+    "address": "the name resolves to a blocked address; fields: kind",
+    "connect": "no connection could be made",
+    "tls": "the certificate is not valid for the name; fields: why",
+    "timeout": "no answer in time; fields: seconds",
+    "broken": "the other side broke off or broke its protocol",
+    "encoding": "the body's coding cannot be undone within bounds; fields: why",
+}
+
+
+class BrokerError(Exception):
+    """A broker's failure. `fields` hold literals of the broker's own source and numbers, nothing that came in."""
+
+    def __init__(self, code: str, **fields: str | int) -> None:
+        if code not in BROKER_ERRORS:
+            raise KeyError(code)
+        self.code = code
+        self.fields = fields
+        super().__init__(code)

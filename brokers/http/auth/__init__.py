@@ -1,0 +1,99 @@
+"""Auth schemes of the HTTP broker: one a file, each a pure flow, each ending in `SCHEME`.
+
+Rules of this package
+- A scheme *adds*: it leaves method, body and what the agent gave as they are. The broker finds a name that is
+  there twice and refuses the call, so a scheme need not look for the agent's copies.
+- The credential enters in one place per slot, as the connection's options say.
+- A value that cannot stand in its place (a line end in a header) is refused before anything is sent, never
+  repaired: kv does not know which half of it was meant.
+
+What several schemes need stands here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from brokers.contract import BrokerError, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from brokers.contract import Secret
+
+MAX_VALUE = 64 << 10  # bytes: the largest tokens in headers are some 8 KiB; servers refuse far less than this
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_QUERY_NAME = re.compile(r"[A-Za-z0-9_.~$\[\]-]{1,128}")
+_VISIBLE = re.compile(rb"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+# Where a credential would not be a credential: it would steer the connection, or be stored and forwarded as data.
+_NOT_FOR_SECRETS = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect", "referer"}
+    | {"user-agent", "accept-encoding", "content-encoding", "content-type", "forwarded", "via"}
+)
+
+
+def only(options: Mapping[str, str], allowed: Collection[str]) -> None:
+    """Raise `BrokerError("options")` for an option the scheme does not have."""
+    if not set(allowed).issuperset(options):
+        raise BrokerError("options", why="the auth scheme has no such option")
+
+
+def header_name(name: str) -> str:
+    """`name` in lower case, if a credential may stand in that header; raises `BrokerError("options")`."""
+    lower = name.lower()
+    if not _HEADER_NAME.fullmatch(name) or lower in _NOT_FOR_SECRETS or lower.startswith(("x-forwarded-", "proxy-")):
+        raise BrokerError("options", why="no credential can stand in this header")
+    return lower
+
+
+def query_name(name: str) -> str:
+    """`name` of a query parameter; raises `BrokerError("options")`."""
+    if not _QUERY_NAME.fullmatch(name):
+        raise BrokerError("options", why="a query parameter's name is letters, digits and _ . ~ $ [ ] -")
+    return name
+
+
+def visible(secret: Secret) -> str:
+    """The secret as it may stand in a header: visible ASCII; raises `BrokerError("credential")`.
+
+    A line end here is either header injection or a value that was stored with `echo`: both are told apart from
+    a working credential before anything is sent.
+    """
+    value = secret.expose()
+    if value.endswith((b"\n", b"\r")):
+        raise BrokerError("credential", why="the value ends with a line end: it was probably stored with one too many")
+    if len(value) > MAX_VALUE or not _VISIBLE.fullmatch(value):
+        raise BrokerError("credential", why="the value cannot stand in a request: it is not visible ASCII")
+    return value.decode("ascii")
+
+
+def with_header(request: Request, name: str, value: str) -> Request:
+    """`request` with one header more."""
+    return Request(request.method, request.path, request.query, (*request.headers, (name, value)), request.body)
+
+
+def with_query(request: Request, name: str, value: str) -> Request:
+    """`request` with one query parameter more."""
+    return Request(request.method, request.path, (*request.query, (name, value)), request.headers, request.body)
+
+
+def check_added(given: Request, made: Request) -> None:
+    """Raise `BrokerError("argument")` where what a scheme added to `given` bears a name that was there before.
+
+    Of two copies a server takes the first, the last or both; the agent must not be the one who sends the other.
+    """
+    for argument, before, after in (
+        ("headers", given.headers, made.headers),
+        ("query", given.query, made.query),
+    ):
+        kept = len(before) if after[: len(before)] == before else 0
+        added = [_folded(name) for name, value in after[kept:] if kept or (name, value) not in before]
+        if len(set(added)) < len(added) or not set(added).isdisjoint(_folded(name) for name, _ in before):
+            raise BrokerError("argument", argument=argument, why="the credential stands in the place of this name")
+
+
+def _folded(name: str) -> str:
+    # CGI takes `_` for `-` in headers; PHP takes `.` and ` ` for `_` in parameters and `key[]` for `key`.
+    return re.sub(r"[-. ]", "_", name.strip().lower().partition("[")[0])

@@ -1,0 +1,51 @@
+"""A secret in the path, where the service has no other place: `/bot<secret>/getMe`, by a person's template."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from brokers.contract import BrokerError, Request
+from brokers.http.auth import only, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from brokers.contract import AuthScheme, Credential, Response
+
+_TEMPLATE = re.compile(r"(/[A-Za-z0-9_.~-]+)*/[A-Za-z0-9_.~-]*\{secret\}[A-Za-z0-9_.~-]*(/[A-Za-z0-9_.~-]+)*")
+# Nothing that ends a segment, escapes or climbs: a value with '/' would choose another path.
+_SEGMENT = re.compile(r"[A-Za-z0-9_~:=@!$+-][A-Za-z0-9_.~:=@!$+-]*")
+
+
+class Path:
+    """One secret. Option: `template`, put before the call's path; `/{secret}` unless said otherwise."""
+
+    name = "path"
+    slots: tuple[str, ...] = ("secret",)
+
+    def check(self, options: Mapping[str, str]) -> None:
+        """Demand one place for the secret and no dot segments."""
+        only(options, ("template",))
+        template = options.get("template", "/{secret}")
+        if not _TEMPLATE.fullmatch(template) or {".", ".."} & set(template.split("/")):
+            raise BrokerError("options", why="a template is a path with {secret} in it once, like /bot{secret}")
+
+    def flow(
+        self, request: Request, credential: Credential, options: Mapping[str, str]
+    ) -> Generator[Request, Response, None]:
+        """Yield the request beneath the filled template."""
+        self.check(options)
+        value = visible(credential["secret"])
+        if not _SEGMENT.fullmatch(value):
+            raise BrokerError("credential", why="the value cannot stand in a path")
+        prefix = options.get("template", "/{secret}").replace("{secret}", value)
+        yield Request(request.method, prefix + request.path, request.query, request.headers, request.body)
+
+    def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
+        """None: the secret itself is what travels."""
+        del credential, options
+        return ()
+
+
+SCHEME: AuthScheme = Path()

@@ -1,0 +1,61 @@
+"""Several secrets at once, each in its place: `DD-API-KEY` and `DD-APPLICATION-KEY`, or a header and a parameter."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from brokers.contract import BrokerError
+from brokers.http.auth import header_name, query_name, visible, with_header, with_query
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from brokers.contract import AuthScheme, Credential, Request, Response
+
+_MAX_SLOTS = 8  # services want two; eight is room, and bounds the request
+_SLOT = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+
+class Several:
+    """The options name the slots and where each goes: `{"api_key": "header:DD-API-KEY", "app": "query:app"}`."""
+
+    name = "several"
+    slots: tuple[str, ...] = ()  # those the options name
+
+    def check(self, options: Mapping[str, str]) -> None:
+        """Demand 2 to 8 slots, each in a place of its own."""
+        if not 2 <= len(options) <= _MAX_SLOTS:  # noqa: PLR2004 - one secret has a scheme of its own
+            raise BrokerError("options", why="several takes 2 to 8 slots")
+        if not all(_SLOT.fullmatch(slot) for slot in options):
+            raise BrokerError("options", why="a slot is named by a-z 0-9 _")
+        if len({_place(text) for text in options.values()}) != len(options):
+            raise BrokerError("options", why="two secrets cannot stand in one place")
+
+    def flow(
+        self, request: Request, credential: Credential, options: Mapping[str, str]
+    ) -> Generator[Request, Response, None]:
+        """Yield the request with every secret in its place."""
+        self.check(options)
+        for slot, text in options.items():
+            where, name = _place(text)
+            add = with_header if where == "header" else with_query
+            request = add(request, name, visible(credential[slot]))
+        yield request
+
+    def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
+        """None: the secrets themselves are what travels."""
+        del credential, options
+        return ()
+
+
+def _place(text: str) -> tuple[str, str]:
+    where, _, name = text.partition(":")
+    if where == "header":
+        return where, header_name(name)
+    if where == "query":
+        return where, query_name(name)
+    raise BrokerError("options", why="a place is header:NAME or query:NAME")
+
+
+SCHEME: AuthScheme = Several()

@@ -1,0 +1,194 @@
+"""The HTTP broker: a pure `plan`, and a `perform` that does what was planned and nothing else.
+
+Rules of this file
+- `plan` knows no secret and asks nobody. Two URL parsers must read the planned URL alike, or there is no plan.
+- The credential is added by the connection's auth scheme after approval, in the request that goes out, and
+  stands in no plan, log or error.
+- Redirects are answers: their status and `location` go back (redacted), and a next call is judged by itself.
+- No cookie is kept, no environment variable read, no proxy used, no protocol but HTTP/1.1 spoken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from httpx2 import URL, InvalidURL
+
+from brokers.contract import BrokerError, Credential, Plan, Request, Secret
+from brokers.http import addresses, card, classify, target
+from brokers.http.arguments import decode
+from brokers.http.auth import check_added
+from brokers.http.driver import drive
+from brokers.http.target import Origin, Pair, refuse
+from brokers.http.transport import Answer, Destination, Transport, Wired
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from brokers.contract import AuthScheme, Connection, Outcome
+    from brokers.http.addresses import Resolver
+    from brokers.http.arguments import Draft
+    from brokers.http.catalogue import Pack
+
+_SENDS_LENGTH = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 section 8.6: an empty body is said to be empty
+
+
+class HttpBroker:
+    """Calls over HTTP. `schemes` and `catalogue` are lookups by name, so that new ones need no change here.
+
+    `resolver` is asked for names without pins; the system's unless a test brings its own.
+    """
+
+    kind = "http"
+
+    def __init__(
+        self,
+        schemes: Callable[[str], AuthScheme],
+        catalogue: Callable[[str], Pack | None],
+        resolver: Resolver = addresses.system_resolver,
+    ) -> None:
+        self._schemes = schemes
+        self._catalogue = catalogue
+        self._transport = Transport(resolver)
+
+    def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
+        """The canonical plan of a call. Raises `BrokerError`: `argument`, `options`, `address`."""
+        draft = decode(arguments, body)
+        to = destination(connection)
+        pack = self._catalogue(connection.provider) if connection.provider else None
+        base, headers = _base(connection, pack), _headers(draft, pack)
+        path, query = target.join_path((*base, *draft.segments)), target.join_query(draft.query)
+        target.check_size(path, query)
+        _agree(to.origin, path, query)
+        self._probe(connection, draft, headers)
+        effect, because = classify.classify(pack, draft.method, draft.segments, draft.query, dict(headers), draft.body)
+        return Plan(
+            connection=connection,
+            effect=effect,
+            because=because,
+            title=f"{draft.method} {to.origin}{path}",
+            request={
+                "method": draft.method,
+                "path": path,
+                "base": base,
+                "segments": draft.segments,
+                "query": draft.query,
+                "headers": headers,
+            },
+            body=draft.body,
+            details=card.details(draft),
+            limits=draft.limits,
+        )
+
+    def _probe(self, connection: Connection, draft: Draft, headers: tuple[Pair, ...]) -> None:
+        """Refuse a header or parameter of the agent's where the scheme will put the credential, before any approval.
+
+        The scheme runs with a value that stands for no secret. One that cannot work with it (it wants a key file,
+        say) is checked at `perform` alone, where the same look is taken at the real request.
+        """
+        scheme = self._schemes(connection.scheme)
+        scheme.check(connection.options)
+        probe = Credential({slot: Secret(slot, b"probe:probe") for slot in connection.secrets})
+        for slot in scheme.slots or connection.options:  # a scheme without slots of its own names them in its options
+            probe[slot]
+        given = _request(draft.method, draft.segments, draft.query, headers, b"")
+        try:
+            check_added(given, next(scheme.flow(given, probe, connection.options)))
+        except BrokerError as error:
+            if error.code != "credential":
+                raise
+
+    async def perform(self, plan: Plan, credential: Credential) -> Outcome:
+        """Send what was planned, with the credential. The body of the outcome is decoded and not yet redacted."""
+        connection, given = plan.connection, plan.request
+        to = destination(connection)
+        scheme = self._schemes(connection.scheme)
+        base = _texts(given["base"])
+        request = _request(
+            str(given["method"]),
+            _texts(given["segments"]),
+            _pairs(given["query"]),
+            _pairs(given["headers"]),
+            plan.body,
+        )
+        deadline = asyncio.get_running_loop().time() + plan.limits.timeout
+
+        async def send(step: Request) -> Answer:
+            check_added(request, step)
+            return await self._transport.send(to, _wire(to, base, step), deadline, plan.limits.timeout)
+
+        return await drive(scheme, scheme.flow(request, credential, connection.options), send)
+
+    async def aclose(self) -> None:
+        """Close every idle connection."""
+        await self._transport.aclose()
+
+
+def destination(connection: Connection) -> Destination:
+    """Whom a connection's target names. Raises `BrokerError("options")` where the declaration is malformed."""
+    declared = connection.target
+    origin, pins, ca = declared.get("origin"), declared.get("addresses", ()), declared.get("ca", "")
+    if not isinstance(origin, str) or not isinstance(ca, str) or not isinstance(pins, list | tuple):
+        raise BrokerError("options", why="the target has another shape")
+    parsed = target.parse_origin(origin)
+    checked = addresses.check_pins(tuple(map(str, pins)))
+    if parsed.scheme == "http":
+        insecure = declared.get("insecure_loopback") is True
+        if not insecure or not checked or not all(map(addresses.is_loopback, checked)):
+            raise BrokerError("options", why="plain http is for loopback addresses only, and has to be allowed")
+    return Destination(connection.name, parsed, checked, ca)
+
+
+def _base(connection: Connection, pack: Pack | None) -> tuple[str, ...]:
+    """The declared prefix, the pack's where a person declared none; a trailing slash belongs to the call's path."""
+    declared = connection.target.get("base_path") or (pack.base_path if pack is not None else "")
+    if not isinstance(declared, str):
+        raise BrokerError("options", why="the target has another shape")
+    segments = target.split_path(declared, "base path") if declared else ()
+    return segments[:-1] if segments and not segments[-1] else segments
+
+
+def _headers(draft: Draft, pack: Pack | None) -> tuple[Pair, ...]:
+    """The agent's headers over the pack's fixed ones (a version, say), which stand where the agent gave none."""
+    fixed = {"accept": "*/*", "user-agent": "kv", **(pack.headers if pack is not None else {})}
+    return tuple(sorted({**{name.lower(): value for name, value in fixed.items()}, **dict(draft.headers)}.items()))
+
+
+def _agree(origin: Origin, path: str, query: str) -> None:
+    """Refuse a URL that two parsers read differently: one of them would be right about where it goes."""
+    url = f"{origin}{path}?{query}" if query else f"{origin}{path}"
+    try:
+        other = URL(url)
+        read, _, asked = other.raw_path.decode("ascii").partition("?")
+        port = other.port or target.DEFAULT_PORTS[other.scheme]
+        second = (other.scheme, other.raw_host.decode("ascii"), port, read, asked)
+        planned = (origin.scheme, origin.host, origin.port, path, query)
+        if other.userinfo or other.fragment or not planned == second == target.parts_by_stdlib(url):
+            refuse("path", "two URL parsers disagree on it")
+    except (InvalidURL, ValueError, KeyError):
+        refuse("path", "two URL parsers disagree on it")
+
+
+def _request(
+    method: str, segments: Sequence[str], query: tuple[Pair, ...], headers: tuple[Pair, ...], body: bytes
+) -> Request:
+    # No segment holds a '/', so joining them loses nothing; the base path is put before it after the flow.
+    return Request(method, "/" + "/".join(segments), query, headers, body)
+
+
+def _texts(given: object) -> tuple[str, ...]:
+    return tuple(map(str, cast("Sequence[object]", given)))
+
+
+def _pairs(given: object) -> tuple[Pair, ...]:
+    return tuple((name, value) for name, value in cast("Sequence[Pair]", given))
+
+
+def _wire(to: Destination, base: Sequence[str], request: Request) -> Wired:
+    """The request as it is written, encoded once."""
+    headers = [("host", to.origin.authority), ("accept-encoding", "identity"), *request.headers]
+    if request.body or request.method in _SENDS_LENGTH:
+        headers.append(("content-length", str(len(request.body))))
+    path, query = target.join_path((*base, *request.path.split("/")[1:])), target.join_query(request.query)
+    return Wired(request.method, f"{path}?{query}" if query else path, tuple(headers), request.body)
