@@ -1,0 +1,338 @@
+"""An open, unlocked vault: the object that everyone else uses.
+
+Rules of this file
+- Every change is one transaction with its new head; what is in memory changes after it is on disk.
+- A value is opened when it is asked for, from the key in the arena, and kept nowhere.
+- Older than seen: it opens, says so, and refuses every change.
+- Not thread-safe; owned by the keeper, or by the command that makes a vault.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from brokers.contract import Secret
+from kv.errors import KvError
+from kv.vault import head as heads
+from kv.vault.backup import back_up
+from kv.vault.contents import KINDS, Record, check_kind, check_name, check_value
+from kv.vault.file import creating
+from kv.vault.format import VAULT_ID, damaged
+from kv.vault.keys import Keys, Label, RootKey
+from kv.vault.records import Records
+from kv.vault.slots import (
+    Passphrase,
+    PublicSlot,
+    Recovery,
+    UnlockKey,
+    find_slot,
+    open_slot,
+    seal_recovery,
+    seal_slot,
+    unlock,
+)
+from kv.vault.store import Store, build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from kv.vault.kdf import KdfParameters
+
+__all__ = [
+    "Passphrase",
+    "PublicSlot",
+    "Recovery",
+    "RootKey",
+    "UnlockKey",
+    "Vault",
+    "open_slot",
+    "read_slot",
+    "seal_recovery",
+    "seal_slot",
+]
+
+Row = tuple[str, str, "Mapping[str, object]", "bytes | None"]  # kind, name, meta, value
+
+
+class Vault:
+    """An unlocked vault. Everything here raises `KvError`: `locked` after `close`, and what `Store` raises.
+
+    `seen` is the generation that the opener had seen before, or None.
+    """
+
+    def __init__(self, store: Store, keys: Keys, seen: int | None, *, accept_older: bool) -> None:
+        self._store, self._keys, self.seen = store, keys, seen
+        self.path = store.path
+        self._head = heads.verify(keys, store)
+        self.id = store.vault_id()
+        self._slots = store.slots()
+        self.read_only = seen is not None and self._head.generation < seen and not accept_older
+        self._records = Records(store, keys, self.id)
+        self._names: dict[str, set[str]] | None = None
+        self._closed = False
+        if not self.read_only:
+            store.begin_writing()
+
+    @classmethod
+    def create(cls, path: str, passphrase: bytes, *, kdf: KdfParameters) -> tuple[Self, str]:
+        """Make a vault and open it; its recovery code comes with it, and is kept nowhere else.
+
+        Raises `vault-exists`, `weak-passphrase`, `vault-kdf`, `disk`, `disk-full`.
+        """
+        vault = os.urandom(VAULT_ID)
+        with RootKey.generate() as root:
+            slot = seal_slot(root, vault, "passphrase", passphrase, kdf)
+            recovery, code = seal_recovery(root, vault)
+            slots = [slot.row, recovery.row]
+            keys = Keys(root)
+            try:
+                with creating(path) as temporary:
+                    build(temporary, vault, slots, heads.seal(keys, vault, heads.first(keys, vault, slots)))
+            finally:
+                keys.close()
+            return cls.open(path, root), code
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str], key: UnlockKey, *, seen: int | None = None, accept_older: bool = False
+    ) -> Self:
+        """Check the file, open a slot of it with `key`, check every row. `seen`: the last generation seen of it.
+
+        Raises `vault-missing`, `vault-unsafe`, `vault-foreign`, `vault-version`, `vault-kdf`, `vault-damaged`,
+        `vault-busy`, `wrong-passphrase`, `wrong-recovery`, `disk`, `disk-full`. A root key stays the caller's.
+        """
+        store = Store(os.path.abspath(path))
+        keys = None
+        try:
+            root = unlock(key, store.vault_id(), store.slots())
+            keys = Keys(root)
+            if root is not key:
+                root.close()
+            return cls(store, keys, seen, accept_older=accept_older)
+        except BaseException:
+            if keys is not None:
+                keys.close()
+            store.close()
+            raise
+
+    def close(self) -> None:
+        """Fold the journal back into the one file, and wipe the keys. Idempotent; never raises."""
+        self._closed = True
+        self._keys.close()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise KvError("locked")
+
+    @property
+    def generation(self) -> int:
+        """How many times it was changed since it was made."""
+        return self._head.generation
+
+    @property
+    def key_kind(self) -> str:
+        """How well the keys are kept in memory: "secret", "locked" or "plain" (`arena.Arena`)."""
+        return self._keys.root.kind
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def _id(self, kind: str, name: str) -> bytes:
+        self._require_open()
+        return self._records.id(check_kind(kind), check_name(name))
+
+    def get(self, kind: str, name: str) -> Record | None:
+        """The newest revision, without its value. Raises `bad-name`."""
+        return self._records.newest(self._id(kind, name))
+
+    def value(self, kind: str, name: str, revision: int | None = None) -> Secret:
+        """The value, opened only now. Raises `unknown-secret`, `unknown-revision`."""
+        value = self._records.value(self._id(kind, name), revision)
+        if value is None:
+            raise _unknown(name, revision)
+        return Secret(name, value)
+
+    def history(self, kind: str, name: str) -> list[Record]:
+        """The kept revisions, newest first; none of a record that is not there."""
+        return self._records.history(self._id(kind, name))
+
+    def records(self, kind: str) -> Iterator[Record]:
+        """The newest revision of every record of a kind. Opens all metadata: O(n)."""
+        self._require_open()
+        check_kind(kind)
+        return (record for record in self._records.all() if record.kind == kind)
+
+    def names(self, kind: str) -> list[str]:
+        """The names of a kind, sorted. O(n) the first time."""
+        return sorted(self._index()[check_kind(kind)])
+
+    def count(self, kind: str) -> int:
+        """How many records of a kind there are. O(n) the first time."""
+        return len(self._index()[check_kind(kind)])
+
+    def _index(self) -> dict[str, set[str]]:
+        self._require_open()
+        if self._names is None:
+            found: dict[str, set[str]] = {kind: set() for kind in KINDS}
+            for record in self._records.all():
+                found[record.kind].add(record.name)
+            self._names = found
+        return self._names
+
+    def all_values(self) -> Iterator[tuple[str, int, Secret]]:
+        """Every kept revision of every secret, as (name, revision, value): what the scanner looks for."""
+        self._require_open()
+        return ((record.name, record.revision, secret) for record, secret in self._records.all_values())
+
+    # -- changing ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _changing(self, **changes: bytes) -> Iterator[heads.Tally]:
+        """One transaction: the rows that are told to the tally, and a head with them and `changes` in it."""
+        self._require_open()
+        if self.read_only:
+            raise KvError("vault-older", found=self.generation, seen=self.seen or 0)
+        tally = heads.Tally(self._keys)
+        with self._store.transaction():
+            yield tally
+            head = heads.after(self._head, tally)._replace(**changes)  # type: ignore[arg-type]
+            self._store.put_head(*heads.seal(self._keys, self.id, head))
+        self._head = head
+
+    def put(
+        self, kind: str, name: str, meta: Mapping[str, object], value: bytes | None = None, *, now: float
+    ) -> Record:
+        """Write one record: see `put_many`."""
+        return self.put_many([(kind, name, meta, value)], now=now)[0]
+
+    def put_many(self, rows: Iterable[Row], *, now: float) -> list[Record]:
+        """Write records, all or none. Each gets a new revision if a value is given or `meta` is another.
+
+        Value None keeps the value there is. The last 10 revisions are kept. Raises `bad-name`, `value-size`,
+        `too-large`, `vault-older`, `disk-full`, `disk`.
+        """
+        given = [(Record(check_kind(kind), check_name(name), 0, now, dict(meta)), v) for kind, name, meta, v in rows]
+        for _, value in given:
+            if value is not None:
+                check_value(value)
+        with self._changing() as tally:
+            written = [self._records.put(tally, said, value) for said, value in given]
+        for record in written:
+            self._index_add(record)
+        return written
+
+    def rename(self, kind: str, old: str, new: str, *, now: float) -> Record:
+        """Give a record another name. Its history goes along, and the move is its newest revision.
+
+        Raises `unknown-secret`, `exists`, and what `put` raises.
+        """
+        history = self.history(kind, old)
+        if not history:
+            raise _unknown(old, None)
+        if self.get(kind, new) is not None:
+            raise KvError("exists", name=new)
+        with self._changing() as tally:
+            written = self._records.move(tally, history, new, now)
+        self._index_drop(history[0])
+        self._index_add(written)
+        return written
+
+    def delete(self, kind: str, name: str) -> None:
+        """Remove a record with its history. Raises `unknown-secret`, `vault-older`, `disk-full`, `disk`."""
+        newest = self.get(kind, name)
+        if newest is None:
+            raise _unknown(name, None)
+        with self._changing() as tally:
+            self._records.drop(tally, self._id(kind, name), newest.revision + 1)
+        self._index_drop(newest)
+
+    def restore(self, kind: str, name: str, revision: int, *, now: float) -> Record:
+        """Make an earlier revision the newest again. Raises `unknown-secret`, `unknown-revision`."""
+        newest, said = self.get(kind, name), self._records.at(self._id(kind, name), revision)
+        if newest is None or said is None:
+            raise _unknown(name, revision if newest else None)
+        with self._changing() as tally:
+            return self._records.again(tally, newest, said, now)
+
+    def _index_add(self, record: Record) -> None:
+        if self._names is not None:
+            self._names[record.kind].add(record.name)
+
+    def _index_drop(self, record: Record) -> None:
+        if self._names is not None:
+            self._names[record.kind].discard(record.name)
+
+    # -- slots and head ------------------------------------------------------------------------
+
+    def public_slot(self, kind: str = "passphrase") -> PublicSlot:
+        """What a client needs to open the slot of `kind` ("passphrase", "recovery") itself."""
+        return find_slot(self.id, self._slots, kind)
+
+    def replace_slot(self, kind: str, slot: PublicSlot) -> None:
+        """Put a slot that a client sealed in the place of the one of its kind. Raises `vault-damaged` if it is none."""
+        before = self.public_slot(kind)
+        if (slot.vault, slot.row.id, slot.row.kind) != (before.vault, before.row.id, before.row.kind):
+            raise damaged("a slot is of another vault or kind")
+        slots = [slot.row if row.id == slot.row.id else row for row in self._slots]
+        with self._changing(slots=heads.slots_mac(self._keys, self.id, slots)):
+            self._store.put_slot(slot.row)
+        self._slots = slots
+
+    def change_passphrase(self, new: bytes, kdf: KdfParameters) -> None:
+        """Seal the root key under another passphrase. Raises `weak-passphrase`, `vault-kdf`."""
+        self._require_open()
+        self.replace_slot("passphrase", seal_slot(self._keys.root, self.id, "passphrase", new, kdf))
+
+    def new_recovery(self) -> str:
+        """A new recovery code; the one before opens nothing any more."""
+        self._require_open()
+        slot, code = seal_recovery(self._keys.root, self.id)
+        self.replace_slot("recovery", slot)
+        return code
+
+    @property
+    def audit_head(self) -> bytes:
+        """What `seal_audit_head` sealed last; empty before the first."""
+        return self._head.audit
+
+    def seal_audit_head(self, head: bytes) -> None:
+        """Keep the audit's head, at most 127 bytes. Raises `ValueError` for more."""
+        with self._changing(audit=bytes(head)):
+            pass
+
+    def subkey(self, label: Label) -> AbstractContextManager[memoryview]:
+        """A subkey for others, 32 bytes, wiped at the end of the `with`."""
+        self._require_open()
+        return self._keys.root.subkey(label)
+
+    def backup(self, target: str | os.PathLike[str]) -> None:
+        """A copy of the sealed file at `target`, which must not exist; opened and checked before this returns.
+
+        Raises `vault-exists`, `disk`, `disk-full`, `vault-damaged`.
+        """
+        self._require_open()
+        back_up(self._store, self._keys, self._head, os.fspath(target))
+
+
+def read_slot(path: str | os.PathLike[str], kind: str = "passphrase") -> PublicSlot:
+    """The public data of a locked vault's slot, bounded. Raises what `Vault.open` raises before it needs a key."""
+    store = Store(os.path.abspath(path), "slots")
+    try:
+        return find_slot(store.vault_id(), store.slots(), kind)
+    finally:
+        store.close()
+
+
+def _unknown(name: str, revision: int | None) -> KvError:
+    if revision is None:
+        return KvError("unknown-secret", name=name, similar="")
+    return KvError("unknown-revision", name=name, revision=revision)
