@@ -1,0 +1,65 @@
+"""Redaction: the keeper's answer to R-ECHO. Pure: no I/O, no clock, no randomness.
+
+What is found, in bytes of any kind: a value, its parts and what travels in its place; as it stands, reversed, in any letter case, wrapped or
+spaced by white space, with the separators of hex or base64url; under percent, JSON, C and HTML escapes (of every character or of
+some), base64 (standard or URL-safe, at each alignment, padded or not, wrapped), hex, base32; and under two of these layers.
+
+What is not, and stays with policy and the tiers: a value that the other side took apart (its first ten characters, every second
+character, spelled as words or numbers), changed in more than the forgotten distinctions (rot13, other bases, compressed or
+encrypted by the other side), three layers deep, base64 or hex wrapped with an indentation *and* a second layer within, an
+excerpt of a value of up to 256 bytes (of a longer one: from 127 bytes on), and values under 8 bytes, of which `too_short` warns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kv.redact.controls import strip_controls
+from kv.redact.database import Database
+from kv.redact.forms import too_short
+from kv.redact.mask import has_reference, is_mask
+from kv.redact.needles import Needles
+from kv.redact.stream import LOOKAHEAD, Scrubber
+from kv.redact.strength import GUESSABLE, strength
+from kv.redact.tally import Hit, Tally, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "GUESSABLE", "LOOKAHEAD", "Database", "Hit", "Needles", "Redaction", "Scrubber", "Verdict",
+    "has_reference", "is_mask", "strength", "strip_controls", "too_short",
+]  # fmt: skip
+
+
+class Redaction:
+    """The redaction of one call: what it was lent, and all that was found, over every place of its outcome."""
+
+    def __init__(self, database: Database, lent: Iterable[str] = ()) -> None:
+        self._database = database
+        self._tally = Tally(frozenset(lent))
+
+    @property
+    def verdict(self) -> Verdict:
+        """What has been found so far. `verdict.withhold` is to be asked after everything was scrubbed and before anything is shown."""
+        return self._tally.verdict()
+
+    def stream(self, place: str) -> Scrubber:
+        """A scrubber for bytes that come in chunks."""
+        return Scrubber(self._database, self._tally, place)
+
+    def scrub(self, data: bytes, place: str) -> bytes:
+        """`data` redacted."""
+        scrubber = self.stream(place)
+        return scrubber.feed(data) + scrubber.flush()
+
+    def scrub_text(self, text: str, place: str) -> str:
+        """`text` redacted: header values, error texts. Lone surrogates come back as `\\udc80` written out."""
+        return self.scrub(text.encode("utf-8", "backslashreplace"), place).decode("utf-8", "replace")
+
+    def present(self, text: str, place: str) -> str:
+        """`text` for a person's or an agent's eyes: redacted, stripped of controls, and redacted again.
+
+        Before stripping, because a value may hold what is stripped; after, because stripping may make a value whole.
+        """
+        return self.scrub_text(strip_controls(self.scrub_text(text, place)), place)

@@ -1,0 +1,152 @@
+"""Finding the runs worth decoding: base64, hex and base32 that may hold readable text.
+
+Rules of this file
+- A run is looked for in the text without its line breaks, so a wrapped encoding is one run.
+- Most long words are no encoding, and decoding each at every alignment would cost more than the scan. So each character
+  becomes one byte of flags ("may begin four characters of readable text", …), the text becomes one big integer, and shifts
+  and ANDs of that integer ask the question of every position and alignment at once.
+- A run is found by what is in it, not by what surrounds it: `least` decoded bytes always contain the groups that are asked for.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from kv.redact.fold import LINE_BREAKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Alphabet(NamedTuple):
+    """An encoding by digits of `bits` bits each; `least` decoded bytes are the least that a hit in it can be."""
+
+    form: str
+    bits: int
+    least: int
+    digits: bytes
+
+
+_UPPER = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_LOWER = _UPPER.lower()
+_DECIMAL = b"0123456789"
+_DIGITS64 = _UPPER + _LOWER + _DECIMAL + b"+/"
+_DIGITS32 = _UPPER + b"234567"
+
+_GROUPS64 = 3  # groups of four characters, three bytes: eleven bytes at any alignment hold three whole ones
+_PAIRS16 = 11
+_RUN32 = 13  # eight bytes, a secret's least length, at any alignment
+
+
+def _translation(default: bytes, pairs: dict[bytes, bytes]) -> bytes:
+    table = bytearray(default * 256)
+    for source, target in pairs.items():
+        for old, new in zip(source, target, strict=True):
+            table[old] = new
+    return bytes(table)
+
+
+BASE64 = Alphabet("base64", 6, 11, _translation(b"A", {_DIGITS64: _DIGITS64, b"-_": b"+/"}))
+HEX = Alphabet("hex", 4, _PAIRS16, b"")
+BASE32 = Alphabet("base32", 5, 8, _translation(b"0", {d: b"0123456789abcdefghijklmnopqrstuv" for d in (_DIGITS32, _DIGITS32.lower())}))
+
+_FIRST, _SECOND, _THIRD, _ANY, _HIGH, _NIBBLE, _CAPITAL, _SMALL = (1 << plane for plane in range(8))
+
+
+def _flags() -> bytes:
+    """For each character, the planes it is in.
+
+    Readable bytes are 0x20-0x7E, tab and line ends: their high nibble is 0 or 2-7. That restricts the first character of a
+    group of four to its two leading bits' values, the second in its low nibble, the third in its low two bits.
+    """
+    table = bytearray(256)
+    for value, digit in enumerate(_DIGITS64):
+        table[digit] |= _ANY
+        table[digit] |= _FIRST if value in {2, 3} or 8 <= value < 32 else 0
+        table[digit] |= _SECOND if value & 15 in {0, 2, 3, 4, 5, 6, 7} else 0
+        table[digit] |= _THIRD if value & 3 < 2 else 0
+    table[ord("-")], table[ord("_")] = table[ord("+")], table[ord("/")]
+    for plane, digits in (
+        (_HIGH, b"0234567"),
+        (_NIBBLE, _DECIMAL + b"abcdefABCDEF"),
+        (_CAPITAL, _DIGITS32),
+        (_SMALL, _DIGITS32.lower()),
+    ):
+        for digit in digits:
+            table[digit] |= plane
+    return bytes(table)
+
+
+_FLAGS = _flags()
+
+
+class Census:
+    """The runs of one text. `text` is that text without line breaks; runs are (start, end) in it."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text.translate(None, LINE_BREAKS)
+        self._size = len(self.text)
+        self._planes = int.from_bytes(self.text.translate(_FLAGS), "little")
+        eight = _repeated(self._planes, 8, 1)
+        self._long = eight & (eight >> 8 * (_RUN32 - 8))  # plane by plane: here begin 13 characters of that plane
+
+    def base64(self) -> Iterator[tuple[int, int]]:
+        """Three or more readable groups in a row, and one group on either side for the bytes that began or end there.
+
+        The first start may lie up to four characters before the text.
+        """
+        planes = self._planes
+        readable = planes & (planes >> 9) & (planes >> 18) & (planes >> 27)
+        for start, end in self._runs(_repeated(readable, _GROUPS64, 4), _FIRST, 4):
+            yield start - 4, min(self._size, end + 4 * _GROUPS64)
+
+    def hex(self) -> Iterator[tuple[int, int]]:
+        """Eleven or more readable pairs in a row."""
+        if self._long & _plane(_NIBBLE, self._size):
+            readable = (self._planes >> 4) & (self._planes >> 13)
+            for start, end in self._runs(_repeated(readable, _PAIRS16, 2), _FIRST, 2):
+                yield start, end + 2 * (_PAIRS16 - 1)
+
+    def base32(self) -> Iterator[tuple[int, int]]:
+        """Thirteen or more characters of one case. (Thirteen hex digits are taken for hex: dumps are full of them.)"""
+        hexadecimal = self._long & _plane(_NIBBLE, self._size)
+        for plane, above in ((_CAPITAL, 1), (_SMALL, 2)):
+            for start, end in self._runs(self._long & ~(hexadecimal << above), plane, 1):
+                yield start, end + _RUN32 - 1
+
+    def _runs(self, marks: int, plane: int, step: int) -> Iterator[tuple[int, int]]:
+        """Maximal rows of marked positions `step` apart: (first, last + step)."""
+        marks &= _plane(plane, self._size)
+        if not marks:
+            return
+        row = marks.to_bytes(self._size, "little")
+        on, off = bytes([plane]), b"\0"
+        for phase in range(step):
+            lane = row[phase::step]
+            start = lane.find(on)
+            while start >= 0:
+                end = lane.find(off, start)
+                end = len(lane) if end < 0 else end
+                yield phase + step * start, phase + step * end
+                start = lane.find(on, end)
+
+
+def _repeated(marks: int, times: int, step: int) -> int:
+    """Where `times` marks stand in a row, `step` bytes apart: by doubling."""
+    have = 1
+    while have < times:
+        more = min(have, times - have)
+        marks &= marks >> 8 * step * more
+        have += more
+    return marks
+
+
+def _plane(plane: int, size: int) -> int:
+    """`plane` at each of `size` bytes or more (an AND with it costs no more for the excess)."""
+    return _planes(plane, 1 << (max(size, 1) - 1).bit_length())
+
+
+@lru_cache(maxsize=64)
+def _planes(plane: int, size: int) -> int:
+    return int.from_bytes(bytes([plane]) * size, "little")

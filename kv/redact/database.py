@@ -1,0 +1,158 @@
+"""A snapshot of needles, and the scan of one stretch of text with it.
+
+Rules of this file
+- Immutable: a call is redacted from its first byte to its last with what was known when it began.
+- Two levels: the text, its views, and their views. A needle may itself be encoded once (`forms`), so a value is found under
+  two encodings of any kind, and under three where the innermost is base64, hex or reversal.
+- Only places are decided here; what is written in place of them, and what is held back, is `stream`'s.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from kv.redact.decode import views
+from kv.redact.fold import DELETED, Kept, fold
+from kv.redact.strength import strength
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from kv.redact.decode import View
+    from kv.redact.engine import Engine
+    from kv.redact.forms import Form
+
+LEVELS = 2
+_BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
+_LOOSE = frozenset(b"\\:+-{}?")  # what folding and trimming take off the end of a form, white space apart
+
+
+class Needle(NamedTuple):
+    """One form of a secret or of a part of it. `bits` is the secret's strength; `part` is set where the part may be weaker."""
+
+    name: str
+    form: Form
+    bits: int
+    part: bytes | None = None
+
+    def strength(self) -> int:
+        """Bits of what was found. Estimated here and not when the needle is made: a hit on a part is rare, an unlock is not."""
+        return self.bits if self.part is None else min(self.bits, strength(self.part))
+
+
+class Find(NamedTuple):
+    """A stretch `text[start:end]` that encodes a needle; `how` names the encodings, outermost first."""
+
+    start: int
+    end: int
+    needle: Needle
+    how: str
+
+
+class Part(NamedTuple):
+    """An engine and its patterns, by index."""
+
+    engine: Engine
+    patterns: Sequence[bytes]
+
+
+class Database:
+    """Needles ready to scan with. `owners` maps each pattern to its needles; a pattern without owners is no longer looked for."""
+
+    def __init__(self, parts: Sequence[Part], owners: Mapping[bytes, Sequence[Needle]]) -> None:
+        self._parts = parts
+        self._owners = owners
+        self._markers: dict[str, bytes] = {}
+
+    def scan(self, text: bytes) -> list[Find]:
+        """Every find in `text`, in no particular order."""
+        finds: list[Find] = []
+        self._walk(text, (), finds)
+        return finds
+
+    def _walk(self, data: bytes, above: tuple[View, ...], finds: list[Find]) -> None:
+        for start, end, needle in self._matches(data):
+            span = _outermost(start, end, above)
+            if span:
+                how = [view.form for view in above] + [needle.form.label]
+                finds.append(Find(*span, needle, " of ".join(how)))
+        if len(above) < LEVELS:
+            for view in views(data):
+                self._walk(view.data, (*above, view), finds)
+
+    def _matches(self, data: bytes) -> Iterator[tuple[int, int, Needle]]:
+        """The needles in `data` as it stands, with the bytes at their ends that the folded form does not hold."""
+        folded = fold(data)
+        kept: Kept | None = None
+        for engine, patterns in self._parts:
+            for start, end, index in engine.find(folded):
+                for needle in self._owners.get(patterns[index], ()):
+                    kept = kept or Kept(data, DELETED)
+                    first, last = _grown(folded, start, end, needle.form)
+                    before = _widened(data, kept[first], -1, needle.form.left, partial=needle.form.partial[0])
+                    after = _widened(data, kept[last - 1], 1, needle.form.right, partial=needle.form.partial[1])
+                    yield before, after + 1, needle
+
+    def marker(self, name: str) -> bytes:
+        """What stands in place of a value: `{{kv:NAME}}`, or `{{kv:?}}` where that name would itself say a value."""
+        if name not in self._markers:
+            marker = b"{{kv:%b}}" % name.encode()
+            unsafe = self._joins(fold(marker)) or self.scan(marker)
+            self._markers[name] = b"{{kv:?}}" if unsafe else marker
+        return self._markers[name]
+
+    def _joins(self, marker: bytes) -> bool:
+        """True if text around this (folded) marker could make a needle together with an end of it."""
+        cuts = range(1, len(marker))
+        return any(
+            marker in pattern or any(pattern.startswith(marker[at:]) or pattern.endswith(marker[:at]) for at in cuts)
+            for pattern in self._braced
+        )
+
+    @cached_property
+    def _braced(self) -> list[bytes]:
+        """The few patterns that could take a marker's end: it ends and begins with braces."""
+        return [pattern for pattern in self._owners if b"}}" in pattern or b"{{" in pattern]
+
+
+def _outermost(start: int, end: int, above: tuple[View, ...]) -> tuple[int, int] | None:
+    """A place in the innermost view, led back to the text."""
+    span: tuple[int, int] | None = (start, end)
+    for view in reversed(above):
+        span = view.span(*span)
+        if span is None:
+            return None
+    return span
+
+
+def _grown(folded: bytes, start: int, end: int, form: Form) -> tuple[int, int]:
+    """A window with as much of the value around it as the text has."""
+    if form.around:
+        before, after = form.around()
+        start -= _common(folded[max(0, start - len(before)) : start][::-1], before[::-1])
+        end += _common(folded[end : end + len(after)], after)
+    return start, end
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """Length of the common beginning."""
+    for count, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return count
+    return min(len(one), len(other))
+
+
+def _widened(data: bytes, at: int, step: int, loose: int, *, partial: bool) -> int:
+    """The last byte in direction `step` that belongs to a form ending at `at`: what folding took off, then a shared character."""
+    while loose and 0 <= at + step < len(data) and data[at + step] in _LOOSE:
+        at += step
+        loose -= 1
+    if partial:
+        beyond = at + step
+        for _line_break in range(2):
+            if 0 <= beyond < len(data) and data[beyond] in b"\r\n":
+                beyond += step
+        if 0 <= beyond < len(data) and data[beyond] in _BASE64:
+            return beyond
+    return at

@@ -1,0 +1,48 @@
+"""Folding: what two spellings of one secret have in common.
+
+Rules of this file
+- Needles and texts are folded by the same table before they are compared, so whatever folding forgets can be changed in an echo
+  without hiding it: letter case, white space (a line-wrapped base64, a PEM key on one line, a value spaced out), NUL and
+  other controls (UTF-16), backslashes (`\\/`, `\\"`), `:` `-` `+` (hex with separators, a UUID without dashes, `+` for a space, base64url).
+- Folding only ever joins spellings: it can redact too much (a look-alike), never too little.
+- Positions survive: `Kept` maps a byte of the folded text back to where it stood.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate
+
+DELETED = bytes(range(0x21)) + b"\x7f\\:+-"
+LINE_BREAKS = b"\r\n"
+_FOLD = bytes(range(256)).lower().replace(b"_", b"/")
+_BLOCK = 256
+
+
+def fold(data: bytes) -> bytes:
+    """`data` with every distinction forgotten that an echo may lose."""
+    return data.translate(_FOLD, DELETED)
+
+
+class Kept:
+    """Positions of the bytes of `data` that a deletion of `deleted` keeps: `kept[i]` is where the i-th one stood.
+
+    Built only for texts with hits, and in blocks, so that a hit costs one block and not the whole text.
+    """
+
+    def __init__(self, data: bytes, deleted: bytes) -> None:
+        self._data = data
+        self._deleted = deleted
+        blocks = (data[at : at + _BLOCK].translate(None, deleted) for at in range(0, len(data), _BLOCK))
+        self._counts = list(accumulate(map(len, blocks), initial=0))
+        self._known: dict[int, list[int]] = {}
+
+    def __getitem__(self, index: int) -> int:
+        block = bisect_right(self._counts, index) - 1
+        if block not in self._known:
+            at = block * _BLOCK
+            deleted = self._deleted
+            self._known[block] = [
+                at + i for i, byte in enumerate(self._data[at : at + _BLOCK]) if byte not in deleted
+            ]
+        return self._known[block][index - self._counts[block]]

@@ -1,0 +1,64 @@
+"""What a redaction found: counts and places, never values.
+
+Rules of this file
+- A stretch inside a longer find is not counted: what the reader sees there is the longer one's marker, which confirms nothing.
+- The confirmation oracle: an agent prints guesses and watches which are replaced. So a hit on a secret that the call was not lent, and
+  whose strength is under `GUESSABLE` bits, withholds everything: the caller must throw the output away, redacted or not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from kv.redact.strength import GUESSABLE
+
+if TYPE_CHECKING:
+    from kv.redact.database import Needle
+
+
+class Hit(NamedTuple):
+    """A secret that was replaced `count` times at one place, found under one chain of encodings (`form`, outermost first)."""
+
+    name: str
+    form: str
+    place: str
+    lent: bool
+    count: int
+
+
+class Verdict(NamedTuple):
+    """What became of an output. `withhold`: none of it may be shown; `guessed` names the secrets whose guess it would confirm."""
+
+    hits: tuple[Hit, ...]
+    guessed: tuple[str, ...]
+
+    @property
+    def withhold(self) -> bool:
+        """True if showing the output, even redacted, would tell an agent that it guessed right."""
+        return bool(self.guessed)
+
+    @property
+    def count(self) -> int:
+        """Replacements in all."""
+        return sum(hit.count for hit in self.hits)
+
+
+class Tally:
+    """Collects hits over all places of one call."""
+
+    def __init__(self, lent: frozenset[str]) -> None:
+        self.lent = lent
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._guessed: set[str] = set()
+
+    def note(self, needle: Needle, form: str, place: str) -> None:
+        """Count one replacement."""
+        self._counts[needle.name, form, place] += 1
+        if needle.name not in self.lent and needle.name not in self._guessed and needle.strength() < GUESSABLE:
+            self._guessed.add(needle.name)
+
+    def verdict(self) -> Verdict:
+        """What has been found so far."""
+        hits = (Hit(name, form, place, name in self.lent, count) for (name, form, place), count in self._counts.items())
+        return Verdict(tuple(sorted(hits)), tuple(sorted(self._guessed)))
