@@ -1,0 +1,110 @@
+"""The application: every noun's verbs in one, and a wrong command line in one sentence.
+
+Rules of this file
+- A wrong command line is told by the names of options and arguments, never by what was typed for them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import typer
+
+from kv.cli.options import common, sign, take
+from kv.errors import KvError
+from kv.similar import similar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NOUNS = (
+    "init",
+    "vault",
+    "secret",
+    "importing",
+    "backup",
+    "daily",
+    "connection",
+    "approval",
+    "audit",
+    "daemon",
+    "doctor",
+    "other",
+)
+
+_HELP = """kv: let AI coding agents use credentials without holding them.
+
+\b
+  kv init                     make a vault
+  kv set OPENAI_API_KEY       store a key; the connection to its service is made by itself
+  kv api openai GET /v1/models
+  kv approve                  answer a call that waits for you
+"""
+
+
+def build() -> typer.Typer:
+    """The typer application with every verb."""
+    app = typer.Typer(
+        name="kv",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback(help=_HELP)(_callback())
+    for noun in _NOUNS:
+        import_module(f"kv.cli.{noun}").register(app)
+    return app
+
+
+def _callback() -> Callable[..., None]:
+    """The options that stand before a verb, kept for it."""
+
+    def before(ctx: typer.Context, **arguments: object) -> None:
+        ctx.obj = take(arguments)
+
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    sign(before, [context, *common(hidden=False)])
+    return before
+
+
+def main(argv: list[str]) -> int:
+    """Run a command line; the exit status. Raises `KvError`."""
+    from kv.__main__ import verb_place
+
+    command = typer.main.get_command(build())
+    place = verb_place(argv)
+    known = getattr(command, "commands", {})
+    if place < len(argv) and not argv[place].startswith("-") and argv[place] not in known:
+        raise KvError("usage", why=f"no such verb{similar(argv[place], known)}; kv --help lists them")
+    try:
+        status = command.main(argv, prog_name="kv", standalone_mode=False)
+    except typer.TyperException as error:
+        raise _usage(error) from None
+    except typer.Abort:
+        return 130
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return status if isinstance(status, int) else 0
+
+
+def _usage(error: typer.TyperException) -> KvError:
+    """A wrong command line, told by the names of options and arguments and never by what was typed for them."""
+    option, known = getattr(error, "option_name", None), getattr(error, "possibilities", None) or ()
+    parameter = getattr(error, "param", None)
+    context = getattr(error, "ctx", None)
+    verb = getattr(context, "command_path", "kv")
+    if option and hasattr(error, "possibilities"):
+        why = f"no option {option}{similar(option, known)}"
+    elif option:
+        why = f"{option} needs a value, or takes none"
+    elif parameter is not None:
+        what = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or parameter.name
+        why = f"{str(what).strip('[]')} is missing or malformed"
+    elif "No such command" in error.message:
+        why = "no such verb"
+    else:
+        why = "too many or too few words"
+    return KvError("usage", why=f"{why}; {verb} --help shows how")

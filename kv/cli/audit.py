@@ -1,0 +1,152 @@
+"""The audit: list, tail, verify, export.
+
+Rules of this file
+- Without a proof one sees one's own entries; everybody's take one.
+- `kv audit verify` says what it found in one sentence, and its exit status says the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from kv.cli import tui
+from kv.cli.keeper import Keeper, acting
+from kv.cli.options import Options, verb
+from kv.errors import KvError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PAGE = 1000  # the keeper's own bound: one frame's worth
+_TAIL = 20
+
+AllOption = Annotated[bool, typer.Option("--all", help="Entries of every session; takes a proof.")]
+AfterOption = Annotated[int, typer.Option("--after", metavar="N", help="Only entries after this number.")]
+LimitOption = Annotated[int, typer.Option("--limit", metavar="N", help="At most so many.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `kv audit …` to `app`."""
+    audit = typer.Typer(help="Read and check what happened.", no_args_is_help=True, rich_markup_mode=None)
+    verb(audit, "list")(list_)
+    verb(audit, "tail")(tail)
+    verb(audit, "verify")(verify)
+    verb(audit, "export")(export)
+    app.add_typer(audit, name="audit")
+
+
+def list_(
+    options: Options, *, everybody: AllOption = False, after: AfterOption = 0, limit: LimitOption = _PAGE
+) -> None:
+    """List entries, oldest first.
+
+    \b
+      kv audit list --all --json
+    """
+    with acting(options) as keeper:
+        found = _some(_entries(keeper, after, wide=_wide(options, everybody=everybody)), limit)
+    if options.as_json:
+        tui.print_json(found)
+    else:
+        _print(found)
+
+
+def tail(options: Options, *, everybody: AllOption = False, limit: LimitOption = _TAIL) -> None:
+    """Show the latest entries.
+
+    \b
+      kv audit tail --all
+    """
+    with acting(options) as keeper:
+        found = list(_entries(keeper, 0, wide=_wide(options, everybody=everybody)))[-limit:]
+    if options.as_json:
+        tui.print_json(found)
+    else:
+        _print(found)
+
+
+def verify(options: Options) -> None:
+    """Check the whole chain against the head that is sealed in the vault.
+
+    \b
+      kv audit verify && echo intact
+    """
+    with acting(options) as keeper:
+        keeper.reach()
+        report = keeper.ask("audit-verify").ok
+    if options.as_json:
+        tui.print_json(report)
+        return
+    from kv.audit import view
+
+    tui.say(view.verdict(cast("Any", _Report(report))))
+
+
+class _Report:
+    """A report's numbers as attributes, as `kv.audit.view` reads them."""
+
+    def __init__(self, report: dict[str, object]) -> None:
+        self.__dict__.update(report)
+
+
+def export(
+    options: Options,
+    *,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="A new file, mode 0600.")] = None,
+) -> None:
+    """Write every entry as a line of JSON. Takes a proof.
+
+    \b
+      kv audit export --output audit.jsonl
+    """
+    with acting(options) as keeper:
+        lines = [json.dumps(entry, ensure_ascii=False) for entry in _entries(keeper, 0, wide=True)]
+    if output is None:
+        for line in lines:
+            tui.say(line)
+        return
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+    except OSError as error:
+        raise KvError("disk", act="write", path=output, why=os.strerror(error.errno or 0)) from None
+    tui.note(f"wrote {tui.counted(len(lines), 'entry') if len(lines) == 1 else f'{len(lines)} entries'} to {output}")
+
+
+def _wide(options: Options, *, everybody: bool) -> bool:
+    return everybody or options.passphrase_fd is not None
+
+
+def _entries(keeper: Keeper, after: int, *, wide: bool) -> Iterator[dict[str, object]]:
+    """All entries after a number, page by page."""
+    while True:
+        args: dict[str, object] = {"after": after, "limit": _PAGE}
+        answer = keeper.act("audit", args) if wide else keeper.ask("audit", args)
+        page = cast("list[dict[str, object]]", answer.ok.get("entries", []))
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = int(str(page[-1]["seq"]))
+
+
+def _some(entries: Iterator[dict[str, object]], limit: int) -> list[dict[str, object]]:
+    from itertools import islice
+
+    return list(islice(entries, limit))
+
+
+def _print(found: list[dict[str, object]]) -> None:
+    import msgspec
+
+    from kv.audit import view
+    from kv.audit.entry import Entry
+
+    for line in view.lines(msgspec.convert(entry, Entry) for entry in found):
+        tui.say(line)
+    if not found:
+        tui.note("no entries of this session; --all shows everybody's")

@@ -1,0 +1,99 @@
+"""Which connection a secret gets when it is set: what the options say, what is recognised, what a person answers.
+
+Rules of this file
+- Nothing is asked unless the value itself was typed: a script is never held up by a question.
+- Where a credential may go is a person's word. A guess is used only when name and shape agree on one service.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from kv.cli import tui
+from kv.cli.declare import SCHEMES, Wish, parse_auth
+from kv.cli.recognise import Guess, beside, default_name, guess
+from kv.cli.terminal import Terminal
+from kv.errors import KvError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kv.cli.keeper import Keeper
+
+HostOption = Annotated[str | None, typer.Option("--host", metavar="URL", help="Where the credential may go: https://…")]
+AuthOption = Annotated[
+    str | None, typer.Option("--auth", metavar="SCHEME", help=f"How it enters a request: {SCHEMES}.")
+]
+ProviderOption = Annotated[
+    str | None, typer.Option("--provider", metavar="NAME", help="A known service: kv providers.")
+]
+CaOption = Annotated[str | None, typer.Option("--ca", metavar="FILE", help="A private CA, in PEM.")]
+AddressOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow-address", metavar="IP", help="Pin this exact address, DNS is not asked; repeat for more."),
+]
+AdmissionOption = Annotated[
+    str | None, typer.Option("--admission", metavar="ask|always", help="Ask once per session (default), or never.")
+]
+LoopbackOption = Annotated[bool, typer.Option("--insecure-loopback", help="Plain HTTP, to this machine only.")]
+
+
+def choose(  # noqa: PLR0913 - what is known of the secret and of the wish
+    keeper: Keeper, secret: str, value: bytes, chosen: str | None, wish: Wish, *, interactive: bool
+) -> dict[str, object] | None:
+    """The declaration that goes with `kv set`, or None. `chosen` is the connection's name where one was given."""
+    if chosen is not None:
+        return wish.declaration(chosen)
+    if not wish.empty:
+        return wish.declaration(beside(secret, wish.provider) if wish.provider else default_name(secret))
+    return _recognised(keeper, secret, value, interactive=interactive)
+
+
+def _recognised(keeper: Keeper, secret: str, value: bytes, *, interactive: bool) -> dict[str, object] | None:
+    known = _connections(keeper)
+    if any(secret in cast("list[str]", c.get("secrets", [])) for c in known.values()):
+        return None  # a new value for what is connected already
+    found = guess(secret, value)
+    if found is not None and found.connection in known:
+        tui.note(f"connection {found.connection} exists and uses another secret: --connection NAME makes one more")
+        return None
+    if found is not None and not found.host_needed:
+        return {"name": found.connection, "provider": found.provider}
+    if interactive:
+        return _ask(secret, found)
+    tui.note(f"no connection: only kv run can use {secret}; kv connect makes one")
+    return None
+
+
+def _connections(keeper: Keeper) -> Mapping[str, Mapping[str, object]]:
+    """The connections by name, from a vault that is opened for it if need be."""
+    keeper.reach()
+    found = cast("list[dict[str, object]]", keeper.ask("connections").ok.get("connections", []))
+    return {str(connection["name"]): connection for connection in found}
+
+
+def _ask(secret: str, found: Guess | None) -> dict[str, object] | None:
+    with Terminal() as terminal:
+        if found is not None:
+            host = terminal.ask(f"  {found.title}: your host (https://…, empty for no connection): ")
+            return {"name": found.connection, "provider": found.provider, "host": host} if host else None
+        host = terminal.ask("  which host is it for? (https://…, empty for none) ")
+        if not host:
+            terminal.print("  no connection: only kv run can use it")
+            return None
+        while True:
+            answer = terminal.ask(f"  how does it enter a request? ({SCHEMES}) [bearer] ") or "bearer"
+            try:
+                auth = parse_auth(answer)
+            except KvError as error:
+                terminal.print(f"  {error.message}")
+                continue
+            return {"name": default_name(secret), "host": host, "auth": auth}
+
+
+def told(ok: Mapping[str, object]) -> str:
+    """The end of a line about a stored or moved secret: where it goes."""
+    names = ok.get("connections") or ([ok["connection"]] if ok.get("connection") else [])
+    return f"   -> connection {', '.join(map(str, cast('list[object]', names)))}" if names else ""

@@ -1,0 +1,128 @@
+"""Connections: connect, connections, providers."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from kv.cli import connecting, tui
+from kv.cli.declare import Wish
+from kv.cli.keeper import acting, look
+from kv.cli.options import Options, verb
+from kv.errors import KvError
+
+if TYPE_CHECKING:
+    from brokers.http.pack import Pack
+
+_RULE = "A rule, as in 'DELETE /v1/**'; repeat for more."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to `app`."""
+    verb(app, "connect")(connect)
+    verb(app, "connections")(connections)
+    verb(app, "providers")(providers)
+
+
+def connect(  # noqa: PLR0913 - the options of the verb
+    options: Options,
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    secret: Annotated[
+        list[str] | None,
+        typer.Option("--secret", metavar="[SLOT=]NAME", help="The secret it uses; repeat where auth takes several."),
+    ] = None,
+    host: connecting.HostOption = None,
+    auth: connecting.AuthOption = None,
+    provider: connecting.ProviderOption = None,
+    ca: connecting.CaOption = None,
+    allow_address: connecting.AddressOption = None,
+    admission: connecting.AdmissionOption = None,
+    insecure_loopback: connecting.LoopbackOption = False,
+    preset: Annotated[str | None, typer.Option("--preset", help="balanced, relaxed or strict.")] = None,
+    allow: Annotated[list[str] | None, typer.Option("--allow", metavar="RULE", help=_RULE)] = None,
+    ask: Annotated[list[str] | None, typer.Option("--ask", metavar="RULE", help=_RULE)] = None,
+    deny: Annotated[list[str] | None, typer.Option("--deny", metavar="RULE", help=_RULE)] = None,
+    calls_per_hour: Annotated[
+        int | None, typer.Option("--calls-per-hour", metavar="N", help="A budget; 0 for none.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the connection; its secret stays.")] = False,
+) -> None:
+    """Make a connection, or change one: what is not said stays as it is. Rules replace the rules it had.
+
+    \b
+      kv connect api --secret API_KEY --host https://api.example.com --auth header:X-Api-Key
+      kv connect stripe --deny 'DELETE /**' --admission always
+    """
+    rules = [
+        (verdict, text) for verdict, texts in (("allow", allow), ("ask", ask), ("deny", deny)) for text in texts or ()
+    ]
+    wish = Wish(
+        host=host,
+        auth=auth,
+        provider=provider,
+        ca=ca,
+        addresses=tuple(allow_address or ()),
+        admission=admission,
+        insecure_loopback=insecure_loopback,
+        preset=preset,
+        rules=tuple(rules),
+        calls_per_hour=calls_per_hour,
+        secrets=tuple(_full(options, text) for text in secret or ()),
+    )
+    full = options.name(name)
+    if remove == (not wish.empty):
+        raise KvError(
+            "usage", why="say what to change, or --remove" if not remove else "--remove takes no other option"
+        )
+    args: dict[str, object] = {"name": full}
+    args |= {"remove": True} if remove else {"declaration": wish.declaration(full)}
+    with acting(options) as keeper:
+        ok = keeper.act("connect", args).ok
+    if options.as_json:
+        tui.print_json(ok)
+    else:
+        tui.say(f"connection {full} {'removed' if remove else 'is set'}")
+
+
+def _full(options: Options, text: str) -> str:
+    slot, mark, name = text.rpartition("=")
+    return f"{slot}{mark}{options.name(name)}"
+
+
+def connections(options: Options) -> None:
+    """List connections: where each leads, and which secret it uses.
+
+    \b
+      kv connections --json
+    """
+    found = look(options, "list", {"prefix": options.prefix})
+    rows = cast("list[dict[str, object]]", found.get("connections", []))
+    if options.as_json:
+        tui.print_json(rows)
+        return
+    if not rows:
+        tui.note("no connections yet: kv set NAME makes one for a known service, kv connect any other")
+    tui.table([[r["name"], f"{r.get('origin', '')}{r.get('base_path', '')}", r.get("auth"), _terms(r)] for r in rows])
+
+
+def _terms(row: dict[str, object]) -> str:
+    names = ", ".join(map(str, cast("list[object]", row.get("secrets") or [])))
+    parts = [names, "no admission" if row.get("admission") == "always" else "", str(row.get("preset") or "")]
+    return "  ".join(part for part in parts if part and part != "balanced")
+
+
+def providers(options: Options) -> None:
+    """List the known services: a key of theirs is recognised by `kv set`.
+
+    \b
+      kv providers
+    """
+    catalogue = import_module("brokers.http.catalogue")
+    packs: list[Pack] = [catalogue.load(name) for name in catalogue.names()]
+    if options.as_json:
+        tui.print_json([{"name": p.name, "title": p.title, "docs": p.docs, "env": list(p.env)} for p in packs])
+    else:
+        tui.table([[p.name, p.title, ", ".join(p.env), p.docs] for p in packs])

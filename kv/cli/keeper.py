@@ -1,0 +1,169 @@
+"""A person's side of the keeper: connect, prove, act; and for a locked vault, open it for one act and lock it again.
+
+Rules of this file
+- Connect first, then shelter: the keeper's proof window belongs to the parent of the process that connected, the
+  person's shell. What asks for a secret then goes on in a child whose memory was never readable.
+- A proof is made for one act. A nonce is fetched right before it is used, so that a slow typist loses nothing.
+- A locked vault is opened by a keeper without the agents' socket: no call slips in while a person changes a name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, cast
+
+from kv.cli.confirm import confirm_vault
+from kv.cli.proof import Prover
+from kv.client import ADMIN, AGENT, Answer, Client
+from kv.errors import KvError
+from kv.harden import shelter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kv.cli.options import Options
+    from kv.vault.keys import RootKey
+
+_TRIES = 3  # at a terminal; the keeper freezes proofs after five wrong ones
+
+
+class Sheltered:
+    """Whether this process is the sheltered child already. Class state, since a process is sheltered once."""
+
+    done = False
+
+
+def take_shelter() -> None:
+    """Go on in a process that may see secrets; at most once."""
+    if not Sheltered.done:
+        shelter()
+        Sheltered.done = True
+
+
+class Keeper:
+    """The keeper of one vault, as the person who types this command meets it. Use `acting`."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.path = options.path
+        self._client = _connect(self.path)
+        self._opened = False
+        self._prover = Prover(options)
+
+    @property
+    def locked(self) -> bool:
+        """No keeper runs (or none of ours): `act` will ask for the passphrase and open the vault itself."""
+        return self._client is None
+
+    def ask(self, verb: str, args: dict[str, object] | None = None, *, folder: int | None = None) -> Answer:
+        """A verb that needs no proof. Raises `KvError("locked")` without a keeper."""
+        if self._client is None:
+            raise KvError("locked")
+        return self._client.ask(verb, args, folder=folder)
+
+    def act(self, verb: str, args: dict[str, object], body: bytes = b"") -> Answer:
+        """A verb with a proof, asked for where it has to be. Raises `KvError`, also the keeper's."""
+        self.reach()
+        tries = _TRIES if self._prover.asks_at_terminal() else 1
+        while True:
+            tries -= 1
+            proof = self._prover.prove(self._challenge, verb, args, body)
+            try:
+                return self._live().ask(verb, args, body, proof=proof)
+            except KvError as error:
+                if error.code not in {"proof-wrong", "proof-used"} or not tries:
+                    raise
+                self._prover.again(error)
+
+    def adopt(self, root: RootKey) -> None:
+        """Prove with a root key that this command has opened already."""
+        self._prover.adopt(root)
+
+    def root(self) -> RootKey:
+        """The vault's root key, opened with the passphrase: to seal a new slot. Belongs to the keeper."""
+        take_shelter()
+        if self._client is None:
+            self.open()
+            return self._prover.root_of(self.path)
+        return self._prover.root_by(self._challenge())
+
+    def vault_id(self) -> bytes:
+        """Which vault it is, for the slots that are sealed for it."""
+        return bytes.fromhex(str(cast("dict[str, object]", self._challenge()["slot"])["vault"]))
+
+    def reach(self) -> None:
+        """Have a keeper, opening a locked vault if need be: for what has to look before it acts."""
+        if self._client is None:
+            self.open()
+
+    def open(self) -> None:
+        """Ask for the passphrase of a locked vault, and start a keeper of our own for what follows."""
+        if not os.path.exists(self.path):
+            raise KvError("vault-missing", path=self.path)
+        self._prover.check_possible("unlock")
+        take_shelter()
+        confirm_vault(self.path, self.options)
+        self.start(self._prover.root_of(self.path))
+
+    def start(self, root: RootKey) -> None:
+        """Start a keeper for this command alone. Raises `KvError("keeper-runs")`."""
+        from kv.birth import birth
+        from kv.cli.seen import remember, seen
+
+        self._prover.adopt(root)
+        with root.expose() as key:
+            told = birth(self.path, key, {"admin_only": True, "seen": seen(self.path)})
+        self._opened = True
+        remember(self.path, told)
+        self._client = Client(self.path, ADMIN)
+
+    def close(self) -> None:
+        """Hang up; what was opened for this act is locked again."""
+        if self._client is not None and self._opened:
+            with contextlib.suppress(KvError):
+                self._live().ask("lock")
+        if self._client is not None:
+            self._client.close()
+        self._prover.forget()
+
+    def _challenge(self) -> dict[str, object]:
+        """A fresh nonce. A keeper hangs up on who is silent for a minute, as people are: then dial once more."""
+        try:
+            return self._live().ask("challenge").ok
+        except KvError as error:
+            if error.code != "gone":
+                raise
+        self._client = Client(self.path, ADMIN)
+        return self._client.ask("challenge").ok
+
+    def _live(self) -> Client:
+        if self._client is None:
+            raise KvError("locked")
+        return self._client
+
+
+def _connect(path: str) -> Client | None:
+    """A connection, or None where no keeper runs. Any other trouble is an error that a person must see."""
+    try:
+        return Client(path, ADMIN)
+    except KvError as error:
+        if error.code == "locked":
+            return None
+        raise
+
+
+@contextlib.contextmanager
+def acting(options: Options) -> Iterator[Keeper]:
+    """A `Keeper` for one command."""
+    keeper = Keeper(options)
+    try:
+        yield keeper
+    finally:
+        keeper.close()
+
+
+def look(options: Options, verb: str, args: dict[str, object] | None = None) -> dict[str, object]:
+    """What a verb of the agents' socket answers: it works inside a container as well. Raises `KvError`."""
+    with Client(options.path, AGENT) as client:
+        return client.ask(verb, args).ok

@@ -1,0 +1,51 @@
+"""Verbs that belong to no noun: demo, and the hot ones as `kv --help` shows them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from kv.cli.options import Options, verb
+from kv.hot import HOT
+
+_ABOUT = {
+    "api": "Make an HTTP call on a connection; kv adds the credential and removes it from the answer.",
+    "explain": "Show how a call would be judged, without making it.",
+    "wait": "Take up the result of a call that waited for a person.",
+    "status": "Say whether the vault is unlocked, and how long it stays so.",
+    "mcp": "Serve the tools of an AI agent on standard input and output.",
+    "version": "Print the version.",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to `app`. Those of `_ABOUT` are performed by `kv.__main__`, before this file is ever read."""
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    for name, about in _ABOUT.items():
+        app.command(name, help=about, add_help_option=False, context_settings=settings)(_elsewhere)
+    verb(app, "demo")(demo)
+
+
+def _elsewhere(ctx: typer.Context) -> None:
+    """Reached only when options stand before the verb that `kv.__main__` does not know as global ones."""
+    verb_name = str(ctx.info_name)
+    if verb_name in HOT:
+        raise SystemExit(import_module(HOT[verb_name]).main(verb_name, ctx.args))
+    raise typer.Exit(2)
+
+
+def demo(
+    options: Options,
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the throw-away vault for you to look at.")] = False,
+) -> None:
+    """Show the main job on a throw-away vault: a call, a refusal, an approval, the audit. No account, no network.
+
+    \b
+      kv demo
+    """
+    del options
+    arguments = ["--keep"] if keep else []
+    raise SystemExit(import_module("kv.demo").main(arguments))

@@ -1,0 +1,371 @@
+"""Secrets: set, rotate, generate, get, ls, show, history, restore, mv, rm."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from kv.cli import tui
+from kv.cli.connecting import (
+    AddressOption,
+    AdmissionOption,
+    AuthOption,
+    CaOption,
+    HostOption,
+    LoopbackOption,
+    ProviderOption,
+    choose,
+    told,
+)
+from kv.cli.declare import Wish
+from kv.cli.keeper import Keeper, acting, look, take_shelter
+from kv.cli.options import Options, verb
+from kv.cli.terminal import Terminal
+from kv.cli.value import read_value, refuse_arguments
+from kv.errors import KvError
+
+if TYPE_CHECKING:
+    from kv.client import Answer
+
+StdinOption = Annotated[bool, typer.Option("--stdin", help="Take the value from standard input.")]
+FileOption = Annotated[str | None, typer.Option("--file", metavar="PATH", help="Take the value from a file.")]
+ClassOption = Annotated[str | None, typer.Option("--class", metavar="CLASS", help="low, normal or high.")]
+NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A line about it; not sealed from you.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to `app`."""
+    verb(app, "set", extra=True)(set_)  # more words are refused by `refuse_arguments`, which says what they mean
+    verb(app, "rotate", extra=True)(rotate)
+    verb(app, "generate")(generate)
+    verb(app, "get")(get)
+    verb(app, "ls")(ls)
+    verb(app, "show")(show)
+    verb(app, "history")(history)
+    verb(app, "restore")(restore)
+    verb(app, "mv")(mv)
+    verb(app, "rm")(rm)
+
+
+def set_(  # noqa: PLR0913 - the options of the verb
+    options: Options,
+    *,
+    name: NameArgument,
+    stdin: StdinOption = False,
+    file: FileOption = None,
+    cls: ClassOption = None,
+    note: NoteOption = None,
+    connection: Annotated[
+        str | None, typer.Option("--connection", metavar="NAME", help="The connection that uses it.")
+    ] = None,
+    no_connection: Annotated[bool, typer.Option("--no-connection", help="Make none, and do not ask.")] = False,
+    host: HostOption = None,
+    auth: AuthOption = None,
+    provider: ProviderOption = None,
+    ca: CaOption = None,
+    allow_address: AddressOption = None,
+    admission: AdmissionOption = None,
+    insecure_loopback: LoopbackOption = False,
+) -> None:
+    """Store a value, and make the connection that uses it.
+
+    The value is asked for hidden, or comes by --stdin or --file; never as an argument. A known service is recognised
+    by the name and the value's shape. A new value for a name that exists is a new revision; its connection stays.
+
+    \b
+      kv set OPENAI_API_KEY
+      pbpaste | kv set prod/API_KEY --stdin --connection api --host https://api.example.com --auth bearer
+    """
+    refuse_arguments(name, options.extra)
+    name = options.name(name)
+    wish = Wish(
+        host=host,
+        auth=auth,
+        provider=provider,
+        ca=ca,
+        addresses=tuple(allow_address or ()),
+        admission=admission,
+        insecure_loopback=insecure_loopback,
+    )
+    with acting(options) as keeper:
+        take_shelter()
+        interactive = not stdin and file is None
+        value = read_value(name, stdin=stdin, file=file)
+        args: dict[str, object] = {"name": name, "class": cls, "note": note}
+        if not no_connection:
+            chosen = None if connection is None else options.name(connection)
+            declaration = choose(keeper, name, value.expose(), chosen, wish, interactive=interactive)
+            args["connection"] = declaration
+        answer = keeper.act("set", _said(args), value.expose())
+        value.wipe()
+    _stored(options, answer)
+
+
+def rotate(
+    options: Options,
+    *,
+    name: NameArgument,
+    stdin: StdinOption = False,
+    file: FileOption = None,
+) -> None:
+    """Give a secret a new value. Its connection and class stay; the old value is kept as a revision.
+
+    \b
+      kv rotate STRIPE_SECRET_KEY
+    """
+    refuse_arguments(name, options.extra)
+    name = options.name(name)
+    with acting(options) as keeper:
+        take_shelter()
+        keeper.reach()
+        keeper.ask("show", {"name": name})
+        value = read_value(name, stdin=stdin, file=file)
+        answer = keeper.act("set", {"name": name}, value.expose())
+        value.wipe()
+    _stored(options, answer)
+
+
+def generate(  # noqa: PLR0913 - the options of the verb
+    options: Options,
+    *,
+    name: NameArgument,
+    length: Annotated[int, typer.Option("--length", metavar="N", help="Characters, 8 to 1024.")] = 32,
+    alphabet: Annotated[
+        str, typer.Option("--alphabet", metavar="KIND", help="alnum, hex, base64url, symbols or digits.")
+    ] = "alnum",
+    cls: ClassOption = None,
+    note: NoteOption = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Give an existing name a new value.")] = False,
+) -> None:
+    """Make a random value in the keeper, shown to nobody.
+
+    \b
+      kv generate dev/DB_PASSWORD --length 40
+    """
+    args = {"name": options.name(name), "length": length, "alphabet": alphabet, "class": cls, "note": note}
+    with acting(options) as keeper:
+        answer = keeper.act("generate", {**_said(args), "replace": replace})
+    _stored(options, answer)
+
+
+def _said(args: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in args.items() if value is not None}
+
+
+def _stored(options: Options, answer: Answer) -> None:
+    ok = answer.ok
+    if options.as_json:
+        tui.print_json(ok)
+        return
+    tui.say(f"stored {ok.get('name')}   (revision {ok.get('revision')}){told(ok)}")
+    for warning in cast("list[str]", ok.get("warnings") or []):
+        tui.warn(warning)
+
+
+def get(
+    options: Options,
+    *,
+    name: NameArgument,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a new file, mode 0600.")
+    ] = None,
+    revision: Annotated[int | None, typer.Option("--revision", metavar="N", help="An older value.")] = None,
+) -> None:
+    """Reveal a value to a person: on the terminal, or in a new private file. Takes the passphrase.
+
+    \b
+      kv get SIGNING_KEY --output key.pem
+    """
+    if output is None and (not sys.stdout.isatty() or options.as_json):
+        raise KvError(
+            "denied",
+            rule="terminal only",
+            why="a value is shown on a terminal or written to a new file, and goes nowhere else",
+            help=f"kv get {name} --output FILE",
+        )
+    args: dict[str, object] = {"name": options.name(name)}
+    if revision is not None:
+        args["revision"] = revision
+    with acting(options) as keeper:
+        value = keeper.act("get", args).body
+    if output is not None:
+        _write_private(output, value)
+        _wrote(options, str(args["name"]), output)
+    else:
+        _reveal(value)
+
+
+def _reveal(value: bytes) -> None:
+    text = value.decode("utf-8", "replace")
+    if not all(c.isprintable() or c in "\n\t" for c in text.replace("\r\n", "\n")):
+        raise KvError(
+            "unsupported", why="it is no text, and would write to the terminal as a program does: use --output"
+        )
+    with Terminal() as terminal:
+        terminal.print(text.rstrip("\n"))
+
+
+def _write_private(path: str, value: bytes) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(value)
+    except OSError as error:
+        raise KvError("disk", act="write", path=path, why=os.strerror(error.errno or 0)) from None
+
+
+def _wrote(options: Options, name: str, output: str) -> None:
+    if options.as_json:
+        tui.print_json({"name": name, "output": output})
+    else:
+        tui.say(f"wrote {name} to {output}   (mode 0600)")
+
+
+def ls(
+    options: Options,
+    *,
+    prefix: Annotated[str, typer.Argument(metavar="[PREFIX]", show_default=False)] = "",
+) -> None:
+    """List names, never values.
+
+    \b
+      kv ls prod
+    """
+    found = look(options, "list", {"prefix": prefix or options.prefix})
+    secrets = cast("list[dict[str, object]]", found.get("secrets", []))
+    if options.as_json:
+        tui.print_json(secrets)
+        return
+    if not secrets:
+        tui.note("no secrets here yet: kv set NAME, or kv import .env")
+    tui.table([[s["name"], s["class"], _used_by(s), tui.ago(s.get("changed")), s.get("note") or ""] for s in secrets])
+
+
+def _used_by(secret: dict[str, object]) -> str:
+    names = secret.get("connections") or ([secret["connection"]] if secret.get("connection") else [])
+    return "-> " + ", ".join(map(str, cast("list[object]", names))) if names else "-"
+
+
+def show(options: Options, *, name: NameArgument) -> None:
+    """Show what is known of a secret or a connection, without its value.
+
+    \b
+      kv show stripe
+    """
+    with acting(options) as keeper:
+        found = _find(keeper, options.name(name))
+    if options.as_json:
+        tui.print_json(found)
+        return
+    for key, value in found.items():
+        if value not in (None, "", [], {}):
+            shown = tui.ago(value) if key in {"changed", "created"} else value
+            tui.table([[f"{key:<11}", ", ".join(map(str, shown)) if isinstance(shown, list) else shown]])
+
+
+def _find(keeper: Keeper, name: str) -> dict[str, object]:
+    try:
+        return keeper.ask("show", {"name": name}).ok
+    except KvError as error:
+        if error.code != "unknown-secret":
+            raise
+        known = cast("list[dict[str, object]]", keeper.ask("connections").ok.get("connections", []))
+        for connection in known:
+            if connection.get("name") == name:
+                return connection
+        raise
+
+
+def history(options: Options, *, name: NameArgument) -> None:
+    """List the kept revisions of a secret, newest first: when, never what.
+
+    \b
+      kv history STRIPE_SECRET_KEY
+    """
+    with acting(options) as keeper:
+        found = keeper.ask("history", {"name": options.name(name)}).ok
+    revisions = cast("list[dict[str, object]]", found.get("revisions", []))
+    if options.as_json:
+        tui.print_json(revisions)
+        return
+    tui.table([[f"revision {r['revision']}", tui.ago(r.get("changed")), r.get("note") or ""] for r in revisions])
+
+
+def restore(
+    options: Options,
+    *,
+    name: NameArgument,
+    revision: Annotated[int, typer.Argument(metavar="REVISION", show_default=False)],
+) -> None:
+    """Bring an older value back, as a new revision.
+
+    \b
+      kv restore STRIPE_SECRET_KEY 3
+    """
+    with acting(options) as keeper:
+        ok = keeper.act("restore", {"name": options.name(name), "revision": revision}).ok
+    if options.as_json:
+        tui.print_json(ok)
+    else:
+        tui.say(f"restored {ok.get('name')} from revision {revision}   (revision {ok.get('revision')})")
+
+
+def mv(
+    options: Options,
+    *,
+    old: Annotated[str, typer.Argument(metavar="OLD", show_default=False)],
+    new: Annotated[str, typer.Argument(metavar="NEW", show_default=False)],
+) -> None:
+    """Rename a secret. Connections that use it follow.
+
+    \b
+      kv mv API_KEY prod/API_KEY
+    """
+    with acting(options) as keeper:
+        ok = keeper.act("mv", {"old": options.name(old), "new": options.name(new)}).ok
+    if options.as_json:
+        tui.print_json(ok)
+    else:
+        tui.say(f"{options.name(old)} is {ok.get('name')} now{told(ok)}")
+
+
+def rm(
+    options: Options,
+    *,
+    name: NameArgument,
+    connections: Annotated[
+        bool, typer.Option("--connections", help="Remove the connections that use it as well.")
+    ] = False,
+    yes: YesOption = False,
+) -> None:
+    """Remove a secret with all its revisions.
+
+    \b
+      kv rm OLD_KEY
+    """
+    full = options.name(name)
+    with acting(options) as keeper:
+        keeper.reach()
+        users = cast("list[str]", keeper.ask("show", {"name": full}).ok.get("connections") or [])
+        _confirm_removal(options, full, users if connections else [], yes=yes)
+        for user in users if connections else []:
+            keeper.act("connect", {"name": user, "remove": True})
+        keeper.act("rm", {"name": full})
+    if options.as_json:
+        tui.print_json({"name": full, "connections": users if connections else []})
+    else:
+        tui.say(f"removed {', '.join([full, *(users if connections else [])])}")
+
+
+def _confirm_removal(options: Options, name: str, users: list[str], *, yes: bool) -> None:
+    if yes or options.passphrase_fd is not None:
+        return
+    with Terminal() as terminal:
+        more = f" and the connections {', '.join(users)}" if users else ""
+        if not terminal.confirm(f"remove {name} with all its revisions{more}?"):
+            raise KvError("usage", why="nothing was removed")

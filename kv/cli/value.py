@@ -1,0 +1,67 @@
+"""Where a value comes from: a hidden prompt, standard input on request, or a file. Never an argument.
+
+Rules of this file
+- One newline at the end of a value that has no other is dropped: `echo` and editors add it, and no key ends in one.
+  A value of several lines (a PEM key) is kept byte for byte.
+- The bound is checked while reading: a wrong file is not read to its end.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from kv.cli.terminal import Terminal, Typed
+from kv.cli.tui import note
+from kv.errors import KvError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_BYTES = 1 << 20
+_TERMINAL_LINE = 4095  # bytes: what a terminal's line holds; the kernel drops the rest without a word
+
+
+def refuse_arguments(name: str, extra: Sequence[str]) -> None:
+    """Raise `KvError("value-argument")` for `NAME=VALUE` or anything after the name."""
+    if extra or "=" in name:
+        note("it is in your shell's history now; whoever could read that may know it: consider it burnt")
+        raise KvError("value-argument")
+
+
+def read_value(name: str, *, stdin: bool, file: str | None) -> Typed:
+    """The value for `name`. Raises `KvError`: `usage`, `no-terminal`, `disk`, `value-size`."""
+    if stdin and file is not None:
+        raise KvError("usage", why="give --stdin or --file, not both")
+    if stdin:
+        if sys.stdin.isatty():
+            raise KvError("usage", why="--stdin takes a pipe or a file; without it the value is asked for hidden")
+        return _trimmed(sys.stdin.buffer.read(MAX_BYTES + 1))
+    if file is not None:
+        return _trimmed(read_file(file))
+    with Terminal() as terminal:
+        typed = terminal.ask_hidden(f"{name} (hidden): ")
+    if len(typed) >= _TERMINAL_LINE:
+        raise KvError("usage", why="a terminal's line ends at 4095 bytes: give a longer value by --file or --stdin")
+    return _checked(typed)
+
+
+def read_file(path: str) -> bytes:
+    """At most `MAX_BYTES` + 1 bytes of a file. Raises `KvError("disk")`."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise KvError("disk", act="read", path=path, why=os.strerror(error.errno or 0)) from None
+
+
+def _trimmed(data: bytes) -> Typed:
+    line = data.removesuffix(b"\n").removesuffix(b"\r")
+    return _checked(Typed(data if b"\n" in line else line))
+
+
+def _checked(typed: Typed) -> Typed:
+    if not 1 <= len(typed) <= MAX_BYTES:
+        raise KvError("value-size")
+    return typed

@@ -1,0 +1,182 @@
+"""A client of the keeper's sockets: connect, check who listens, ask, read the answer.
+
+Rules of this file
+- Standard library only; `kv.hot` starts with it.
+- Nothing is sent to a listener that is not the keeper: its uid must be ours and its pid must hold the lock
+  beside the vault. (A program of the same user that replaces the lock file as well is not stopped here;
+  SECURITY.md says so. A passphrase is never sent at all.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from kv import __version__, wire
+from kv.errors import KvError, RemoteError
+from kv.paths import Runtime, socket_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AGENT, ADMIN = "agent", "kv"
+
+_GREETING_SECONDS = 5.0  # a keeper greets in microseconds; a listener that does not is not one
+_PEERCRED = struct.Struct("3i")
+_FLOCK = struct.Struct("hhqqi4x")  # `struct flock` of Linux on 64-bit platforms
+_F_GETLK, _F_WRLCK, _F_UNLCK = 5, 1, 2
+
+
+class Answer(NamedTuple):
+    """What the keeper answered: the members of `ok`, and the body's bytes."""
+
+    ok: dict[str, object]
+    body: bytes
+
+
+class Client:
+    """One connection to a keeper. Use as a context manager; requests go one after another."""
+
+    def __init__(self, vault: str, channel: str = AGENT, kind: str = "cli") -> None:
+        self.runtime = Runtime(vault)
+        self.kind = kind
+        self._decoder = wire.Decoder()
+        self._socket = _dial(self.runtime, channel)
+        try:
+            self.keeper = self._greeting()
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up; a request that still waits is withdrawn by that."""
+        self._socket.close()
+
+    def hang_up(self) -> None:
+        """Shut the connection down from another thread: a blocked `ask` there ends with `gone`."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def ask(
+        self,
+        verb: str,
+        args: dict[str, object] | None = None,
+        body: bytes = b"",
+        *,
+        proof: dict[str, object] | None = None,
+        folder: int | None = None,
+        event: Callable[[dict[str, object]], None] | None = None,
+    ) -> Answer:
+        """Send one request, pass its events to `event`, return its answer. Raises `RemoteError` with the keeper's error.
+
+        `folder` is a directory descriptor that travels with the request.
+        """
+        header: dict[str, object] = {"verb": verb, "args": args or {}, "client": self.kind}
+        if proof is not None:
+            header["proof"] = proof
+        self._send(wire.encode(header, body), folder)
+        while True:
+            frame = self._receive()
+            if "event" in frame.header:
+                if event is not None:
+                    event(frame.header)
+                continue
+            error = frame.header.get("error")
+            if isinstance(error, dict):
+                raise RemoteError(error)
+            ok = frame.header.get("ok")
+            return Answer(ok if isinstance(ok, dict) else {}, frame.body)
+
+    def _send(self, data: bytes, folder: int | None) -> None:
+        try:
+            if folder is not None:
+                sent = socket.send_fds(self._socket, [data], [folder])
+                data = data[sent:]
+            self._socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            # The keeper may have answered (busy, too large) before it hung up: the answer says more than the pipe.
+            return
+
+    def _receive(self) -> wire.Frame:
+        while (frame := self._decoder.next()) is None:
+            try:
+                data = self._socket.recv(1 << 18)
+            except TimeoutError:
+                raise KvError("keeper-foreign", pid="unknown") from None
+            except ConnectionError:
+                data = b""
+            if not data:
+                raise KvError("gone")
+            self._decoder.feed(data)
+        return frame
+
+    def _greeting(self) -> dict[str, object]:
+        self._socket.settimeout(_GREETING_SECONDS)
+        greeting = self._receive().header
+        self._socket.settimeout(None)
+        error = greeting.get("error")
+        if isinstance(error, dict):
+            raise RemoteError(error)
+        if greeting.get("kv") != wire.VERSION:
+            raise KvError("keeper-version", client=__version__, keeper=str(greeting.get("version")))
+        return greeting
+
+
+def _dial(runtime: Runtime, channel: str) -> socket.socket:
+    """A connected, checked socket. `KV_AGENT_SOCKET` names a lone agents' socket, as mounted into a container."""
+    lone = os.environ.get("KV_AGENT_SOCKET") if channel == AGENT else None
+    if lone is None:
+        runtime.check()
+    path = lone or (runtime.agent_socket if channel == AGENT else runtime.kv_socket)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        _connect(sock, path)
+        if lone is None:
+            _check_listener(sock, runtime)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _connect(sock: socket.socket, path: str) -> None:
+    descriptor = None
+    try:
+        address, descriptor = socket_address(path)
+        sock.connect(address)
+    except OSError:
+        raise KvError("locked") from None  # no socket, or a stale one: no keeper, and no keeper means locked
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _check_listener(sock: socket.socket, runtime: Runtime) -> None:
+    pid, uid, _ = _PEERCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
+    if uid != os.geteuid() or pid != lock_holder(runtime.lock):
+        raise KvError("keeper-foreign", pid=pid)
+
+
+def lock_holder(path: str) -> int:
+    """The pid that holds the record lock on `path`, as the kernel tells it (`F_GETLK`), or 0."""
+    import fcntl
+
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        found = fcntl.fcntl(descriptor, _F_GETLK, _FLOCK.pack(_F_WRLCK, 0, 0, 0, 0))
+    finally:
+        os.close(descriptor)
+    kind, _, _, _, pid = _FLOCK.unpack(found)
+    return 0 if kind == _F_UNLCK else int(pid)

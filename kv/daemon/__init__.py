@@ -1,0 +1,1 @@
+"""The keeper: the one process that holds an unlocked vault, and performs every call itself."""

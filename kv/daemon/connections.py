@@ -1,0 +1,145 @@
+"""From what a person declares to a connection and its terms, and back to what the vault stores.
+
+Rules of this file
+- Pure but for the catalogue's files. What a declaration leaves out comes from the connection as it was, else from
+  the provider, else from the defaults: replacing a value never touches its connection.
+- Checked whole by the broker's own parsers before anything is stored: a connection in the vault is performable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from brokers.contract import BrokerError, Connection
+from kv.daemon.entry import Entry, scheme
+from kv.daemon.faults import as_kv_error
+from kv.errors import KvError
+from kv.model import Terms, parse_rule
+from kv.similar import similar
+from kv.vault.contents import check_name
+
+if TYPE_CHECKING:
+    from brokers.http.catalogue import Pack
+    from kv.daemon.schema import Declaration
+
+
+def declare(declared: Declaration, before: Entry | None, secret: str | None, initial: Terms) -> Entry:
+    """The connection that `declared` asks for. `secret` is the secret it is being made for. Raises `KvError`."""
+    try:
+        pack = _pack(declared.provider or (before.connection.provider if before else ""))
+        name, options = _auth(declared, before, pack)
+        slots = scheme(name).slots
+        connection = Connection(
+            name=declared.name,
+            kind="http",
+            target=_target(declared, before, pack),
+            scheme=name,
+            options=options,
+            secrets=_secrets(declared, before, secret, slots),
+            provider=pack.name if pack else "",
+        )
+        scheme(name).check(options)
+    except BrokerError as error:
+        raise as_kv_error(error, declared.name) from None
+    return Entry(connection, _terms(declared, before.terms if before else initial))
+
+
+def _pack(name: str) -> Pack | None:
+    from brokers.http import catalogue
+
+    if not name:
+        return None
+    if name not in catalogue.names():
+        raise KvError("unknown-provider", name=name, similar=similar(name, catalogue.names()))
+    return catalogue.load(name)
+
+
+def _auth(declared: Declaration, before: Entry | None, pack: Pack | None) -> tuple[str, dict[str, str]]:
+    if declared.auth is not None:
+        return declared.auth.scheme, dict(declared.auth.options)
+    if before is not None:
+        return before.connection.scheme, dict(before.connection.options)
+    if pack is not None:
+        return pack.auth.scheme, dict(pack.auth.options)
+    raise KvError("bad-argument", argument="auth", why="say how the credential enters a request: --auth bearer, …")
+
+
+def _target(declared: Declaration, before: Entry | None, pack: Pack | None) -> dict[str, object]:
+    from brokers.http.target import connection_target
+
+    old = before.connection.target if before else {}
+    host = declared.host or str(old.get("origin", "")) or (pack.origin if pack else "")
+    if not host:
+        raise KvError("bad-argument", argument="host", why="say where this credential may go: --host https://…")
+    addresses = declared.addresses if declared.addresses is not None else old.get("addresses", ())
+    insecure = declared.insecure_loopback if declared.insecure_loopback is not None else old.get("insecure_loopback")
+    target = connection_target(
+        host,
+        addresses=tuple(addresses) if isinstance(addresses, list | tuple) else (),
+        ca=declared.ca if declared.ca is not None else str(old.get("ca", "")),
+        insecure_loopback=bool(insecure),
+    )
+    return {**target, "base_path": old.get("base_path", pack.base_path if pack else "")}
+
+
+def _secrets(
+    declared: Declaration, before: Entry | None, secret: str | None, slots: tuple[str, ...]
+) -> dict[str, str]:
+    if declared.secrets is not None:
+        found = dict(declared.secrets)
+    elif secret is not None and len(slots) == 1:
+        found = {slots[0]: secret}
+    elif before is not None:
+        found = dict(before.connection.secrets)
+    elif secret is not None and slots:
+        found = {slots[0]: secret}
+    else:
+        found = {}
+    for name in found.values():
+        check_name(name)
+    if missing := [slot for slot in slots if slot not in found]:
+        raise KvError("bad-argument", argument="secrets", why=f"no secret is named for '{missing[0]}'")
+    return found
+
+
+def _terms(declared: Declaration, before: Terms) -> Terms:
+    changes: dict[str, object] = {}
+    if declared.admission is not None:
+        changes["admission"] = declared.admission
+    if declared.preset is not None:
+        changes["preset"] = declared.preset
+    if declared.calls_per_hour is not None:
+        changes["calls_per_hour"] = declared.calls_per_hour or None
+    if declared.rules is not None:
+        changes["rules"] = tuple(parse_rule(verdict, text) for verdict, text in declared.rules)
+    return replace(before, **changes)  # type: ignore[arg-type]  # each value was typed by the declaration's schema
+
+
+def renamed(entry: Entry, old: str, new: str) -> Entry:
+    """The connection after a secret was renamed."""
+    secrets = {slot: new if name == old else name for slot, name in entry.connection.secrets.items()}
+    return Entry(replace(entry.connection, secrets=secrets), entry.terms)
+
+
+def as_meta(entry: Entry) -> dict[str, object]:
+    """What the vault seals: `entry.decode_entry` reads it back."""
+    fields = entry.connection.canonical()
+    del fields["name"]
+    return {**fields, "terms": entry.terms.as_meta()}
+
+
+def shown(entry: Entry) -> dict[str, object]:
+    """What a person (and an agent) may see of a connection: everything but values, which it does not hold."""
+    connection = entry.connection
+    return {
+        "name": connection.name,
+        "kind": connection.kind,
+        "provider": connection.provider,
+        "origin": connection.target.get("origin", ""),
+        "base_path": connection.target.get("base_path", ""),
+        "auth": connection.scheme,
+        "secrets": sorted(set(connection.secrets.values())),
+        "admission": entry.terms.admission,
+        "preset": entry.terms.preset,
+    }

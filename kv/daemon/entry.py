@@ -1,0 +1,69 @@
+"""A connection as the vault has it: where it leads, and on which terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from brokers.contract import Connection
+from kv import registry
+from kv.errors import KvError
+from kv.model import Terms, terms_from
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from brokers.contract import AuthScheme
+    from brokers.http.catalogue import Pack
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A connection and the terms on which its person lets it be used."""
+
+    connection: Connection
+    terms: Terms
+
+
+def decode_entry(name: str, meta: Mapping[str, object]) -> Entry:
+    """A connection's sealed record, decoded. It is ours, so a misfit is damage: `KvError("vault-damaged")`."""
+    try:
+        connection = Connection(
+            name=name,
+            kind=_text(meta["kind"]),
+            target=_mapping(meta["target"]),
+            scheme=_text(meta["scheme"]),
+            options={k: _text(v) for k, v in _mapping(meta["options"]).items()},
+            secrets={k: _text(v) for k, v in _mapping(meta["secrets"]).items()},
+            provider=_text(meta["provider"]),
+        )
+        return Entry(connection, terms_from(_mapping(meta["terms"])))
+    except (KeyError, TypeError, KvError):
+        raise KvError("vault-damaged", why="a connection's record has another shape") from None
+
+
+def scheme(name: str) -> AuthScheme:
+    """The auth scheme of that name. Raises `KvError("bad-argument")`."""
+    if name not in registry.AUTH:
+        raise KvError("bad-argument", argument="auth", why=f"the schemes are {', '.join(sorted(registry.AUTH))}")
+    made: AuthScheme = registry.load(registry.AUTH, name)()
+    return made
+
+
+def catalogued(provider: str) -> Pack | None:
+    """The provider's pack. None for one that this version of kv does not know: the connection then has no classes."""
+    from brokers.http import catalogue
+
+    return catalogue.load(provider) if provider in catalogue.names() else None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _mapping(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return value

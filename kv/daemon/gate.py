@@ -1,0 +1,127 @@
+"""Proof: the one place where evidence of the human is asked for and checked.
+
+Rules of this file
+- Every verb that changes what may happen passes `Gate.check`, whichever door it came through.
+- A nonce belongs to one connection and one proof. A TOTP code is burnt for the whole keeper, a wrong proof is
+  counted for the whole vault, and both are sealed before the answer goes out: a restart forgives nothing.
+- A proof typed at a terminal opens a window for its caller's *parent* process, the person's shell. A program
+  that the shell did not start itself has another parent; one started by a known client has it among its ancestors.
+- A descriptor's proof covers one act and opens no window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from kv.daemon.clock import boot_time
+from kv.daemon.requests import Needs
+from kv.errors import KvError
+from kv.proofs import passphrase, pin, totp
+from kv.proofs.throttle import Throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kv.daemon.requests import Request
+    from kv.daemon.schema import Proof
+    from kv.model import Caller, Process
+    from kv.vault.session import Vault
+
+_WINDOW_SECONDS = 300.0
+_DAILY = ("totp", "pin")
+
+
+class Gate:
+    """Checks proofs against the vault's enrolments."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._windows: dict[Process, float] = {}
+
+    def challenge(self, caller: Caller) -> tuple[bytes, dict[str, object]]:
+        """A fresh nonce, and what a client needs to make a proof with it."""
+        nonce = secrets.token_bytes(32)
+        return nonce, {
+            "nonce": nonce.hex(),
+            "slot": self._vault.public_slot().as_wire(),
+            "kinds": self.kinds(),
+            "window": self._has_window(caller),
+        }
+
+    def kinds(self) -> list[str]:
+        """The proofs that are enrolled, the daily ones first."""
+        return [kind for kind in _DAILY if self._enrolled(kind)] + ["passphrase"]
+
+    def check(self, request: Request, caller: Caller, nonce: bytes | None) -> str:
+        """The kind of proof that came with `request`, or "". Raises `KvError`: `proof-…`."""
+        proof = request.proof
+        if proof is None:
+            if request.verb.needs is Needs.NOTHING:
+                return ""
+            raise KvError("proof-needed", verb=request.name)
+        if proof.kind == "window":
+            if request.verb.needs is not Needs.WINDOW or not self._has_window(caller):
+                raise KvError("proof-needed", verb=request.name)
+            return "window"
+        if request.verb.needs is Needs.PASSPHRASE and proof.kind != "passphrase":
+            raise KvError("proof-kind", kinds="the passphrase")
+        if proof.kind == "passphrase":
+            self._check_passphrase(request, proof, nonce)
+        else:
+            self._check_daily(proof)
+        if proof.via == "terminal" and not caller.agent:
+            self._windows[caller.parent] = boot_time() + _WINDOW_SECONDS
+        return proof.kind
+
+    def _has_window(self, caller: Caller) -> bool:
+        until = self._windows.get(caller.parent, 0.0)
+        return not caller.agent and caller.parent.pid > 1 and boot_time() < until
+
+    def _check_passphrase(self, request: Request, proof: Proof, nonce: bytes | None) -> None:
+        """Not throttled: a MAC of 256 bits is not guessed, and the freeze must leave its owner a way in."""
+        if nonce is None:
+            raise KvError("bad-argument", argument="proof", why="a challenge comes first, on the same connection")
+        digest = passphrase.request_digest(request.name, request.raw, hashlib.sha256(request.body).digest())
+        with self._vault.subkey("proofs") as key:
+            passphrase.check(bytes(key), digest, nonce, _bytes(proof.mac), left=1)
+
+    def _check_daily(self, proof: Proof) -> None:
+        """A TOTP code or a PIN: the try is charged and sealed before it is judged."""
+        if not self._enrolled(proof.kind):
+            raise KvError("proof-kind", kinds=", ".join(self.kinds()))
+        now = boot_time()
+        record = self._vault.get("setting", "throttle")
+        throttle = Throttle.from_dict(record.meta, now) if record else Throttle()
+        charged = throttle.charge(now)
+        self._keep("throttle", charged.as_dict())
+        if proof.kind == "totp":
+            self._check_totp(proof.code, charged.left)
+        else:
+            with self._vault.subkey("proofs") as key:
+                pin.check(proof.pin, bytes(key), self._vault.value("setting", "pin").expose(), left=charged.left)
+        self._keep("throttle", Throttle().as_dict())
+
+    def _check_totp(self, code: str, left: int) -> None:
+        record = self._vault.get("setting", "totp")
+        last = record.meta.get("last") if record else None
+        if not isinstance(last, int):
+            raise KvError("vault-damaged", why="the TOTP's record is malformed")
+        secret = self._vault.value("setting", "totp").expose()
+        counter = totp.check(secret, code, now=time.time(), last_counter=last, left=left)
+        self._keep("totp", {"confirmed": True, "last": counter})
+
+    def _enrolled(self, kind: str) -> bool:
+        record = self._vault.get("setting", kind)
+        return record is not None and record.meta.get("confirmed") is True
+
+    def _keep(self, name: str, meta: Mapping[str, object]) -> None:
+        if self._vault.read_only:
+            raise KvError("proof-kind", kinds="the passphrase, while the vault is read-only")
+        self._vault.put("setting", name, meta, None, now=time.time())
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text) if len(text) % 2 == 0 else b""

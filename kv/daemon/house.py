@@ -1,0 +1,144 @@
+"""What the keeper holds while unlocked: vault, audit, needles, brokers, sessions' standing.
+
+Rules of this file
+- One owner: the event loop. Only the needles are built in a thread, from values that are handed over once.
+- `spend` is the one gate through which a credential is opened for a call; it takes the entry that policy judged.
+- `entry` opens no value: a denied call never touches one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from brokers.contract import Connection, Credential
+from kv import registry
+from kv.daemon import admissions
+from kv.daemon.approvals import Approvals
+from kv.daemon.budget import Budget
+from kv.daemon.caller import alive
+from kv.daemon.clock import boot_time
+from kv.daemon.entry import Entry, catalogued, decode_entry, scheme
+from kv.errors import KvError
+from kv.redact import Needles
+from kv.similar import similar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from brokers.contract import Broker, Secret
+    from kv.audit import AuditLog
+    from kv.model import Caller, Pending, Standing
+    from kv.redact import Database
+    from kv.vault.contents import Record
+    from kv.vault.session import Vault
+
+
+class House:
+    """The open house of one vault. Raises what the vault raises; `close` ends it."""
+
+    def __init__(self, vault: Vault, audit: AuditLog) -> None:
+        self.vault = vault
+        self.audit = audit
+        self.revision = 0  # of policy: an approval asked under another one is void
+        self.approvals = Approvals(boot_time, alive=alive, revision=lambda: self.revision)
+        self.budget = Budget()
+        self.needles = Needles()
+        self._ready = asyncio.Event()
+        self._brokers: dict[str, Broker] = {}
+        self._entries: dict[str, Entry] = {}
+        admissions.recall(vault, self.approvals)
+
+    async def prepare(self) -> None:
+        """Build the needles off the loop; until that is done every result waits."""
+        bits = {record.name: _bits(record) for record in self.vault.records("secret")}
+        values = [(secret, bits.get(name, 0)) for name, _, secret in self.vault.all_values()]
+        await asyncio.to_thread(self._add_needles, values)
+        self._ready.set()
+
+    def _add_needles(self, values: list[tuple[Secret, int]]) -> None:
+        for secret, bits in values:
+            self.needles.add(secret.name, secret.expose(), bits=bits)
+        self.needles.merge()
+        self.needles.database()
+
+    async def database(self) -> Database:
+        """The needles to scan with, once there are any to trust."""
+        await self._ready.wait()
+        return self.needles.database()
+
+    def entry(self, name: str) -> Entry:
+        """The connection of that name. Raises `unknown-connection`."""
+        found = self._entries.get(name)
+        if found is None:
+            found = self._entries[name] = self._load(name)
+        return found
+
+    def _load(self, name: str) -> Entry:
+        record = self.vault.get("connection", name)
+        if record is None:
+            raise KvError("unknown-connection", name=name, similar=similar(name, self.vault.names("connection")))
+        return decode_entry(name, record.meta)
+
+    def changed(self, *connections: str) -> None:
+        """These connections were changed: forget what was decoded of them, void what was asked or allowed before."""
+        for name in connections:
+            self._entries.pop(name, None)
+            self.approvals.forget(name)
+        self.revision += bool(connections)
+
+    def standing(self, caller: Caller) -> Standing:
+        """What the caller's session has now."""
+        return self.approvals.standing(caller.session, caller.project, boot_time())
+
+    def approve(self, name: str, by: str, approver: str, scope: str | None) -> tuple[Pending, str]:
+        """A person's yes and its scope; an admission of a project is sealed, since it outlives this keeper."""
+        chosen = scope or self.approvals.preselected(name, by)
+        pending = self.approvals.approve(name, by, approver, chosen)
+        if chosen == "project":
+            admissions.remember(self.vault, pending.caller.project, pending.plan.connection.name)
+        return pending, chosen
+
+    def add_needles(self, name: str) -> None:
+        """Look for every kept revision of a secret: an old key in an answer is still somebody's key."""
+        self.needles.remove(name)
+        for record in self.vault.history("secret", name):
+            value = self.vault.value("secret", name, record.revision)
+            self.needles.add(name, value.expose(), bits=_bits(record))
+
+    def tick(self) -> None:
+        """Once a second: seal the audit's head when it is due."""
+        if self.audit.head_due and not self.vault.read_only:
+            self.vault.seal_audit_head(self.audit.checkpoint())
+
+    def broker(self, kind: str) -> Broker:
+        """The broker of a kind, imported and made at its first use."""
+        if kind not in self._brokers:
+            made: Broker = registry.load(registry.BROKERS, kind)(schemes=scheme, catalogue=catalogued)
+            self._brokers[kind] = made
+        return self._brokers[kind]
+
+    @contextmanager
+    def spend(self, connection: Connection) -> Iterator[Credential]:
+        """Lend the secrets of a connection to one call: opened here, forgotten at the end."""
+        slots = {slot: self.vault.value("secret", name) for slot, name in connection.secrets.items()}
+        try:
+            yield Credential(slots)
+        finally:
+            slots.clear()
+
+    async def close(self) -> None:
+        """Close connections, seal the audit's head into the vault, close both files."""
+        for broker in self._brokers.values():
+            await broker.aclose()
+        head = self.audit.close()
+        if not self.vault.read_only:
+            self.vault.seal_audit_head(head)
+        self.vault.close()
+
+
+def _bits(record: Record) -> int:
+    """The strength that was estimated when the value was stored; none counts as guessable."""
+    bits = record.meta.get("strength")
+    return bits if isinstance(bits, int) else 0

@@ -1,0 +1,128 @@
+"""One connection on a socket of the keeper: frames in, frames out, one descriptor with each request.
+
+Rules of this file
+- asyncio's transports drop ancillary data, so this reads with `recvmsg` on a plain non-blocking socket.
+- At most one descriptor is taken from a message; any other is closed at once, so nobody fills our table.
+- A request's bytes have a deadline from the first one on; between requests a connection may idle for a minute.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from kv import wire
+from kv.errors import KvError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+_CHUNK = 1 << 18
+_FD_SIZE = array.array("i").itemsize
+_ANCILLARY = socket.CMSG_SPACE(4 * _FD_SIZE)
+_IDLE_SECONDS = 60.0  # clients of ours connect for a request; a connection that says nothing holds a place
+_FRAME_SECONDS = 60.0  # 17 MiB over a Unix socket take milliseconds; half a frame for a minute is no client
+_SEND_SECONDS = 60.0  # a client that does not read its answer
+
+
+class Peer:
+    """A connected client. `folder` is the descriptor that came with the last request, owned by whoever takes it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._decoder = wire.Decoder()
+        self._loop = asyncio.get_running_loop()
+        self._folder: int | None = None
+
+    async def receive(self) -> wire.Frame | None:
+        """The next frame, or None at a clean end. Raises `KvError("bad-frame")`, `TimeoutError`, `OSError`."""
+        while (frame := self._decoder.next()) is None:
+            async with asyncio.timeout(_IDLE_SECONDS if self._decoder.empty else _FRAME_SECONDS):
+                data = await self._read()
+            if not data:
+                if self._decoder.empty:
+                    return None
+                raise KvError("bad-frame", why="the stream ended inside a frame")
+            self._decoder.feed(data)
+        return frame
+
+    def take_folder(self) -> int | None:
+        """The descriptor that came along; the caller closes it."""
+        folder, self._folder = self._folder, None
+        return folder
+
+    async def send(self, header: dict[str, object], body: bytes = b"") -> None:
+        """Send one frame. Raises `TimeoutError`, `OSError` for a client that does not take it."""
+        async with asyncio.timeout(_SEND_SECONDS):
+            await self._loop.sock_sendall(self._socket, wire.encode(header, body))
+
+    async def unless_gone(self, work: Coroutine[object, object, None]) -> None:
+        """Run `work`, and cancel it when the client hangs up meanwhile."""
+        task = self._loop.create_task(work)
+        watch = self._loop.create_task(self._hang_up())
+        try:
+            await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                task.cancel()
+            await task
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _hang_up(self) -> None:
+        """Return once the client closed its end. Bytes of a next request are left where they are."""
+        await self._readable()
+        try:
+            if self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                await asyncio.Event().wait()
+        except BlockingIOError:
+            await self._hang_up()
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Hang up."""
+        if (folder := self.take_folder()) is not None:
+            os.close(folder)
+        self._socket.close()
+
+    async def _read(self) -> bytes:
+        while True:
+            try:
+                data, ancillary, _, _ = self._socket.recvmsg(_CHUNK, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+            except BlockingIOError:
+                await self._readable()
+                continue
+            self._keep_one(ancillary)
+            return data
+
+    def _keep_one(self, ancillary: list[tuple[int, int, bytes]]) -> None:
+        found = array.array("i")
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                found.frombytes(data[: len(data) - len(data) % _FD_SIZE])
+        for descriptor in found:
+            if self._folder is None:
+                self._folder = descriptor
+            else:
+                os.close(descriptor)
+
+    async def _readable(self) -> None:
+        ready: asyncio.Future[None] = self._loop.create_future()
+        descriptor = self._socket.fileno()
+        self._loop.add_reader(descriptor, _wake, ready)
+        try:
+            await ready
+        finally:
+            self._loop.remove_reader(descriptor)
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -1,0 +1,134 @@
+"""Strict decoding of requests: the table of verbs, and the one way from a frame to a typed request.
+
+Rules of this file
+- An unknown verb, member or type ends in one `KvError`.
+- `VERBS` says what each socket can do, and which proof each verb takes.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from kv.daemon.schema import (
+    Approve,
+    Backup,
+    Call,
+    Connect,
+    Enrol,
+    Generate,
+    Id,
+    Import,
+    Listing,
+    Move,
+    Named,
+    Nothing,
+    Page,
+    Proof,
+    Revision,
+    Session,
+    Set,
+    Slot,
+    Strict,
+    Ticket,
+    Wait,
+)
+from kv.errors import KvError
+
+_T = TypeVar("_T", bound=Strict)
+
+
+class Needs(StrEnum):
+    """Which proof a verb takes."""
+
+    NOTHING = "nothing"
+    WINDOW = "window"  # any proof, or one of the last five minutes by the same parent
+    FRESH = "fresh"  # any proof, given for this very act
+    PASSPHRASE = "passphrase"  # the passphrase, given for this very act
+
+
+class Verb(NamedTuple):
+    """A row of `VERBS`: the schema of its arguments, what it needs, and whether the agents' socket has it."""
+
+    schema: type[Strict]
+    needs: Needs
+    agents: bool = False
+
+
+VERBS: dict[str, Verb] = {
+    "status": Verb(Nothing, Needs.NOTHING, agents=True),
+    "list": Verb(Listing, Needs.NOTHING, agents=True),
+    "providers": Verb(Nothing, Needs.NOTHING, agents=True),
+    "call": Verb(Call, Needs.NOTHING, agents=True),
+    "explain": Verb(Call, Needs.NOTHING, agents=True),
+    "wait": Verb(Wait, Needs.NOTHING, agents=True),
+    "withdraw": Verb(Ticket, Needs.NOTHING, agents=True),
+    "approvals": Verb(Nothing, Needs.NOTHING, agents=True),
+    "audit": Verb(Page, Needs.NOTHING, agents=True),
+    "challenge": Verb(Nothing, Needs.NOTHING),
+    "lock": Verb(Nothing, Needs.NOTHING),
+    "panic": Verb(Nothing, Needs.NOTHING),
+    "show": Verb(Named, Needs.NOTHING),
+    "history": Verb(Named, Needs.NOTHING),
+    "connections": Verb(Nothing, Needs.NOTHING),
+    "set": Verb(Set, Needs.WINDOW),
+    "generate": Verb(Generate, Needs.WINDOW),
+    "import": Verb(Import, Needs.WINDOW),
+    "connect": Verb(Connect, Needs.WINDOW),
+    "mv": Verb(Move, Needs.WINDOW),
+    "rm": Verb(Named, Needs.WINDOW),
+    "restore": Verb(Revision, Needs.WINDOW),
+    "get": Verb(Revision, Needs.PASSPHRASE),
+    "approve": Verb(Approve, Needs.FRESH),
+    "deny": Verb(Id, Needs.FRESH),
+    "unfreeze": Verb(Session, Needs.FRESH),
+    "audit-verify": Verb(Nothing, Needs.NOTHING),
+    "passwd": Verb(Slot, Needs.PASSPHRASE),
+    "recovery": Verb(Slot, Needs.PASSPHRASE),
+    "totp": Verb(Enrol, Needs.PASSPHRASE),
+    "pin": Verb(Enrol, Needs.PASSPHRASE),
+    "backup": Verb(Backup, Needs.NOTHING),
+}
+
+
+class Request(NamedTuple):
+    """A request, decoded: `args` is an instance of its verb's schema."""
+
+    name: str
+    verb: Verb
+    args: Strict
+    raw: dict[str, object]
+    proof: Proof | None
+    relay: bool
+    body: bytes
+
+
+def decode(header: dict[str, object], body: bytes, channel: str) -> Request:
+    """The request in a frame. Raises `KvError`: `bad-verb`, `bad-argument`, `bad-frame`."""
+    unknown = header.keys() - {"verb", "args", "client", "proof"}
+    name, raw = header.get("verb"), header.get("args", {})
+    if unknown or not isinstance(name, str) or not isinstance(raw, dict) or header.get("client") not in {"cli", "mcp"}:
+        raise KvError("bad-frame", why="a request has verb, args, client and perhaps a proof")
+    verb = VERBS.get(name)
+    if verb is None or (channel == "agent" and not verb.agents):
+        raise KvError("bad-verb")
+    proof = _convert(header["proof"], Proof, "proof") if "proof" in header else None
+    args = _convert(raw, verb.schema, name)
+    return Request(name, verb, args, raw, proof, header["client"] == "mcp", body)
+
+
+def _convert(value: object, schema: type[_T], what: str) -> _T:
+    try:
+        return msgspec.convert(value, schema, strict=True)
+    except msgspec.ValidationError as error:
+        raise KvError("bad-argument", argument=_place(str(error)) or what, why="it has another shape") from None
+    except (ValueError, OverflowError, RecursionError):
+        raise KvError("bad-argument", argument=what, why="it has another shape") from None
+
+
+def _place(message: str) -> str:
+    """The member's name in msgspec's message (`… - at `$.wait``): a word of our own schema, and only if it is."""
+    place = message.rpartition("`$.")[2].rstrip("`") if "`$." in message else ""
+    return place if place.replace(".", "").replace("_", "").replace("[", "").replace("]", "").isalnum() else ""

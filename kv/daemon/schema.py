@@ -1,0 +1,223 @@
+"""The arguments of every verb: one struct a verb, every field typed and bounded, nothing unknown let through.
+
+Rules of this file
+- What is not described here does not exist.
+- Bounds are on the struct, with the reason beside them; the broker has its own on what it is given.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Name = Annotated[str, msgspec.Meta(max_length=259)]  # four parts of 64 and their slashes
+Short = Annotated[str, msgspec.Meta(max_length=200)]  # what a person reads on one line
+Text = Annotated[str, msgspec.Meta(max_length=65536)]  # a query or a header list; larger things go into bodies
+Hex = Annotated[str, msgspec.Meta(max_length=512, pattern="^[0-9a-f]*$")]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=600)]  # longer waits are made of several
+
+
+class Strict(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Base of all: an unknown member is an error, not a hint at a newer client."""
+
+
+class Nothing(Strict, frozen=True):
+    """A verb without arguments."""
+
+
+class Proof(Strict, frozen=True):
+    """Evidence of the human that came with this request."""
+
+    kind: Literal["passphrase", "totp", "pin", "window"]
+    mac: Hex = ""
+    code: Annotated[str, msgspec.Meta(max_length=16)] = ""
+    pin: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    via: Literal["terminal", "fd"] = "terminal"
+
+
+class Call(Strict, frozen=True):
+    """One request to use a connection; `http` collects what the broker reads."""
+
+    connection: Name
+    method: Annotated[str, msgspec.Meta(max_length=16)] = "GET"
+    path: Annotated[str, msgspec.Meta(max_length=8192)] = "/"
+    query: dict[str, object] | list[list[str]] | None = None
+    headers: dict[str, str] | None = None
+    json: object = msgspec.UNSET
+    text: str | None = None
+    form: dict[str, object] | list[list[str]] | None = None
+    base64: str | None = None
+    timeout: float | None = None
+    max_bytes: int | None = None
+    select: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    save: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+    reason: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    wait: Seconds = 180.0
+
+    def arguments(self) -> dict[str, object]:
+        """The members that are the broker's, without the absent ones."""
+        found: dict[str, object] = {"method": self.method, "path": self.path}
+        for name in ("query", "headers", "text", "form", "base64", "timeout", "max_bytes"):
+            value = getattr(self, name)
+            if value is not None:
+                found[name] = value
+        if self.json is not msgspec.UNSET:
+            found["json"] = self.json
+        return found
+
+
+class Wait(Strict, frozen=True):
+    """Take up a ticket."""
+
+    ticket: Annotated[str, msgspec.Meta(max_length=16)]
+    wait: Seconds = 45.0
+
+
+class Ticket(Strict, frozen=True):
+    """Name a ticket or an approval."""
+
+    ticket: Annotated[str, msgspec.Meta(max_length=16)]
+
+
+class Listing(Strict, frozen=True):
+    """List names below a prefix."""
+
+    prefix: Name = ""
+
+
+class Page(Strict, frozen=True):
+    """A page of the audit: entries after a number."""
+
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 200  # one frame's worth of lines
+
+
+class Named(Strict, frozen=True):
+    """Name a secret or connection."""
+
+    name: Name
+
+
+class Revision(Strict, frozen=True):
+    """Name a revision; the newest without one."""
+
+    name: Name
+    revision: Annotated[int, msgspec.Meta(ge=1, le=1 << 40)] | None = None
+
+
+class Auth(Strict, frozen=True):
+    """How the credential enters a request."""
+
+    scheme: Annotated[str, msgspec.Meta(max_length=32)]
+    options: dict[Annotated[str, msgspec.Meta(max_length=64)], Annotated[str, msgspec.Meta(max_length=512)]] = {}
+
+
+class Declaration(Strict, frozen=True):
+    """A connection as a person declares it; what it leaves out comes from the provider, or stays as it was."""
+
+    name: Name
+    provider: Name = ""
+    host: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    auth: Auth | None = None
+    ca: Annotated[str, msgspec.Meta(max_length=65536)] | None = None  # a PEM bundle of a few certificates
+    addresses: Annotated[list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=16)] | None = None
+    insecure_loopback: bool | None = None
+    admission: Literal["ask", "always"] | None = None
+    preset: Literal["balanced", "relaxed", "strict"] | None = None
+    rules: Annotated[list[tuple[Literal["allow", "ask", "deny"], Short]], msgspec.Meta(max_length=64)] | None = None
+    calls_per_hour: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    secrets: dict[Annotated[str, msgspec.Meta(max_length=64)], Name] | None = None
+
+
+SecretClass = Literal["low", "normal", "high"]
+
+
+class Set(Strict, frozen=True):
+    """Store a value (the body) under a name, and the connection that uses it."""
+
+    name: Name
+    cls: SecretClass | None = msgspec.field(default=None, name="class")
+    note: Short | None = None
+    connection: Declaration | None = None
+    replace: bool = True
+
+
+class Generate(Strict, frozen=True):
+    """Make a value in the keeper, shown to nobody."""
+
+    name: Name
+    length: Annotated[int, msgspec.Meta(ge=8, le=1024)] = 32
+    alphabet: Literal["alnum", "hex", "base64url", "symbols", "digits"] = "alnum"
+    cls: SecretClass | None = msgspec.field(default=None, name="class")
+    note: Short | None = None
+    replace: bool = False
+
+
+class Item(Strict, frozen=True):
+    """One value of an import: its size in the body."""
+
+    name: Name
+    size: Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
+    connection: Declaration | None = None
+
+
+class Import(Strict, frozen=True):
+    """Many values, all or none."""
+
+    items: Annotated[list[Item], msgspec.Meta(min_length=1, max_length=1000)]  # an .env of a thousand lines
+    replace: bool = False
+
+
+class Connect(Strict, frozen=True):
+    """Make or change a connection, or remove it."""
+
+    name: Name
+    declaration: Declaration | None = None
+    remove: bool = False
+
+
+class Move(Strict, frozen=True):
+    """Rename a secret; connections that use it follow."""
+
+    old: Name
+    new: Name
+
+
+class Approve(Strict, frozen=True):
+    """Say yes to what waits under an id."""
+
+    id: Annotated[str, msgspec.Meta(max_length=16)]
+    scope: Literal["once", "session", "project"] | None = None
+
+
+class Id(Strict, frozen=True):
+    """Say no to what waits under an id."""
+
+    id: Annotated[str, msgspec.Meta(max_length=16)]
+
+
+class Session(Strict, frozen=True):
+    """Name a session."""
+
+    session: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
+
+
+class Slot(Strict, frozen=True):
+    """A slot sealed by the client: the keeper never sees the passphrase or code it opens with."""
+
+    slot: dict[str, object]
+
+
+class Enrol(Strict, frozen=True):
+    """Enrol, confirm or drop a daily proof."""
+
+    action: Literal["enrol", "confirm", "off"]
+    code: Annotated[str, msgspec.Meta(max_length=16)] = ""
+    pin: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
+class Backup(Strict, frozen=True):
+    """Back the vault up into the folder whose descriptor came along."""
+
+    file: Annotated[str, msgspec.Meta(max_length=255)]

@@ -1,0 +1,197 @@
+"""The two sockets: accept, identify, decode, dispatch, answer.
+
+Rules of this file
+- Order: peer uid, then a place among the bounded, then the caller from the kernel, then the frame, then the
+  proof, and only then the verb.
+- `kv.sock` has places of its own: a flood of calls must not keep the person from `kv lock` and `kv deny`.
+- Whatever goes wrong ends in one error of the closed list; a defect is logged by its place, never by its text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from kv import __version__, wire
+from kv.daemon import caller as callers
+from kv.daemon.peer import Peer
+from kv.daemon.requests import VERBS, decode
+from kv.errors import KvError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kv.daemon.requests import Request
+    from kv.model import Caller
+
+_PLACES = {"agent": 448, "kv": 64}  # connections at once; with the brokers' own they stay below 1,024 descriptors
+_PER_SESSION = 64  # of them one session may hold: sub-agents in parallel, not a flood
+_BACKLOG = 1024
+_PEERCRED = struct.Struct("3i")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What a verb's handler is given: the request, who made it, and a way to say something before the answer."""
+
+    request: Request
+    caller: Caller
+    nonce: bytes | None
+    folder: int | None
+    say: Callable[[dict[str, object]], Awaitable[None]]
+
+
+Answer = tuple[dict[str, object], bytes]
+
+
+class Server:
+    """Serves one channel. `handle` answers an `Exchange`, `greeting` is what the keeper says first."""
+
+    def __init__(
+        self,
+        channel: str,
+        sock: socket.socket,
+        handle: Callable[[Exchange], Awaitable[Answer]],
+        log: Callable[[str], str],
+        uids: frozenset[int],
+    ) -> None:
+        self._channel = channel
+        self._socket = sock
+        self._handle = handle
+        self._log = log
+        self._uids = uids
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._held: Counter[str] = Counter()
+
+    async def serve(self) -> None:
+        """Accept until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, _ = await loop.sock_accept(self._socket)
+            except OSError:
+                await asyncio.sleep(0.05)  # out of descriptors: the connections that end will make room
+                continue
+            sock.setblocking(False)
+            task = loop.create_task(self._serve_peer(sock))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Stop listening and end every connection."""
+        self._socket.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve_peer(self, sock: socket.socket) -> None:
+        peer = Peer(sock)
+        try:
+            # A peer that breaks off in any way has no more to be told; what its call did is in the audit.
+            with contextlib.suppress(OSError, TimeoutError):
+                await self._converse(peer, sock)
+        finally:
+            peer.close()
+
+    async def _converse(self, peer: Peer, sock: socket.socket) -> None:
+        try:
+            who = self._admit(sock)
+        except KvError as error:
+            await peer.send({"error": error.as_wire()})
+            return
+        self._held[who.session] += 1
+        try:
+            await peer.send({"kv": wire.VERSION, "version": __version__, "pid": os.getpid()})
+            await self._requests(peer, who)
+        finally:
+            self._held[who.session] -= 1
+            if not self._held[who.session]:
+                del self._held[who.session]
+
+    def _admit(self, sock: socket.socket) -> Caller:
+        _, uid, _ = _PEERCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
+        if uid not in self._uids:
+            raise KvError("denied", rule="peer", why="this socket is another user's", help="")
+        if len(self._tasks) > _PLACES[self._channel]:
+            raise KvError("busy", what="connections")
+        who = callers.identify(sock, self._channel)
+        if self._held[who.session] >= _PER_SESSION:
+            raise KvError("busy", what="connections of one session")
+        return who
+
+    async def _requests(self, peer: Peer, who: Caller) -> None:
+        nonce: bytes | None = None
+        while True:
+            try:
+                frame = await peer.receive()
+                if frame is None:
+                    return
+                request = decode(frame.header, frame.body, self._channel)
+            except KvError as error:
+                await peer.send({"error": error.as_wire()})
+                if error.code == "bad-frame":
+                    return
+                continue
+            exchange = Exchange(request, callers.as_relay(who) if request.relay else who, nonce, None, peer.send)
+            nonce = None  # good for one request, whatever becomes of it
+            exchange.folder = peer.take_folder()
+            try:
+                await peer.unless_gone(self._answer(peer, exchange))
+            finally:
+                if exchange.folder is not None:
+                    os.close(exchange.folder)
+            nonce = exchange.nonce if request.name == "challenge" else None
+
+    async def _answer(self, peer: Peer, exchange: Exchange) -> None:
+        try:
+            ok, body = await self._handle(exchange)
+        except KvError as error:
+            await peer.send({"error": error.as_wire()})
+            return
+        except (OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, AttributeError) as defect:
+            place = self._log(_place(defect))
+            await peer.send({"error": KvError("internal", id=place).as_wire()})
+            return
+        await peer.send({"ok": ok}, body)
+
+
+def _place(defect: BaseException) -> str:
+    """Where a defect arose: the exception's class, file and line. Never its text, which may quote a value."""
+    trace = defect.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(defect).__name__
+    return f"{type(defect).__name__} {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+
+
+def with_proof(caller: Caller, kind: str) -> Caller:
+    """The caller, with the kind of proof that came with this very request."""
+    return replace(caller, proven=kind)
+
+
+def listen(path: str) -> socket.socket:
+    """A listening socket at `path`, 0600. The caller holds the vault's lock, so what lies there is stale."""
+    from kv.paths import socket_address
+
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    address, descriptor = socket_address(path)
+    try:
+        sock.bind(address)
+        os.chmod(path, 0o600)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+    sock.listen(_BACKLOG)
+    return sock
+
+
+__all__ = ["VERBS", "Answer", "Exchange", "Server", "listen", "with_proof"]

@@ -1,0 +1,170 @@
+"""From an outcome to what may be shown: redact whole and decoded, then select and cap, then redact once more.
+
+Rules of this file
+- Nothing of an outcome is looked at before it has been redacted, and nothing is cut before that: a cap that falls
+  into a secret would leave its beginning (the selection oracle). So the reader goes on for the longest needle's
+  reach beyond the cap, and the cap is applied to what came out of the scrubber.
+- What will be shown is scrubbed again as it will be shown: parsing, selecting and joining can put together
+  what lay apart.
+- A result that confirms a guess is withheld whole (the confirmation oracle); how it is withheld does not depend on
+  where in it the guess was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kv.daemon.select import select
+from kv.errors import KvError
+from kv.redact import Redaction, strip_controls
+
+if TYPE_CHECKING:
+    from brokers.contract import Outcome, Plan
+    from kv.audit.entry import Fields
+    from kv.daemon.schema import Call
+    from kv.daemon.save import SavedFile
+    from kv.redact import Database, Verdict
+
+
+@dataclass(slots=True)
+class Shown:
+    """A call's result, redacted. `came` is the bytes that came in; `withheld`: nothing of it may be shown."""
+
+    status: int
+    came: int
+    places: dict[str, int]
+    withheld: bool
+    members: dict[str, object] = field(default_factory=dict)
+    raw: bytes = b""
+
+    def reply(self) -> tuple[dict[str, object], bytes]:
+        """Header members and body for the wire."""
+        return self.members, self.raw
+
+    def facts(self) -> Fields:
+        """What the audit records of it."""
+        return {"status": self.status, "bytes_in": self.came, "redactions": self.places}
+
+
+async def show(outcome: Outcome, plan: Plan, args: Call, database: Database, saved: SavedFile | None) -> Shown:
+    """Read the outcome to its end or cap and make what may be shown of it. Raises `KvError`, `BrokerError`."""
+    redaction = Redaction(database, plan.connection.secrets.values())
+    headers = _headers(outcome.head, redaction)
+    raw, form, truncated = b"", "none", False
+    if saved is not None:
+        came = await _save(outcome, redaction, saved)
+    else:
+        data, came, truncated = await _read(outcome, redaction, plan.limits.max_bytes)
+        raw, form = _document(data, "json" in headers.get("content-type", ""), args.select, redaction)
+    verdict = redaction.verdict
+    facts = Shown(_status(outcome), came=came, places=_places(verdict), withheld=verdict.withhold)
+    if verdict.withhold:
+        return facts
+    facts.raw = raw
+    facts.members = {
+        "status": facts.status,
+        "headers": headers,
+        "form": form,
+        "redactions": verdict.count,
+        "truncated": truncated,
+        "untrusted": True,
+    }
+    if saved is not None:
+        saved.keep()
+        facts.members["saved"] = {"path": args.save, "bytes": saved.size}
+    return facts
+
+
+def _status(outcome: Outcome) -> int:
+    status = outcome.head.get("status")
+    return status if isinstance(status, int) else 0
+
+
+def _places(verdict: Verdict) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for hit in verdict.hits:
+        found[hit.place] += hit.count
+    return dict(found)
+
+
+def _headers(head: dict[str, object], redaction: Redaction) -> dict[str, str]:
+    """Names to values; of a repeated one the values joined as RFC 9110, section 5.2 does."""
+    found: dict[str, str] = {}
+    listed = head.get("headers")
+    for name, value in listed if isinstance(listed, list) else []:
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return {redaction.present(n, "header"): redaction.present(v, "header") for n, v in found.items()}
+
+
+async def _read(outcome: Outcome, redaction: Redaction, cap: int) -> tuple[bytes, int, bool]:
+    """The redacted body up to `cap`, how many bytes came in, and whether there was more."""
+    scrubber = redaction.stream("body")
+    out = bytearray()
+    came = 0
+    more = False
+    async for chunk in outcome.body:
+        came += len(chunk)
+        out += scrubber.feed(chunk)
+        if len(out) > cap:
+            more = True
+            break
+    if not more:
+        out += scrubber.flush()
+        more = len(out) > cap
+    return bytes(out[:cap]), came, more
+
+
+async def _save(outcome: Outcome, redaction: Redaction, saved: SavedFile) -> int:
+    scrubber = redaction.stream("file")
+    came = 0
+    async for chunk in outcome.body:
+        came += len(chunk)
+        saved.write(scrubber.feed(chunk))
+    saved.write(scrubber.flush())
+    return came
+
+
+def _document(data: bytes, is_json: bool, expression: str, redaction: Redaction) -> tuple[bytes, str]:  # noqa: FBT001
+    """What is shown of a redacted body, and its form: "json", "text" or "bytes"."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        if expression:
+            raise KvError("bad-argument", argument="select", why="the answer is not JSON") from None
+        return data, "bytes"
+    plain = strip_controls(text)
+    if not is_json and not expression:
+        return (data if plain == text else redaction.scrub_text(plain, "body").encode()), "text"
+    try:
+        document = json.loads(plain)
+    except (ValueError, RecursionError):
+        if expression:
+            raise KvError("bad-argument", argument="select", why="the answer is not (whole) JSON") from None
+        return (data if plain == text else redaction.scrub_text(plain, "body").encode()), "text"
+    if not expression and plain == text and "\\u" not in text:
+        return data, "json"  # nothing was taken out or put together since it was scanned whole
+    document = _strings(select(expression, document) if expression else document)
+    shown = redaction.scrub_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")), "body")
+    return shown.encode(), "json" if _parses(shown) else "text"
+
+
+def _parses(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _strings(value: object) -> object:
+    """`value` without control characters in any string of it; scanned afterwards, since this can close a gap."""
+    if isinstance(value, str):
+        return strip_controls(value)
+    if isinstance(value, dict):
+        return {strip_controls(k): _strings(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_strings(v) for v in value]
+    return value

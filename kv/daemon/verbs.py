@@ -1,0 +1,277 @@
+"""What each verb does: the handlers behind both sockets, and nothing about sockets.
+
+Rules of this file
+- `HANDLERS` is the table; a verb of `requests.VERBS` without a row here fails a test.
+- A handler is given an exchange whose proof has been checked. It answers with JSON members and a body.
+- A changing handler records its act before it acts, and tells the house that policy's ground has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from kv import __version__
+from kv.card import cards
+from kv.daemon import enrolment, record, secrets
+from kv.daemon.clock import boot_time
+from kv.errors import KvError
+from kv.paths import Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kv.daemon.gate import Gate
+    from kv.daemon.house import House
+    from kv.daemon.keeper import Keeper
+    from kv.daemon.pipeline import Pipeline
+    from kv.daemon.schema import Approve, Backup, Call, Id, Listing, Named, Page, Session, Ticket, Wait
+    from kv.daemon.server import Answer, Exchange
+    from kv.model import Caller
+
+_RESUME_SECONDS = 5.0  # how long `approve` waits to tell how the resumed call went; most take less, none waits on it
+
+
+class Verbs:
+    """The handlers, bound to one keeper's house."""
+
+    def __init__(self, keeper: Keeper, house: House, gate: Gate, pipeline: Pipeline) -> None:
+        self.keeper = keeper
+        self.house = house
+        self.gate = gate
+        self.pipeline = pipeline
+        self.secrets = secrets.Secrets(house)
+        self.enrolment = enrolment.Enrolment(house)
+
+    async def handle(self, exchange: Exchange) -> Answer:
+        """Check the proof, then run the verb. Raises `KvError`."""
+        from kv.daemon.server import with_proof
+
+        request = exchange.request
+        self.keeper.touch(request)
+        kind = self.gate.check(request, exchange.caller, exchange.nonce)
+        exchange.caller = with_proof(exchange.caller, kind)
+        handler = _HANDLERS.get(request.name)
+        if handler is not None:
+            return await handler(self, exchange)
+        return await self._change(exchange)
+
+    async def _change(self, exchange: Exchange) -> Answer:
+        """A verb that changes the vault: recorded first, then done, then what was decoded from it is forgotten."""
+        request, house = exchange.request, self.house
+        if house.vault.read_only:
+            raise KvError("vault-older", found=house.vault.generation, seen=house.vault.seen)
+        await house.database()  # a change while the needles are being built would be lost to them
+        owner = self.enrolment if request.name in enrolment.VERBS else self.secrets
+        title = owner.title(request)
+        entry = house.audit.intend(
+            **record.merge(
+                record.who(exchange.caller), record.act(request.name, title, record.strength(exchange))
+            )
+        )
+        outcome = "unknown"
+        try:
+            answer = await owner.perform(request)
+            outcome = "ok"
+        except KvError as error:
+            outcome = error.code
+            raise
+        finally:
+            house.audit.settle(entry, outcome=outcome)
+        return answer
+
+    async def status(self, exchange: Exchange) -> Answer:
+        """How the keeper is."""
+        who = exchange.caller
+        return {
+            **self.keeper.status(),
+            "locked": False,
+            "pid": os.getpid(),
+            "version": __version__,
+            "vault": self.house.vault.path,
+            "secrets": self.house.vault.count("secret"),
+            "connections": self.house.vault.count("connection"),
+            "waiting": len(self.house.approvals.waiting(who.session)),
+            "session": who.session,
+            "caller": who.label,
+            "tier": _tier(who),
+            "proofs": self.gate.kinds(),
+        }, b""
+
+    async def list(self, exchange: Exchange) -> Answer:
+        """Names, never values."""
+        return self.secrets.listing(cast("Listing", exchange.request.args).prefix), b""
+
+    async def show(self, exchange: Exchange) -> Answer:
+        """Metadata of a secret."""
+        return self.secrets.show(cast("Named", exchange.request.args).name), b""
+
+    async def history(self, exchange: Exchange) -> Answer:
+        """The kept revisions of a secret."""
+        return self.secrets.history(cast("Named", exchange.request.args).name), b""
+
+    async def connections(self, _: Exchange) -> Answer:
+        """Every connection as its person declared it."""
+        return {"connections": self.secrets.connections()}, b""
+
+    async def backup(self, exchange: Exchange) -> Answer:
+        """A copy of the sealed file, create-only, in the folder whose descriptor came along."""
+        args = cast("Backup", exchange.request.args)
+        if exchange.folder is None or "/" in args.file or args.file in {"", ".", ".."}:
+            raise KvError("bad-argument", argument="file", why="a file's name, and its folder's descriptor with it")
+        self.house.vault.backup(f"/proc/self/fd/{exchange.folder}/{args.file}")
+        return {"file": args.file, "generation": self.house.vault.generation}, b""
+
+    async def providers(self, _: Exchange) -> Answer:
+        """The catalogue."""
+        from brokers.http import catalogue
+
+        packs = [catalogue.load(name) for name in catalogue.names()]
+        return {
+            "providers": [{"name": p.name, "title": p.title, "docs": p.docs, "env": list(p.env)} for p in packs]
+        }, b""
+
+    async def call(self, exchange: Exchange) -> Answer:
+        """THE PATH."""
+        args, request = cast("Call", exchange.request.args), exchange.request
+        return await self.pipeline.call(exchange.caller, args, request.body, exchange.folder, exchange.say)
+
+    async def explain(self, exchange: Exchange) -> Answer:
+        """Steps 1 to 3 of it."""
+        args = cast("Call", exchange.request.args)
+        return self.pipeline.explain(exchange.caller, args, exchange.request.body), b""
+
+    async def wait(self, exchange: Exchange) -> Answer:
+        """Take up a ticket."""
+        args = cast("Wait", exchange.request.args)
+        ticket = self.pipeline.tickets.get(exchange.caller.session, args.ticket)
+        return await self.pipeline.held(ticket, args.wait)
+
+    async def withdraw(self, exchange: Exchange) -> Answer:
+        """Give a ticket up."""
+        tickets = self.pipeline.tickets
+        tickets.withdraw(tickets.get(exchange.caller.session, cast("Ticket", exchange.request.args).ticket))
+        return {}, b""
+
+    async def approvals(self, exchange: Exchange) -> Answer:
+        """What waits: one's own, or everybody's with a proof."""
+        session = None if exchange.caller.is_person else exchange.caller.session
+        waiting = self.house.approvals.waiting(session)
+        return {"approvals": cards(waiting, boot_time())}, b""
+
+    async def approve(self, exchange: Exchange) -> Answer:
+        """A person's yes: the very call that waits goes on."""
+        args = cast("Approve", exchange.request.args)
+        house, who = self.house, exchange.caller
+        # A proof typed inside the asking session may have been phished there. One by descriptor was not typed.
+        strength = record.strength(exchange)
+        approver = "" if strength == "descriptor-passphrase" else who.session
+        pending, scope = house.approve(args.id, who.proven, approver, args.scope)
+        ticket = self.pipeline.tickets.by_pending(pending.id)
+        house.audit.event(
+            durable=True, **record.merge(record.who(who), record.answer(pending, "approve", scope, strength))
+        )
+        status = 0
+        if ticket is not None:
+            done = await self.pipeline.tickets.wait(ticket, _RESUME_SECONDS)
+            if done and not ticket.task.cancelled() and ticket.task.exception() is None:
+                status = ticket.task.result().status
+        return {
+            "id": pending.id,
+            "resumed": ticket is not None,
+            "effect": pending.plan.effect.value,
+            "title": pending.plan.title,
+            "status": status,
+        }, b""
+
+    async def deny(self, exchange: Exchange) -> Answer:
+        """A person's no."""
+        pending = self.house.approvals.deny(cast("Id", exchange.request.args).id, exchange.caller.proven)
+        self.house.audit.event(
+            **record.merge(
+                record.who(exchange.caller), record.answer(pending, "deny", "", record.strength(exchange))
+            )
+        )
+        return {"id": pending.id}, b""
+
+    async def unfreeze(self, exchange: Exchange) -> Answer:
+        """A person lets a frozen session go on, from nothing."""
+        session = cast("Session", exchange.request.args).session
+        self.house.approvals.unfreeze(session)
+        self.house.audit.event(
+            durable=True,
+            **record.merge(record.who(exchange.caller), record.act("unfreeze", session, record.strength(exchange))),
+        )
+        return {"session": session}, b""
+
+    async def challenge(self, exchange: Exchange) -> Answer:
+        """A nonce for one proof on this connection."""
+        exchange.nonce, told = self.gate.challenge(exchange.caller)
+        return told, b""
+
+    async def lock(self, exchange: Exchange) -> Answer:
+        """The keeper ends; needs no proof, since it only takes away."""
+        self.keeper.stop("lock", exchange.caller)
+        return {}, b""
+
+    async def panic(self, exchange: Exchange) -> Answer:
+        """Everything stops: calls, grants, the keeper."""
+        self.house.approvals.panic()
+        self.house.audit.alarm(**record.merge(record.who(exchange.caller), {"verb": "panic"}))
+        self.keeper.stop("panic", exchange.caller)
+        return {}, b""
+
+    async def audit(self, exchange: Exchange) -> Answer:
+        """A page of the audit: one's own entries, or all with a proof."""
+        args = cast("Page", exchange.request.args)
+        session = None if exchange.caller.is_person else exchange.caller.session
+        found = self.house.audit.entries(after=args.after, limit=args.limit, session=session)
+        return {"entries": [msgspec.to_builtins(entry) for entry in found]}, b""
+
+    async def audit_verify(self, _: Exchange) -> Answer:
+        """Walk the whole chain against the head sealed in the vault."""
+        from kv.audit import verify
+        from kv.audit.view import verdict
+
+        runtime = Runtime(self.house.vault.path)
+        with self.house.vault.subkey("audit") as key:
+            # Thousands of entries take a while, and `verify` has a connection of its own: not on the loop.
+            report = await asyncio.to_thread(verify, runtime.audit, bytes(key), self.house.audit.head)
+        return {"intact": True, "says": verdict(report), **asdict(report)}, b""
+
+
+def _tier(who: Caller) -> str:
+    """Which tier this caller is held by (SECURITY.md): T3 if it is another user's or in another pid namespace, else T1.
+
+    T2 is no caller's: it is what every verb that takes a proof has.
+    """
+    return "T3" if who.uid != os.geteuid() or who.process.pid == 0 else "T1"
+
+
+_HANDLERS: dict[str, Callable[[Verbs, Exchange], Awaitable[Answer]]] = {
+    "status": Verbs.status,
+    "list": Verbs.list,
+    "providers": Verbs.providers,
+    "call": Verbs.call,
+    "explain": Verbs.explain,
+    "wait": Verbs.wait,
+    "withdraw": Verbs.withdraw,
+    "approvals": Verbs.approvals,
+    "approve": Verbs.approve,
+    "deny": Verbs.deny,
+    "unfreeze": Verbs.unfreeze,
+    "challenge": Verbs.challenge,
+    "lock": Verbs.lock,
+    "panic": Verbs.panic,
+    "audit": Verbs.audit,
+    "audit-verify": Verbs.audit_verify,
+    "show": Verbs.show,
+    "history": Verbs.history,
+    "connections": Verbs.connections,
+    "backup": Verbs.backup,
+}
+

@@ -1,0 +1,18 @@
+"""The verbs that start often, an agent's foremost: standard library only, every import counted.
+
+Rules of this directory
+- No import at a module's top but `kv.errors` and what `kv.client` needs; the rest inside functions.
+- Nothing here asks a person anything. A call of the person's own hands over to `kv.cli` when it has to ask.
+- Output is made for three readers at once: results on stdout, everything else on stderr, `--json` for programs.
+"""
+
+from __future__ import annotations
+
+# verb: the module below whose `main` performs it
+HOT = {
+    "api": "kv.hot.api",
+    "explain": "kv.hot.api",
+    "wait": "kv.hot.wait",
+    "status": "kv.hot.status",
+    "mcp": "kv.hot.mcp",
+}

@@ -1,0 +1,100 @@
+"""`kv api`: make a call through the keeper. `kv explain`: see what would happen, by the same functions."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from kv.client import AGENT, Client
+from kv.hot import call
+from kv.hot.arguments import parse, usage
+from kv.hot.result import note, print_json, show
+from kv.paths import vault_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HELP = """
+usage: kv api CONNECTION [METHOD] PATH [options]
+
+Make an HTTP call on a connection. kv adds the credential, performs the call, and prints the answer with every
+form of every secret removed. Nothing is ever printed that would let the credential be rebuilt.
+
+  kv api github GET /user --select login
+  kv api stripe POST /v1/refunds -f charge=ch_3Pq --reason "duplicate of order 1182"
+"""
+_EXPLAIN = """
+usage: kv explain CONNECTION [METHOD] PATH [options]
+
+Show how a call would be read and judged: its effect, the rule, what would help. Nothing is performed.
+
+  kv explain stripe POST /v1/refunds -f charge=ch_3Pq
+"""
+
+
+def main(verb: str, argv: list[str]) -> int:
+    """Perform `kv api` or `kv explain`. Raises `KvError`."""
+    found = parse(argv, {**call.OPTIONS, "--help": ("help", "", "this page"), "-h": ("help", "", "")})
+    if found.on("help"):
+        print(usage(_EXPLAIN if verb == "explain" else _HELP, call.OPTIONS))
+        return 0
+    request = call.build(found)
+    vault = vault_path(found.get("vault"))
+    if verb == "explain":
+        return _explain(vault, request, as_json=found.on("json"))
+    folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if "save" in request.args else None
+    with Client(vault, AGENT) as client:
+        event = _announce(vault, quiet=found.get("wait") == "0")
+        answer = client.ask("call", request.args, request.body, folder=folder, event=event)
+    return show(answer, as_json=found.on("json"), fail=found.on("fail"))
+
+
+def _announce(vault: str, *, quiet: bool) -> Callable[[dict[str, object]], None]:
+    """What to do while a call waits: ask the person in place if they sit here, else say how they can answer."""
+
+    def event(told: dict[str, object]) -> None:
+        if quiet:
+            return  # the ticket that follows says it all
+        if _sits_here():
+            from kv.cli.approval import answer_in_place
+
+            answer_in_place(vault, told)
+        else:
+            note(str(told.get("say", "")))
+
+    return event
+
+
+def _sits_here() -> bool:
+    """Whether a person started this: a terminal to ask on, and no agent above us.
+
+    A guess, and no more than a convenience: whoever passes it still has to give a proof.
+    """
+    if not sys.stderr.isatty():
+        return False
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    from kv.clients import agent_above
+
+    return not agent_above(os.getppid())
+
+
+def _explain(vault: str, request: call.Call, *, as_json: bool) -> int:
+    with Client(vault, AGENT) as client:
+        ok = client.ask("explain", request.args, request.body).ok
+    if as_json:
+        print_json(ok)
+        return 0
+    print(f"{ok.get('verdict')}: {ok.get('title')}   ({ok.get('effect')}: {ok.get('because', '')})")
+    print(f"  rule    {ok.get('rule')}")
+    for label in ("why", "help"):
+        if ok.get(label):
+            print(f"  {label:<7} {ok[label]}")
+    details = ok.get("details")
+    for row in details if isinstance(details, list) else []:
+        print(f"  {row[0]:<7} {row[1]}")
+    print(f"  digest  {ok.get('digest')}")
+    return 0

@@ -1,0 +1,117 @@
+"""Arguments of the hot verbs: a table of options, parsed in forty lines, with the same errors as everywhere.
+
+Rules of this file
+- Standard library only, and hardly any of it: `argparse` alone would cost more than the call.
+- What a person typed is never quoted back, except the name of an option: the rest may be a value pasted by mistake.
+"""
+
+from __future__ import annotations
+
+from kv.errors import KvError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# spelling: (name, metavar or "" for a switch, help). An option with "…" in its metavar may be repeated.
+Table = dict[str, tuple[str, str, str]]
+
+GLOBAL: Table = {
+    "--vault": ("vault", "PATH", "another vault than $KV_VAULT or the default one"),
+    "--env": ("env", "PREFIX", "default prefix of names: -e prod makes KEY prod/KEY ($KV_ENV)"),
+    "-e": ("env", "PREFIX", ""),
+    "--json": ("json", "", "print JSON"),
+    "--no-color": ("no_color", "", "no colours ($NO_COLOR)"),
+    "--passphrase-fd": ("passphrase_fd", "N", "read the passphrase from this descriptor, where one is asked for"),
+}
+
+
+class Arguments:
+    """Parsed arguments: `words`, and options by name; an absent switch is False, an absent option None or []."""
+
+    def __init__(self, table: Table) -> None:
+        self.words: list[str] = []
+        self._switches = {name: False for name, metavar, _ in table.values() if not metavar}
+        self._lists: dict[str, list[str]] = {name: [] for name, metavar, _ in table.values() if metavar.endswith("…")}
+        self._values: dict[str, str] = {}
+
+    def on(self, name: str) -> bool:
+        """Whether a switch was given."""
+        return self._switches[name]
+
+    def get(self, name: str) -> str | None:
+        """The value of an option, or None."""
+        return self._values.get(name)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of an option that may be repeated."""
+        return self._lists[name]
+
+    def number(self, name: str, kind: type[int | float]) -> int | float | None:
+        """The value of an option as a number. Raises `KvError("usage")`."""
+        text = self._values.get(name)
+        if text is None:
+            return None
+        try:
+            return kind(text)
+        except ValueError:
+            raise KvError("usage", why=f"--{name.replace('_', '-')} takes a number") from None
+
+    def put(self, name: str, metavar: str, value: str) -> None:
+        """Record one occurrence."""
+        if not metavar:
+            self._switches[name] = True
+        elif metavar.endswith("…"):
+            self._lists[name].append(value)
+        else:
+            self._values[name] = value
+
+
+def parse(argv: Sequence[str], options: Table) -> Arguments:
+    """Options wherever they stand, `--name VALUE` or `--name=VALUE`; after `--` all are words."""
+    table = {**GLOBAL, **options}
+    found = Arguments(table)
+    rest = iter(argv)
+    for argument in rest:
+        if argument == "--":
+            found.words.extend(rest)
+        elif argument.startswith("-") and argument != "-":
+            spelling, given, value = argument.partition("=")
+            name, metavar, _ = _option(spelling, table)
+            if metavar and not given:
+                value = next(rest, None) or _missing(spelling, metavar)
+            elif given and not metavar:
+                raise KvError("usage", why=f"{spelling} takes no value")
+            found.put(name, metavar, value)
+        else:
+            found.words.append(argument)
+    return found
+
+
+def _option(spelling: str, table: Table) -> tuple[str, str, str]:
+    found = table.get(spelling)
+    if found is None:
+        from kv.similar import similar
+
+        raise KvError("usage", why=f"no option {spelling}{similar(spelling, table)}")
+    return found
+
+
+def _missing(spelling: str, metavar: str) -> str:
+    raise KvError("usage", why=f"{spelling} needs a value: {spelling} {metavar}")
+
+
+def usage(head: str, options: Mapping[str, tuple[str, str, str]]) -> str:
+    """A help page: `head`, the verb's own options, then those of every verb."""
+    own, common = (
+        [f"  {names} {metavar}".ljust(30) + text for names, metavar, text in _rows(t)] for t in (options, GLOBAL)
+    )
+    return "\n".join([head.strip(), *(["", "options:", *own] if own else []), "", "options of every verb:", *common])
+
+
+def _rows(options: Mapping[str, tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    rows: dict[str, tuple[list[str], str, str]] = {}
+    for spelling, (name, metavar, text) in options.items():
+        spellings, _, words = rows.get(name, ([], metavar, text))
+        rows[name] = ([*spellings, spelling], metavar, words or text)
+    return [(", ".join(spellings), metavar, text) for spellings, metavar, text in rows.values()]

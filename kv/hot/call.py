@@ -1,0 +1,133 @@
+"""The arguments of a call, from a command line: what `kv api` and `kv explain` share.
+
+Rules of this file
+- It only spells the request; what may be sent is judged by the keeper, by the same function for every client.
+- Exactly one body: JSON, raw bytes or a form.
+"""
+
+from __future__ import annotations
+
+from kv.errors import KvError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kv.hot.arguments import Arguments, Table
+
+OPTIONS: Table = {
+    "--json-body": ("json_body", "TEXT|@FILE|-", "JSON body; @FILE reads a file, - standard input"),
+    "-d": ("data", "TEXT|@FILE|-", "raw body, likewise"),
+    "--data": ("data", "TEXT|@FILE|-", ""),
+    "-f": ("form", "KEY=VALUE…", "form field; repeat for more"),
+    "-q": ("query", "KEY=VALUE…", "query parameter; repeat for more"),
+    "-H": ("header", "'NAME: VALUE'…", "request header; credentials are kv's to add"),
+    "--select": ("select", "JMESPATH", "print only this part of a JSON answer"),
+    "--save": ("save", "FILE", "write the body to a new file below this folder instead"),
+    "--max-bytes": ("max_bytes", "N", "read at most N bytes of the answer"),
+    "--timeout": ("timeout", "SECONDS", "give up on the other side after this long"),
+    "--reason": ("reason", "TEXT", "why, for the person who is asked"),
+    "--wait": ("wait", "SECONDS", "how long to wait for a person (180); 0 prints a ticket at once"),
+    "--fail": ("fail", "", "exit with status 8 when the answer is HTTP 400 or more"),
+}
+
+_IN_HEADER = 64 << 10  # bytes of JSON that still go into the frame's header; more travels as its body
+_MAX_INPUT = 16 << 20  # the keeper's bound on a body: read no more than shows that it is passed
+
+
+class Call:
+    """A call as the wire takes it: `args`, and the raw `body` beside them."""
+
+    def __init__(self, args: dict[str, object], body: bytes) -> None:
+        self.args = args
+        self.body = body
+
+
+def build(found: Arguments) -> Call:
+    """The call that the command line spells. Raises `KvError("usage" | "too-large")`."""
+    connection, method, path = _target(found.words)
+    args: dict[str, object] = {"connection": connection, "method": method, "path": path}
+    if pairs := found.all("query"):
+        args["query"] = [_pair(pair, "=", "-q") for pair in pairs]
+    if pairs := found.all("header"):
+        args["headers"] = _headers(pairs)
+    for name in ("select", "save", "reason"):
+        if (text := found.get(name)) is not None:
+            args[name] = text
+    for name, kind in (("max_bytes", int), ("timeout", float), ("wait", float)):
+        if (number := found.number(name, kind)) is not None:
+            args[name] = number
+    return Call(args, _body(found, args))
+
+
+def _target(words: list[str]) -> tuple[str, str, str]:
+    if len(words) == 2:  # noqa: PLR2004 - CONNECTION PATH: a GET, as with curl
+        return words[0], "GET", words[1]
+    if len(words) != 3:  # noqa: PLR2004 - CONNECTION METHOD PATH
+        raise KvError("usage", why="say what to call: CONNECTION METHOD PATH, as in  stripe GET /v1/charges")
+    return words[0], words[1].upper(), words[2]
+
+
+def _pair(text: str, mark: str, option: str) -> list[str]:
+    key, found, value = text.partition(mark)
+    if not found or not key:
+        raise KvError("usage", why=f"{option} takes KEY{mark}VALUE")
+    return [key.strip(), value.strip()] if mark == ":" else [key, value]
+
+
+def _headers(pairs: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in pairs:
+        name, value = _pair(text, ":", "-H")
+        if name.lower() in {known.lower() for known in found}:
+            raise KvError("usage", why="a header is given twice")
+        found[name] = value
+    return found
+
+
+def _body(found: Arguments, args: dict[str, object]) -> bytes:
+    given = [name for name in ("json_body", "data", "form") if (found.all(name) if name == "form" else found.get(name))]
+    if len(given) > 1:
+        raise KvError("usage", why="give one body: --json-body, --data or -f")
+    if not given:
+        return b""
+    if given == ["form"]:
+        args["form"] = [_pair(pair, "=", "-f") for pair in found.all("form")]
+        return b""
+    data = read_input(found.get(given[0]) or "")
+    return data if given == ["data"] else _json(data, args)
+
+
+def _json(data: bytes, args: dict[str, object]) -> bytes:
+    import json
+
+    try:
+        value = json.loads(data)
+    except ValueError:
+        raise KvError("usage", why="--json-body is not JSON") from None
+    if len(data) <= _IN_HEADER:
+        args["json"] = value
+        return b""
+    headers = args.setdefault("headers", {})
+    if isinstance(headers, dict) and "content-type" not in {str(name).lower() for name in headers}:
+        headers["content-type"] = "application/json"
+    return data
+
+
+def read_input(text: str) -> bytes:
+    """The bytes that TEXT, @FILE or - stand for. Raises `KvError("disk" | "too-large")`."""
+    if text == "-":
+        import sys
+
+        data = sys.stdin.buffer.read(_MAX_INPUT + 1)
+    elif text.startswith("@"):
+        try:
+            with open(text[1:], "rb") as file:
+                data = file.read(_MAX_INPUT + 1)
+        except OSError as error:
+            import os
+
+            raise KvError("disk", act="read", path=text[1:], why=os.strerror(error.errno or 0)) from None
+    else:
+        data = text.encode("utf-8", "surrogateescape")
+    if len(data) > _MAX_INPUT:
+        raise KvError("too-large", argument="body", limit="16 MiB")
+    return data

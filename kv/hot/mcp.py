@@ -1,0 +1,29 @@
+"""`kv mcp`: which vault, and then the server (`kv.mcp`), whose imports take a second and are nobody else's."""
+
+from __future__ import annotations
+
+from kv.hot.arguments import parse, usage
+
+_HELP = """
+usage: kv mcp [--vault PATH]
+
+Serve the tools of an AI agent (kv_api, kv_list, kv_status, kv_explain, kv_wait) on standard input and output.
+Clients start this by themselves; it holds nothing, and outlives keepers.
+
+  kv mcp
+"""
+
+
+def main(_: str, argv: list[str]) -> int:
+    """Perform `kv mcp`."""
+    found = parse(argv, {"--help": ("help", "", "this page"), "-h": ("help", "", "")})
+    if found.on("help"):
+        print(usage(_HELP, {}))
+        return 0
+    if (vault := found.get("vault")) is not None:
+        import os
+
+        os.environ["KV_VAULT"] = vault
+    from kv.mcp import main as serve
+
+    return serve()

@@ -1,0 +1,105 @@
+"""How a call's result is printed: the body on stdout, everything about it on stderr.
+
+Rules of this file
+- What came from outside is untrusted even after redaction: towards a terminal its control characters are
+  replaced, or an answer could retitle the window, clear the screen, or type for the person who reads it.
+- `--json` prints one object, the same for every outcome of a call.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from kv.errors import OK, PENDING, UPSTREAM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kv.client import Answer
+
+_FAILED = 400  # HTTP: from here on the other side says no
+
+
+def show(answer: Answer, *, as_json: bool, fail: bool) -> int:
+    """Print the answer of `call` or `wait`; return the exit status."""
+    ok = answer.ok
+    if "pending" in ok:
+        return _pending(ok, as_json=as_json)
+    if as_json:
+        print_json({**ok, "body": as_value(answer.body, ok)})
+    else:
+        _plain(answer)
+    status = ok.get("status")
+    return UPSTREAM if fail and isinstance(status, int) and status >= _FAILED else OK
+
+
+def _pending(ok: dict[str, object], *, as_json: bool) -> int:
+    if as_json:
+        print_json(ok)
+    else:
+        note(str(ok.get("say", "")))
+    return PENDING
+
+
+def _plain(answer: Answer) -> None:
+    ok, out = answer.ok, sys.stdout.buffer
+    body = answer.body or _text(ok.get("body"))
+    out.write(printable(body) if sys.stdout.isatty() else body)
+    if sys.stdout.isatty() and body and not body.endswith(b"\n"):
+        out.write(b"\n")
+    out.flush()
+    facts = [f"HTTP {ok['status']}"] if "status" in ok else []
+    if redactions := ok.get("redactions"):
+        facts.append(f"{redactions} redaction{'' if redactions == 1 else 's'}")
+    if ok.get("truncated"):
+        facts.append("cut at the size limit")
+    if saved := ok.get("saved"):
+        facts.append(
+            f"saved as {saved['path']}" if isinstance(saved, dict) and "path" in saved else f"saved as {saved}"
+        )
+    if facts:
+        note("   ".join(facts))
+
+
+def _text(value: object) -> bytes:
+    return value.encode() if isinstance(value, str) else b""
+
+
+def as_value(body: bytes, ok: dict[str, object]) -> object:
+    """A body for `--json`: parsed if it is JSON, else text, else `{"base64": …}`."""
+    if not body:
+        return ok.get("body", "")
+    import json
+
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        from base64 import b64encode
+
+        return {"base64": b64encode(body).decode()}
+
+
+def printable(data: bytes) -> bytes:
+    """`data` with every control character but newline and tab made visible as U+FFFD."""
+    from kv.errors import clean
+
+    lines = data.decode("utf-8", "replace").split("\n")
+    return "\n".join(
+        "\t".join(clean(part, limit=len(part) + 1) for part in line.split("\t")) for line in lines
+    ).encode()
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout."""
+    import json
+
+    print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None), flush=True)
+
+
+def note(text: str) -> None:
+    """A line about the result, on stderr."""
+    if text:
+        print(f"kv: {text}", file=sys.stderr, flush=True)

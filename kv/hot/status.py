@@ -1,0 +1,82 @@
+"""`kv status`: whether a keeper runs, and how it is. Locked is an answer, not a failure."""
+
+from __future__ import annotations
+
+from kv.client import AGENT, Client
+from kv.errors import KvError
+from kv.hot.arguments import Table, parse, usage
+from kv.hot.result import print_json
+from kv.paths import home, vault_path
+
+_HELP = """
+usage: kv status [--json]
+
+Say whether the vault is unlocked, how long it stays so, and which protection this installation has:
+T1 advisory, T2 interface, T3 contained (SECURITY.md).
+
+  kv status --json
+"""
+_OPTIONS: Table = {"--help": ("help", "", "this page"), "-h": ("help", "", "")}
+
+
+def main(_: str, argv: list[str]) -> int:
+    """Perform `kv status`. Raises `KvError` for a keeper that is not ours or that speaks another version."""
+    found = parse(argv, _OPTIONS)
+    if found.on("help"):
+        print(usage(_HELP, _OPTIONS))
+        return 0
+    vault = vault_path(found.get("vault"))
+    status = ask(vault)
+    if found.on("json"):
+        print_json(status)
+    else:
+        _print(status)
+    return 0
+
+
+def ask(vault: str) -> dict[str, object]:
+    """The keeper's status, or that of a locked vault."""
+    try:
+        with Client(vault, AGENT) as client:
+            return client.ask("status").ok
+    except KvError as error:
+        if error.code != "locked":
+            raise
+    import os
+
+    return {"locked": True, "pid": None, "tier": None, "vault": vault, "exists": os.path.exists(vault)}
+
+
+def _print(status: dict[str, object]) -> None:
+    shown = tilde(str(status.get("vault", "")))
+    if status.get("locked"):
+        print(f"locked: {shown}" if status.get("exists") else f"no vault: {shown}   (kv init makes one)")
+        return
+    print(f"unlocked: {shown}   {times(status)}")
+    print(f"  keeper   pid {status.get('pid')}, version {status.get('version')}, tier {status.get('tier')}")
+    print(f"  holds    {status.get('secrets')} secrets, {status.get('connections')} connections")
+    if status.get("waiting"):
+        print(f"  waiting  {status['waiting']} calls of this session (kv approvals)")
+
+
+def times(status: dict[str, object]) -> str:
+    """`(locks after 4 h idle, 12 h at most)`, of what is left."""
+    idle, cap = status.get("idle_left"), status.get("cap_left")
+    parts = [f"locks in {span(idle)} if idle"] if isinstance(idle, int | float) else []
+    parts += [f"in {span(cap)} at most"] if isinstance(cap, int | float) else []
+    return f"({', '.join(parts)})" if parts else ""
+
+
+def span(seconds: float) -> str:
+    """A duration in two units at most: `3 h 20 min`, `45 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min" if minutes else f"{rest} s"
+
+
+def tilde(path: str) -> str:
+    """A path with the home folder written `~`."""
+    folder = home().rstrip("/")
+    return "~" + path[len(folder) :] if folder and path.startswith(folder + "/") else path

@@ -1,0 +1,39 @@
+"""`kv wait`: take up the result of a call that waited for a person."""
+
+from __future__ import annotations
+
+from kv.client import AGENT, Client
+from kv.errors import KvError
+from kv.hot.arguments import Table, parse, usage
+from kv.hot.result import show
+from kv.paths import vault_path
+
+_HELP = """
+usage: kv wait TICKET [options]
+
+Wait for a call that was answered with a ticket (kv api --wait 0), and print its result. A ticket belongs to the
+session that made the call.
+
+  kv wait 7F3K --wait 120
+"""
+_OPTIONS: Table = {
+    "--wait": ("wait", "SECONDS", "how long (180); 0 only looks"),
+    "--fail": ("fail", "", "exit with status 8 when the answer is HTTP 400 or more"),
+    "--help": ("help", "", "this page"),
+    "-h": ("help", "", ""),
+}
+_SECONDS = 180.0  # as long as an approval can be given
+
+
+def main(_: str, argv: list[str]) -> int:
+    """Perform `kv wait`. Raises `KvError`."""
+    found = parse(argv, _OPTIONS)
+    if found.on("help"):
+        print(usage(_HELP, _OPTIONS))
+        return 0
+    if len(found.words) != 1:
+        raise KvError("usage", why="say which ticket: kv wait 7F3K")
+    seconds = found.number("wait", float)
+    with Client(vault_path(found.get("vault")), AGENT) as client:
+        answer = client.ask("wait", {"ticket": found.words[0], "wait": _SECONDS if seconds is None else seconds})
+    return show(answer, as_json=found.on("json"), fail=found.on("fail"))

@@ -1,0 +1,105 @@
+"""The policy's subject at the policy's door: a program of the person's own terminal tries every verb."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pexpect
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Scene
+    from world import World
+
+# What an agent would type to widen what it may do, with what it can make up. None has a proof.
+ATTEMPTS = [
+    ("set", "NEW", "--stdin"),
+    ("set", "demo/ECHO", "--stdin"),
+    ("generate", "NEW"),
+    ("rotate", "demo/ECHO", "--stdin"),
+    ("rm", "demo/ECHO"),
+    ("mv", "demo/ECHO", "demo/OTHER"),
+    ("restore", "demo/ECHO", "1"),
+    ("get", "demo/ECHO"),
+    ("get", "demo/ECHO", "--output", "stolen"),
+    ("connect", "echo", "--host", "https://evil.test", "--auth", "bearer"),
+    ("connect", "echo", "--admission", "always"),
+    ("approve", "{ticket}"),
+    ("approve", "{ticket}", "--scope", "session"),
+    ("deny", "{ticket}"),
+    ("passwd",),
+    ("recover",),
+    ("totp", "enrol"),
+    ("totp", "off"),
+    ("pin", "set"),
+    ("pin", "off"),
+    ("import", "planted.env", "--yes"),
+]
+
+# In one terminal: the person's shell has unlocked with a passphrase typed, so a proof window may be open; a child
+# of the same session and tty, without setsid, then runs what is in `attempts`.
+AGENT = """
+import json, subprocess, sys
+argv, attempts = json.loads(sys.argv[1])
+found = []
+for attempt in attempts:
+    done = subprocess.run([*argv, *attempt], input=b"value-of-an-agent", capture_output=True, timeout=60)
+    found.append([attempt, done.returncode, (done.stdout + done.stderr).decode()])
+print("FOUND " + json.dumps(found), flush=True)
+"""
+
+
+def _shell(world: World) -> pexpect.spawn[str]:
+    shell = pexpect.spawn(
+        "bash", ["--norc", "-i"], env=world.environment | {"PS1": "ready> "}, cwd=str(world.folder), encoding="utf-8",
+        timeout=60, dimensions=(40, 4000),
+    )  # fmt: skip
+    shell.expect("ready> ")
+    return shell
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+@pytest.mark.timeout(240)
+def test_a_child_of_the_unlocking_terminal_can_change_nothing(scene: Scene) -> None:
+    """After `kv unlock` and a proved `kv set` in one terminal, an agent there gets no changing verb through."""
+    world = scene.world
+    ticket = world.kv("api", "echo", "DELETE", "/echo", "--wait", "0", "--json").json["pending"]
+    (world.folder / "planted.env").write_text("PLANTED_KEY=0123456789abcdef\n")
+    (world.folder / "agent.py").write_text(AGENT)
+    before = (world.must("ls", "--json").json, world.must("connections", "--json").json)
+    shell = _shell(world)
+    try:
+        shell.sendline(f"{sys.executable} -m kv set PROVED --file agent.py")
+        shell.expect("assphrase")
+        shell.sendline(world.passphrase.decode())
+        shell.expect("ready> ")
+        shell.sendline(f"{sys.executable} -m kv rm PROVED; echo status $?")
+        shell.expect(r"status (\d+)")
+        assert shell.match.group(1) == "0", _lines(shell.before)  # the person's own next verb needs no proof: a window
+        shell.expect("ready> ")
+        attempts = [[part.replace("{ticket}", ticket) for part in attempt] for attempt in ATTEMPTS]
+        (world.folder / "attempts.json").write_text(json.dumps([world.argv(), attempts]))
+        shell.sendline(f'{sys.executable} agent.py "$(cat attempts.json)" < /dev/null')
+        shell.expect(r"FOUND (\[.*\])\r\n", timeout=200)
+        found = json.loads(shell.match.group(1))
+    finally:
+        shell.close(force=True)
+    got_through = [(attempt, status, output) for attempt, status, output in found if status == 0]
+    assert got_through == []
+    assert (world.must("ls", "--json").json, world.must("connections", "--json").json) == before
+    assert not scene.upstream.requests
+    assert not (world.folder / "stolen").exists()
+    assert world.leaked(scene.key, [output for _, _, output in found]) == []
+
+
+def test_without_a_terminal_a_changing_verb_fails_at_once(scene: Scene) -> None:
+    """No proof and no terminal: refused with the proof's status, never waiting for one."""
+    for attempt in ATTEMPTS:
+        arguments = [part.replace("{ticket}", "7F3K") for part in attempt]
+        ran = scene.world.kv(*arguments, stdin=b"value-of-an-agent", timeout=20)
+        assert ran.status not in {0, 70}, (arguments, ran.all)

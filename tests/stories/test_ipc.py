@@ -1,0 +1,225 @@
+"""The sockets under attack: strangers on them, strangers in their place, garbage, floods, races."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Scene
+    from world import World
+
+
+class Raw:
+    """A client that follows no rule but the frame's, and not always that."""
+
+    def __init__(self, world: World, channel: str = "agent") -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(30)
+        self.socket.connect(f"{world.vault}.d/{channel}.sock")
+
+    def send(self, header: object, body: bytes = b"") -> None:
+        text = json.dumps(header).encode()
+        self.socket.sendall(struct.pack(">I", len(text)) + text + body)
+
+    def receive(self) -> dict[str, Any]:
+        size = struct.unpack(">I", self._exactly(4))[0]
+        header: dict[str, Any] = json.loads(self._exactly(size))
+        self._exactly(int(header.get("body", 0)))
+        return header
+
+    def _exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            chunk = self.socket.recv(size - len(data))
+            if not chunk:
+                raise EOFError
+            data += chunk
+        return data
+
+
+def _keeper(world: World) -> int:
+    return int(world.must("status", "--json").json["pid"])
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"\x00\x00\x00\x00",
+        b"\xff\xff\xff\xff" + b"x" * 100,
+        struct.pack(">I", 10) + b"not json!!",
+        struct.pack(">I", 2) + b"[]",
+        struct.pack(">I", 31) + b'{"verb":"status","verb":"lock"}',
+        struct.pack(">I", 22) + b'{"body":9999999999999}',
+        struct.pack(">I", 12) + b'{"body": -1}',
+        struct.pack(">I", 13) + b'{"body":true}',
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+)
+def test_garbage_gets_one_error_and_the_keeper_lives(world: World, junk: bytes) -> None:
+    """A malformed frame is answered by one declared error, then the connection ends; the keeper stays the same."""
+    pid = _keeper(world)
+    raw = Raw(world)
+    raw.receive()
+    raw.socket.sendall(junk)
+    assert raw.receive()["error"]["code"] == "bad-frame"
+    with pytest.raises((EOFError, ConnectionError)):
+        raw.receive()
+    assert _keeper(world) == pid
+
+
+def test_half_a_frame_and_a_death_leave_nothing(world: World) -> None:
+    """A client that dies inside a frame costs nothing."""
+    pid = _keeper(world)
+    for _ in range(50):
+        raw = Raw(world)
+        raw.socket.sendall(struct.pack(">I", 100) + b'{"verb":')
+        raw.socket.close()
+    assert _keeper(world) == pid
+
+
+def test_the_agents_socket_has_no_verb_that_changes_anything(world: World) -> None:
+    """Every changing verb is unknown on agent.sock, whatever proof is claimed."""
+    raw = Raw(world)
+    raw.receive()
+    for verb in ("set", "approve", "deny", "get", "lock", "panic", "connect", "rm", "challenge", "passwd", "totp"):
+        raw.send({"verb": verb, "args": {}, "client": "cli", "proof": {"kind": "window"}})
+        assert raw.receive()["error"]["code"] == "bad-verb", verb
+
+
+def test_a_proof_is_good_for_one_request_only(world: World) -> None:
+    """A passphrase MAC taken from one request is refused on another, and on a second use of its nonce."""
+    raw = Raw(world, "kv")
+    raw.receive()
+    raw.send({"verb": "rm", "args": {"name": "X"}, "client": "cli", "proof": {"kind": "passphrase", "mac": "00" * 32}})
+    assert raw.receive()["error"]["code"] == "bad-argument"  # no challenge came first
+    raw.send({"verb": "challenge", "args": {}, "client": "cli"})
+    raw.receive()
+    raw.send({"verb": "rm", "args": {"name": "X"}, "client": "cli", "proof": {"kind": "passphrase", "mac": "00" * 32}})
+    assert raw.receive()["error"]["code"] == "proof-wrong"
+
+
+@pytest.mark.timeout(180)
+def test_ten_thousand_connections_do_not_move_the_keeper(scene: Scene) -> None:
+    """A flood on the agents' socket is answered or refused; the person's socket still works in the midst of it."""
+    world = scene.world
+    pid = _keeper(world)
+    held: list[socket.socket] = []
+    made = 0
+    deadline = time.monotonic() + 60
+    while made < 10_000 and time.monotonic() < deadline:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(5)
+        try:
+            sock.connect(f"{world.vault}.d/agent.sock")
+        except OSError:
+            sock.close()
+            continue
+        made += 1
+        held.append(sock)
+        if len(held) > 600:
+            held.pop(0).close()
+        if made == 5_000:
+            assert world.must("approvals", "--json", proof=True).json == []
+    for sock in held:
+        sock.close()
+    assert made == 10_000
+    assert _keeper(world) == pid
+    assert world.must("api", "echo", "GET", "/echo", "--json").json["status"] == 200
+
+
+def test_a_foreign_listener_is_told_nothing(world: World) -> None:
+    """A program that listens in the keeper's place is recognised before a byte is sent to it."""
+    world.must("lock")
+    path = f"{world.vault}.d/agent.sock"
+    heard: list[bytes] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        Path(path).unlink(missing_ok=True)
+        listener.bind(path)
+        listener.listen(8)
+        listener.settimeout(20)
+
+        def listen() -> None:
+            peer, _ = listener.accept()
+            peer.settimeout(2)
+            greeting = b'{"kv":1,"version":"0.1.0","pid":1}'
+            peer.sendall(struct.pack(">I", len(greeting)) + greeting)
+            try:
+                heard.append(peer.recv(65536))
+            except (TimeoutError, ConnectionError):
+                heard.append(b"")
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        ran = world.kv("api", "echo", "GET", "/echo")
+        thread.join()
+    assert ran.status == 9
+    assert "not kv's" in ran.err
+    assert heard == [b""]
+
+
+def test_a_stale_socket_is_replaced(world: World) -> None:
+    """After a keeper was killed its sockets are stale: kv says locked, and unlock replaces them."""
+    pid = _keeper(world)
+    os.kill(pid, 9)
+    _gone(pid)
+    assert world.kv("status", "--json").json["locked"] is True
+    world.must("unlock", proof=True)
+    assert world.must("status", "--json").json["locked"] is False
+
+
+@pytest.mark.timeout(240)
+def test_twenty_unlocks_make_one_keeper(world: World) -> None:
+    """Twenty people in a hurry: one keeper, and everyone is told that it runs."""
+    world.must("lock")
+    with ThreadPoolExecutor(20) as pool:
+        statuses = list(pool.map(lambda _: world.kv("unlock", proof=True, timeout=200).status, range(20)))
+    assert set(statuses) == {0}
+    found = subprocess.run(["pgrep", "-f", "kv.daemon.main"], capture_output=True, text=True, check=False).stdout.split()
+    ours = [pid for pid in found if world.vault in _sockets_of(pid) or int(pid) == _keeper(world)]
+    assert len(ours) == 1
+
+
+def test_another_user_is_refused(world: World) -> None:
+    """The runtime folder is closed to other users; made reachable on purpose, the socket still refuses them."""
+    if os.geteuid() != 0:
+        pytest.fail("this story needs root to become another user; CI runs it as root")
+    folder = Path(world.vault + ".d")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == 0 and str(path).startswith("/tmp/"):  # noqa: S108 - pytest's folder
+            path.chmod(0o755)
+    (folder / "agent.sock").chmod(0o777)
+    code = (
+        "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+        "sys.stdout.write(s.recv(4096).decode('latin-1'))"
+    )
+    done = subprocess.run(
+        ["python3", "-c", code, str(folder / "agent.sock")], user=65534, capture_output=True, text=True, check=False
+    )
+    folder.chmod(0o700)
+    assert '"denied"' in done.stdout, done.stderr
+
+
+def _gone(pid: int) -> None:
+    for _ in range(200):
+        if not Path(f"/proc/{pid}").exists():
+            return
+        time.sleep(0.02)
+
+
+def _sockets_of(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
