@@ -1,7 +1,7 @@
 """What every broker and every auth scheme keeps, as tests that a subclass inherits.
 
     class TestBearer(AuthSchemeSuite):
-        scheme = bearer.SCHEME
+        scheme = Bearer()
         secrets = {"secret": b"tok_0123456789"}
 
 Rules of this file
@@ -36,10 +36,10 @@ def claim(holds: object, text: str) -> None:
         raise AssertionError(text)
 
 
-def refusal(act: Callable[[], object]) -> BrokerError:
-    """The `BrokerError` that `act` raises; anything else, or nothing, is an `AssertionError`."""
+def refusal(act: Callable[..., object], *given: object) -> BrokerError:
+    """The `BrokerError` that `act(*given)` raises; anything else, or nothing, is an `AssertionError`."""
     try:
-        act()
+        act(*given)
     except BrokerError as error:
         claim(error.code in BROKER_ERRORS, "a code from the closed list")
         claim(error.__cause__ is None, "no cause: a driver's text would come along")
@@ -71,7 +71,7 @@ class AuthSchemeSuite:
     def test_bad_options_are_refused_as_options(self) -> None:
         """A malformed declaration is found when it is made, not when it is used."""
         for bad in self.bad_options:
-            error = refusal(lambda bad=bad: self.scheme.check(bad))  # type: ignore[misc]
+            error = refusal(self.scheme.check, bad)
             claim(error.code == "options", f"{dict(bad)} is refused as options")
 
     def test_the_flow_is_pure(self) -> None:
@@ -105,7 +105,7 @@ class AuthSchemeSuite:
         """Without a secret no request goes out."""
         for slot in self.secrets:
             rest = {name: Secret(name, value) for name, value in self.secrets.items() if name != slot}
-            error = refusal(lambda rest=rest: self.first(Credential(rest)))  # type: ignore[misc]
+            error = refusal(self.first, Credential(rest))
             claim(error.code == "credential", "it is refused as a credential")
 
     def test_a_value_that_would_break_out_is_refused(self) -> None:
@@ -113,7 +113,7 @@ class AuthSchemeSuite:
         for bad in (b"line\r\nx-evil: 1", b"nul\x00inside", b"tok4711\n", b"\xff\xfe"):
             for slot in self.secrets:
                 held = {name: Secret(name, bad if name == slot else value) for name, value in self.secrets.items()}
-                error = refusal(lambda held=held: self.first(Credential(held)))  # type: ignore[misc]
+                error = refusal(self.first, Credential(held))
                 claim(error.code == "credential", "it is refused as a credential")
                 claim(bad.decode("latin-1").strip() not in f"{error} {error.fields}", "the error does not quote it")
 
@@ -168,14 +168,14 @@ class BrokerSuite:
         """What the broker does not know, or knows to be wrong, is refused, not ignored."""
         connection, _ = self.unreachable()
         for bad in self.refused:
-            error = refusal(lambda bad=bad: self.plan(connection, {**self.arguments, **bad}))  # type: ignore[misc]
+            error = refusal(self.plan, connection, {**self.arguments, **bad})
             claim(error.code == "argument", f"{dict(bad)} is refused as an argument")
 
     def test_references_are_refused_everywhere(self) -> None:
         """An agent cannot say where a secret goes."""
         connection, _ = self.unreachable()
         for arguments in self.with_text(REFERENCE):
-            error = refusal(lambda given=arguments: self.plan(connection, given))  # type: ignore[misc]
+            error = refusal(self.plan, connection, arguments)
             claim(error.code == "argument", f"{dict(arguments)} is refused as an argument")
 
     def test_a_call_is_performed(self) -> None:

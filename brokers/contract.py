@@ -161,7 +161,7 @@ class Plan:
 class Outcome:
     """What came back, *before* redaction: nothing of it may leave except through the redactor.
 
-    `head` is the broker's JSON-able description (http: `{"status": 200, "reason": "OK", "headers": [[name, value], …]}`);
+    `head` is the broker's JSON-able description (http: `{"status", "reason", "headers": [[name, value], …]}`);
     `body` yields decoded chunks; `new_secrets` are what an auth flow minted, to be stored and needles at once.
     `aclose` frees the connection, and is called exactly once, whether or not the body was read to its end.
     """
@@ -175,12 +175,15 @@ class Outcome:
 class Closer(Protocol):
     """An async callable that frees what an outcome holds."""
 
-    async def __call__(self) -> None: ...
+    async def __call__(self) -> None:
+        """Free it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Request:
     """A request as an auth scheme sees and changes it. Header names are lower case; `query` keeps its order.
+
+    It has no repr: once a scheme has changed it, it holds the credential.
 
     `path` and the query's parts are unencoded text; the broker encodes them once.
     """
@@ -192,7 +195,7 @@ class Request:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Response:
     """An answer as an auth scheme sees it: enough to refresh a token, no more."""
 

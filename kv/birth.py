@@ -84,7 +84,7 @@ def _listener(runtime: Runtime) -> Iterator[tuple[socket.socket, str]]:
 
 def _spawn(path: str) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
         [sys.executable, "-I", "-m", "kv.daemon.main", path],
         env=environment,
         cwd="/",

@@ -51,7 +51,7 @@ class Client:
             self._socket.close()
             raise
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Client:  # noqa: PYI034 - `typing.Self` would cost a hot verb the import of typing
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -66,7 +66,7 @@ class Client:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def ask(
+    def ask(  # noqa: PLR0913 - the parts of a request
         self,
         verb: str,
         args: dict[str, object] | None = None,
@@ -76,7 +76,7 @@ class Client:
         folder: int | None = None,
         event: Callable[[dict[str, object]], None] | None = None,
     ) -> Answer:
-        """Send one request, pass its events to `event`, return its answer. Raises `RemoteError` with the keeper's error.
+        """Send one request, pass its events to `event`, return its answer. Raises `RemoteError`: the keeper's error.
 
         `folder` is a directory descriptor that travels with the request.
         """

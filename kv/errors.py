@@ -244,4 +244,3 @@ def clean(text: str, *, limit: int = _FIELD_MAX) -> str:
     """`text` without control and direction characters, at most `limit` characters, head and tail kept."""
     safe = "".join(c if c.isprintable() and ord(c) not in _INVISIBLE else "\N{REPLACEMENT CHARACTER}" for c in text)
     return safe if len(safe) <= limit else f"{safe[: limit // 2]} … {safe[-limit // 2 :]}"
-

@@ -31,7 +31,7 @@ def _prctl(option: int, argument: int) -> None:
 
 
 def harden() -> None:
-    """No core dumps, no ptrace, no `/proc/PID/mem` for others of our uid; private files. Raises if a tracer is attached."""
+    """No core dumps, no ptrace, no `/proc/PID/mem` for others of our uid; private files. Raises under a tracer."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":

@@ -30,7 +30,7 @@ from kv.errors import KvError
 from kv.paths import vault_path
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from kv.client import Answer
 
@@ -153,23 +153,15 @@ def _call(provider: str, path: str, method: str, body: object, **others: object)
     return {**args, **{name: value for name, value in others.items() if value}}
 
 
-async def _told(work: Awaitable[str]) -> str:
-    """The result, or the error as the model reads it: a sentence, and what helps."""
-    try:
-        return await work
-    except KvError as error:
-        raise ToolError(f"kv: {error.message}\nhint: {error.hint}" if error.hint else f"kv: {error.message}") from None
-    except (OSError, RuntimeError, TypeError, ValueError, LookupError):
-        raise ToolError("kv: a defect in kv ended this call") from None
+class Tools:
+    """The five tools, as the SDK calls them."""
 
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
 
-def server(vault: str) -> MCPServer[Any]:
-    """The MCP server with its five tools."""
-    relay = Relay(vault)
-    mcp: MCPServer[Any] = MCPServer("kv", version=__version__, instructions=_INSTRUCTIONS, log_level="ERROR")
-    reads = ToolAnnotations(read_only_hint=True)
-
-    async def api(  # noqa: PLR0913 - the tool's arguments
+    async def kv_api(  # noqa: PLR0913 - the tool's arguments
+        self,
+        *,
         provider: str,
         path: str,
         method: str = "GET",
@@ -180,54 +172,54 @@ def server(vault: str) -> MCPServer[Any]:
         save: str = "",
         reason: str = "",
     ) -> str:
-        async def work() -> str:
-            args = _call(
-                provider, path, method, body, query=query, headers=headers, select=select, save=save, reason=reason
-            )
-            return relay.page(await relay.ask("call", {**args, "wait": _WAIT_SECONDS}))
+        """HTTP call with the user's credential added by kv; path is relative. reason: for writes."""
+        given = {"query": query, "headers": headers, "select": select, "save": save, "reason": reason}
+        return await self._told("call", {**_call(provider, path, method, body, **given), "wait": _WAIT_SECONDS})
 
-        return await _told(work())
+    async def kv_explain(self, *, provider: str, path: str, method: str = "GET", body: Any = None) -> str:  # noqa: ANN401
+        """What kv_api would do with this call, and which rule decides."""
+        return await self._told("explain", _call(provider, path, method, body))
 
-    async def explain(provider: str, path: str, method: str = "GET", body: Any = None) -> str:  # noqa: ANN401 - JSON
-        async def work() -> str:
-            return relay.page(await relay.ask("explain", _call(provider, path, method, body)))
+    async def kv_list(self, *, prefix: str = "") -> str:
+        """Names of connections and secrets, never values."""
+        return await self._told("list", {"prefix": prefix})
 
-        return await _told(work())
+    async def kv_status(self) -> str:
+        """Whether the vault is unlocked, and what waits."""
+        return await self._told("status", {})
 
-    async def list_names(prefix: str = "") -> str:
-        async def work() -> str:
-            return relay.page(await relay.ask("list", {"prefix": prefix}))
-
-        return await _told(work())
-
-    async def status() -> str:
-        async def work() -> str:
+    async def kv_wait(self, *, ticket: str, offset: int = 0) -> str:
+        """Result of a pending call, or the next part of a long one (more)."""
+        if self._relay.has(ticket):
             try:
-                return _encode(await relay.ask("status", {}))
+                return self._relay.more(ticket, offset)
             except KvError as error:
-                if error.code != "locked":
-                    raise
+                raise _as_tool_error(error) from None
+        return await self._told("wait", {"ticket": ticket, "wait": _WAIT_SECONDS})
+
+    async def _told(self, verb: str, args: dict[str, Any]) -> str:
+        """The answer's first page, or the error as the model reads it: a sentence, and what helps."""
+        try:
+            return self._relay.page(await self._relay.ask(verb, args))
+        except KvError as error:
+            if verb == "status" and error.code == "locked":
                 return _encode({"locked": True, "say": error.hint})
+            raise _as_tool_error(error) from None
+        except (OSError, RuntimeError, TypeError, ValueError, LookupError):
+            raise ToolError("kv: a defect in kv ended this call") from None
 
-        return await _told(work())
 
-    async def wait(ticket: str, offset: int = 0) -> str:
-        async def work() -> str:
-            if relay.has(ticket):
-                return relay.more(ticket, offset)
-            return relay.page(await relay.ask("wait", {"ticket": ticket, "wait": _WAIT_SECONDS}))
+def _as_tool_error(error: KvError) -> ToolError:
+    return ToolError(f"kv: {error.message}\nhint: {error.hint}" if error.hint else f"kv: {error.message}")
 
-        return await _told(work())
 
-    acts = ToolAnnotations(destructive_hint=True)
-    for name, function, says, hints in (
-        ("kv_api", api, "HTTP call with the user's credential added by kv; path is relative. reason: for writes", acts),
-        ("kv_explain", explain, "What kv_api would do with this call, and which rule decides", reads),
-        ("kv_list", list_names, "Names of connections and secrets, never values", reads),
-        ("kv_status", status, "Whether the vault is unlocked, and what waits", reads),
-        ("kv_wait", wait, "Result of a pending call, or the next part of a long one (more)", reads),
-    ):
-        mcp.add_tool(function, name=name, description=says, annotations=hints, structured_output=False)
+def server(vault: str) -> MCPServer[Any]:
+    """The MCP server with its tools; a tool's description is its function's docstring."""
+    tools = Tools(Relay(vault))
+    mcp: MCPServer[Any] = MCPServer("kv", version=__version__, instructions=_INSTRUCTIONS, log_level="ERROR")
+    for name in _SCHEMAS:
+        hints = ToolAnnotations(destructive_hint=True) if name == "kv_api" else ToolAnnotations(read_only_hint=True)
+        mcp.add_tool(getattr(tools, name), annotations=hints, structured_output=False)
     for tool in mcp._tool_manager.list_tools():  # noqa: SLF001 - the SDK has no public way to state a schema
         tool.parameters = _SCHEMAS[tool.name]
     return mcp

@@ -43,8 +43,16 @@ def pytest_report_header() -> str:
     return f"kv {kv.__version__} at {Path(kv.__file__).parent}"
 
 
+def programs() -> set[str]:
+    """The programs of tests/system-packages.txt."""
+    lines = (Path(__file__).parent / "system-packages.txt").read_text(encoding="utf-8").splitlines()
+    return {line.split()[1] for line in lines if line and not line.startswith("#")}
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """`@pytest.mark.needs("tmux")`: skip by name what this machine cannot run."""
-    for mark in item.iter_markers("needs"):
-        if shutil.which(mark.args[0]) is None:
-            pytest.skip(f"{mark.args[0]} is not installed: see tests/system-packages.txt")
+    """`@pytest.mark.needs("tmux")`: skip by name what this machine cannot run. A name not in the list is a mistake."""
+    for (program,) in (mark.args for mark in item.iter_markers("needs")):
+        if program not in programs():
+            pytest.fail(f"{program} is not in tests/system-packages.txt")
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: see tests/system-packages.txt")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -14,6 +13,7 @@ from brokers.contract import AuthScheme, BrokerError, Connection, Credential, Se
 from brokers.http import catalogue
 from brokers.http.broker import HttpBroker
 from brokers.http.target import connection_target
+from kv.registry import AUTH, load
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
     from upstream import Upstream
 
 KEY = b"sk_live_0123456789abcdef"
-SCHEMES = ("basic", "bearer", "header", "path", "query", "several")
 
 
 def scheme(name: str) -> AuthScheme:
     """The auth scheme of that name."""
-    return cast("AuthScheme", importlib.import_module(f"brokers.http.auth.{name}").SCHEME)
+    return cast("AuthScheme", load(AUTH, name)())
 
 
 async def no_dns(host: str, port: int) -> Sequence[str]:
@@ -39,7 +38,7 @@ def broker(resolver: Callable[[str, int], Awaitable[Sequence[str]]] = no_dns) ->
     return HttpBroker(scheme, catalogue.load, resolver)
 
 
-def connection(
+def connection(  # noqa: PLR0913 - a connection has this many sides
     origin: str = "https://api.test",
     *,
     pins: Sequence[str] = ("127.0.0.1",),

@@ -358,6 +358,7 @@ class Upstream:
     port: int = 0
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
+    alive: int = 0  # of the connections those that are open
 
     def __post_init__(self) -> None:
         """Prepare; nothing listens yet."""
@@ -407,8 +408,10 @@ class Upstream:
             if task is not None:
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
+            self.alive += 1
             with contextlib.suppress(OSError, EOFError, ValueError, asyncio.CancelledError):
                 await self._serve(reader, writer)
+            self.alive -= 1
             writer.transport.abort()
 
         server = await asyncio.start_server(

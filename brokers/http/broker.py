@@ -60,7 +60,7 @@ class HttpBroker:
         base, headers = _base(connection, pack), _headers(draft, pack)
         path, query = target.join_path((*base, *draft.segments)), target.join_query(draft.query)
         target.check_size(path, query)
-        _agree(to.origin, path, query)
+        agree(to.origin, path, query)
         self._probe(connection, draft, headers)
         effect, because = classify.classify(pack, draft.method, draft.segments, draft.query, dict(headers), draft.body)
         return Plan(
@@ -155,7 +155,7 @@ def _headers(draft: Draft, pack: Pack | None) -> tuple[Pair, ...]:
     return tuple(sorted({**{name.lower(): value for name, value in fixed.items()}, **dict(draft.headers)}.items()))
 
 
-def _agree(origin: Origin, path: str, query: str) -> None:
+def agree(origin: Origin, path: str, query: str) -> None:
     """Refuse a URL that two parsers read differently: one of them would be right about where it goes."""
     url = f"{origin}{path}?{query}" if query else f"{origin}{path}"
     try:

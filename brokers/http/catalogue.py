@@ -5,7 +5,7 @@
     origin = "https://api.stripe.com"    # or `origin_needed = true`: every tenant has its own, a person gives it
     base_path = ""                       # prefix of every path of a connection; the patterns lie beneath it
     docs = "https://docs.stripe.com/api"
-    verified = "2026-11"                 # when the rows were read in the documentation; left out where there are none
+    verified = "2026-11"                 # when the whole reference was read for rows; left out where some are, or none
     [auth]
     scheme = "bearer"                    # basic, bearer, header, path, query, several
     options = {}                         # the scheme's own
@@ -13,7 +13,7 @@
     [key]
     env = ["STRIPE_SECRET_KEY"]          # names under which people keep this key
     slots = {}                           # instead of `env`, for `several`: {slot = [names]}
-    distinctive = 'sk_[a-z]{4}_[0-9A-Z]+'# what no other service's keys look like, whole: enough without a name
+    distinctive = 'sk_[a-z]{4}_[0-9A-Z]{9,99}'  # what only this service's keys look like, whole: enough without a name
     shape = '[0-9a-f]{32}'               # what else the value may look like; with neither, anything goes with the name
     [defaults]                           # effect by method where no row matches; HTTP's meaning where left out
     POST = "write"

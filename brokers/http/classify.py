@@ -35,6 +35,7 @@ DEFAULTS: Mapping[str, Effect] = {
     "DELETE": Effect.DESTROY,
 }
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ASKING = frozenset({"GET", "HEAD", "POST"})  # GraphQL over HTTP and JSON-RPC are asked with these
 
 
 class _Call(NamedTuple):
@@ -74,7 +75,7 @@ def classify(  # noqa: PLR0913, PLR0917 - a request has these parts
 def _default(pack: Pack | None, method: str) -> Verdict:
     if pack is not None and method in pack.defaults:
         effect = pack.defaults[method]
-        return effect, f"{pack.name}: {method} is {effect.value} unless its documentation says otherwise"
+        return effect, f"{pack.name}: {method} is classed {effect.value} where nothing more is known"
     effect = DEFAULTS.get(method, Effect.UNKNOWN)
     return effect, f"{method} is {effect.value} by HTTP's meaning of it"
 
@@ -83,7 +84,7 @@ def _by_rows(pack: Pack, call: _Call, default: Verdict) -> Verdict:
     """What the matching rows say, the most severe of them; the default where none matches."""
     asked = {call.method, "GET"} if call.method == "HEAD" else {call.method}
     found = [
-        (row.effect, f"{pack.name}: {call.method} {row.pattern.text} is {row.effect.value}, says its documentation")
+        (row.effect, f"{pack.name}: {call.method} {row.pattern.text} is classed {row.effect.value}")
         for row in pack.rows(call.folded)
         if (not row.methods or row.methods & asked) and (not _lowers(row, default[0]) or row.pattern.exact(call.path))
     ]
@@ -102,12 +103,15 @@ def _by_body(declared: Body, call: _Call, before: Verdict) -> Verdict:
         verdict = _operations(declared, call) or before
     except operations.Unreadable:
         verdict = Effect.UNKNOWN, f"a {declared.kind} body that cannot be read in exactly one way"
-    # Reads that come by another spelling of the path may end elsewhere: there the operations only add.
-    return verdict if any(path.exact(call.path) for path in declared.paths) else _worst((before, verdict))
+    # By another method or another spelling of the path the request may end elsewhere: there the operations only add.
+    exact = call.method in _ASKING and any(path.exact(call.path) for path in declared.paths)
+    return verdict if exact else _worst((before, verdict))
 
 
 def _operations(declared: Body, call: _Call) -> Verdict | None:
     if declared.kind == "jsonrpc":
+        if call.method != "POST":
+            return None
         return _worst(_json_rpc(declared, name) for name in operations.json_rpc(call.content_type, call.body))
     asked = operations.graphql(call.method, call.query, call.content_type, call.body)
     return None if asked is None else _worst(_graphql(declared, one) for one in asked)

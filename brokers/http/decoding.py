@@ -81,7 +81,8 @@ class Inflater:
             window = _GZIP
         else:
             # "deflate" is zlib's format by the book and raw DEFLATE by old habit; RFC 1950's first byte tells.
-            window = zlib.MAX_WBITS if data[0] & 0x0F == zlib.DEFLATED and data[0] >> 4 <= 7 else _RAW  # noqa: PLR2004
+            framed = data[0] & 0x8F == zlib.DEFLATED
+            window = zlib.MAX_WBITS if framed else _RAW
         self._decoder = zlib.decompressobj(window)
         return self._decoder
 

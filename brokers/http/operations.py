@@ -14,13 +14,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MAX_DOCUMENT = 256 << 10  # bytes of a body that is read; the largest documents of generated clients are a tenth
-MAX_BATCH = 100  # operations in one request: servers that take batches at all take fewer
+MAX_TOKENS = 10_000  # of one document: what servers that have a limit set it to; takes 10 ms
+MAX_BATCH = 100  # calls of one JSON-RPC request: what nodes take
+MAX_DOCUMENTS = 10  # of one GraphQL request: servers that take several at all take fewer
 MAX_NAME = 128  # characters of a name that is compared with patterns
 
 _JSON = re.compile(r'application/json *(; *charset="?utf-8"? *)?', re.IGNORECASE)
@@ -63,7 +66,7 @@ def graphql(
         return _chosen({"query": _text(body)})
     requests = json_body(content_type, body)
     if isinstance(requests, list):
-        if not 0 < len(requests) <= MAX_BATCH:
+        if not 0 < len(requests) <= MAX_DOCUMENTS:
             raise Unreadable
         return tuple(operation for request in requests for operation in _chosen(request))
     return _chosen(requests)
@@ -133,7 +136,9 @@ def _chosen(request: object) -> tuple[Operation, ...]:
 
 def parse_document(document: str) -> tuple[Operation, ...]:
     """The operations of a GraphQL document, at least one. Raises `Unreadable`."""
-    tokens = tuple(_tokens(document))
+    tokens = tuple(islice(_tokens(document), MAX_TOKENS + 1))
+    if len(tokens) > MAX_TOKENS:
+        raise Unreadable
     names = tuple(token for token in tokens if token.isidentifier())
     operations, at = [], 0
     while at < len(tokens):

@@ -4,7 +4,7 @@ Rules of this file
 - `{x}` stands for one non-empty segment, or a part of one; `{x...}` for any number of segments, none included,
   once a pattern.
 - Two ways to match. `exact` is what the documentation says. `loose` also meets what servers take for the same:
-  other case, a trailing slash, a format suffix. What loosens a rule must match exactly and what tightens one
+  other case, a slash too many, a format suffix. What loosens a rule must match exactly and what tightens one
   loosely, so that a spelling nobody thought of falls to the stricter side.
 """
 
@@ -56,10 +56,8 @@ class Pattern:
 
 
 def fold(segments: Sequence[str]) -> tuple[str, ...]:
-    """Decoded segments without what servers overlook: case, outer blanks, a trailing slash, a format suffix."""
-    folded = [segment.strip().casefold() for segment in segments]
-    if len(folded) > 1 and not folded[-1]:
-        folded.pop()
+    """Decoded segments without what servers overlook: case, outer blanks, empty segments, a format suffix."""
+    folded = [one for segment in segments if (one := segment.strip().casefold())]
     return (*folded[:-1], *(_FORMAT.sub("", segment) for segment in folded[-1:]))
 
 

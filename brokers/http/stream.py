@@ -130,7 +130,7 @@ class Stream(asyncio.Protocol):
             self._transport.write(data)
 
     async def read(self, limit: int) -> bytes:
-        """1 to `limit` bytes, or b"" at the end. Raises `BrokerError("timeout")` after the deadline cut it."""
+        """1 to `limit` bytes, or b"" at the end. Raises `TimeoutError` once the deadline has cut the connection."""
         while not self._unread and not self._ended:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter

@@ -14,7 +14,8 @@ from kv.cli.options import Options, verb
 from kv.cli.terminal import Terminal
 from kv.errors import KvError
 
-OffOption = Annotated[bool, typer.Option("--off", help="Drop it.")]
+ActionArgument = Annotated[str, typer.Argument(metavar="[set|off]", show_default=False)]
+_SET = {"set", "enrol"}
 _TRIES = 3
 
 
@@ -24,25 +25,28 @@ def register(app: typer.Typer) -> None:
     verb(app, "pin")(pin)
 
 
-def totp(options: Options, *, off: OffOption = False) -> None:
+def totp(options: Options, *, action: ActionArgument = "set") -> None:
     """Approve with codes of an authenticator app. Takes the passphrase.
 
     \b
       kv totp
     """
-    _daily(options, "totp", off=off)
+    _daily(options, "totp", action)
 
 
-def pin(options: Options, *, off: OffOption = False) -> None:
+def pin(options: Options, *, action: ActionArgument = "set") -> None:
     """Approve with a PIN of 6 to 12 digits. Takes the passphrase.
 
     \b
       kv pin
     """
-    _daily(options, "pin", off=off)
+    _daily(options, "pin", action)
 
 
-def _daily(options: Options, kind: str, *, off: bool) -> None:
+def _daily(options: Options, kind: str, action: str) -> None:
+    off = action == "off"
+    if not off and action not in _SET:
+        raise KvError("usage", why=f"kv {kind} sets it up, kv {kind} off drops it")
     with acting(options) as keeper:
         if off:
             keeper.act(kind, {"action": "off"})

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from kv.cli.options import Options
     from kv.vault.keys import RootKey
+    from kv.vault.slots import PublicSlot
 
 _TRIES = 3  # at a terminal; the keeper freezes proofs after five wrong ones
 
@@ -88,9 +89,11 @@ class Keeper:
             return self._prover.root_of(self.path)
         return self._prover.root_by(self._challenge())
 
-    def vault_id(self) -> bytes:
-        """Which vault it is, for the slots that are sealed for it."""
-        return bytes.fromhex(str(cast("dict[str, object]", self._challenge()["slot"])["vault"]))
+    def public_slot(self) -> PublicSlot:
+        """The passphrase's slot: which vault a new one is sealed for, and at what cost."""
+        from kv.vault.slots import PublicSlot
+
+        return PublicSlot.from_wire(cast("dict[str, object]", self._challenge()["slot"]))
 
     def reach(self) -> None:
         """Have a keeper, opening a locked vault if need be: for what has to look before it acts."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Annotated
 
 import typer
 
@@ -36,16 +35,11 @@ def _elsewhere(ctx: typer.Context) -> None:
     raise typer.Exit(2)
 
 
-def demo(
-    options: Options,
-    *,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the throw-away vault for you to look at.")] = False,
-) -> None:
+def demo(options: Options) -> None:
     """Show the main job on a throw-away vault: a call, a refusal, an approval, the audit. No account, no network.
 
     \b
       kv demo
     """
     del options
-    arguments = ["--keep"] if keep else []
-    raise SystemExit(import_module("kv.demo").main(arguments))
+    raise SystemExit(import_module("kv.demo").main())

@@ -35,7 +35,6 @@ FileOption = Annotated[str | None, typer.Option("--file", metavar="PATH", help="
 ClassOption = Annotated[str | None, typer.Option("--class", metavar="CLASS", help="low, normal or high.")]
 NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A line about it; not sealed from you.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -341,9 +340,8 @@ def rm(
     connections: Annotated[
         bool, typer.Option("--connections", help="Remove the connections that use it as well.")
     ] = False,
-    yes: YesOption = False,
 ) -> None:
-    """Remove a secret with all its revisions.
+    """Remove a secret with all its revisions; there is no way back.
 
     \b
       kv rm OLD_KEY
@@ -352,7 +350,6 @@ def rm(
     with acting(options) as keeper:
         keeper.reach()
         users = cast("list[str]", keeper.ask("show", {"name": full}).ok.get("connections") or [])
-        _confirm_removal(options, full, users if connections else [], yes=yes)
         for user in users if connections else []:
             keeper.act("connect", {"name": user, "remove": True})
         keeper.act("rm", {"name": full})
@@ -360,12 +357,3 @@ def rm(
         tui.print_json({"name": full, "connections": users if connections else []})
     else:
         tui.say(f"removed {', '.join([full, *(users if connections else [])])}")
-
-
-def _confirm_removal(options: Options, name: str, users: list[str], *, yes: bool) -> None:
-    if yes or options.passphrase_fd is not None:
-        return
-    with Terminal() as terminal:
-        more = f" and the connections {', '.join(users)}" if users else ""
-        if not terminal.confirm(f"remove {name} with all its revisions{more}?"):
-            raise KvError("usage", why="nothing was removed")

@@ -3,6 +3,8 @@
 Rules of this file
 - Secrets are read from `/dev/tty`, opened by ourselves, with the echo off. Standard input is never a fallback:
   what can be piped in can be piped in by anyone.
+- A process whose input and error output both lead elsewhere was not started for a person to answer: it has no
+  terminal, whatever it could open. So what an agent runs and captures fails at once, also in a shared terminal.
 - Where an agent is among our ancestors no secret is asked for: the terminal is then the agent's to read, and a
   prompt that people see inside an agent's window is exactly what a forged one looks like.
 - What was typed ahead of a hidden prompt is discarded: it was not meant for it.
@@ -72,6 +74,8 @@ class Terminal:
     """The controlling terminal, open. Raises `KvError("no-terminal")` where there is none to open."""
 
     def __init__(self) -> None:
+        if not (os.isatty(0) or os.isatty(2)):
+            raise KvError("no-terminal")
         try:
             self._fd = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:

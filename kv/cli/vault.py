@@ -15,7 +15,7 @@ from kv.cli import tui
 from kv.cli.confirm import confirm_vault
 from kv.cli.keeper import Keeper, acting, take_shelter
 from kv.cli.options import Options, verb
-from kv.cli.passphrase import CodeFile, choose, costs, from_fd, read_code, show_code
+from kv.cli.passphrase import CodeFile, choose, from_fd, read_code, show_code
 from kv.cli.proof import Prover
 from kv.cli.seen import remember, seen
 from kv.cli.terminal import Terminal, Typed, refuse_agent
@@ -198,8 +198,9 @@ def _new_passphrase(descriptor: int | None) -> Typed:
 def _replace_passphrase(keeper: Keeper, root: RootKey, typed: Typed) -> None:
     from kv.vault.slots import seal_slot
 
+    before = keeper.public_slot()
     try:
-        slot = seal_slot(root, keeper.vault_id(), "passphrase", typed.buffer, costs(None))
+        slot = seal_slot(root, before.vault, "passphrase", typed.buffer, before.kdf)
     finally:
         typed.wipe()
     keeper.act("passwd", {"slot": slot.as_wire()})
@@ -256,7 +257,7 @@ def _open_with_code(options: Options, code_file: str | None) -> RootKey:
 def _renew_code(keeper: Keeper, root: RootKey, target: CodeFile | None) -> None:
     from kv.vault.slots import seal_recovery
 
-    slot, code = seal_recovery(root, keeper.vault_id())
+    slot, code = seal_recovery(root, keeper.public_slot().vault)
     keeper.act("recovery", {"slot": slot.as_wire()})
     if target is not None:
         target.write(code)

@@ -145,14 +145,8 @@ class Approvals:
 
     # What only a person does
 
-    def preselected(self, id: str, by: str) -> str:  # noqa: A002
-        """The scope that the card preselects, and that a yes without one means. Raises as `approve` does."""
-        decision = self._find(id, by).pending.decision
-        admission = decision.admission and not decision.minutes and "session" in decision.scopes
-        return "session" if admission else "once"
-
     def approve(self, id: str, by: str, session_of_approver: str, scope: str | None) -> Pending:  # noqa: A002
-        """Answer one asking with yes and leave behind what `scope` (None: "once") says; its waiter resumes.
+        """Answer one asking with yes and leave behind what `scope` (None: `Decision.plain_yes`) says; its waiter resumes.
 
         A "session" answer also resumes the session's other waiting calls that it covers. A "project" answer is the
         caller's to seal into the vault: `(caller.project, plan.connection.name)` for `PROJECT_SECONDS`.
@@ -160,7 +154,7 @@ class Approvals:
         approver sits in the agent's own session), bad-argument (a scope that this asking does not offer).
         """
         asking = self._find(id, by)
-        pending, now, scope = asking.pending, self._clock(), scope or "once"
+        pending, now, scope = asking.pending, self._clock(), scope or asking.pending.decision.plain_yes
         if pending.caller.agent and session_of_approver == pending.caller.session:
             rule, why = "an approval never comes from the session that asks", "kv approve ran inside that session"
             raise KvError("denied", rule=rule, why=why, help="the user runs kv approve in another terminal")

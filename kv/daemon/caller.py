@@ -121,32 +121,33 @@ def alive(process: Process) -> bool:
 
 
 def _describe(uid: int, chain: tuple[Ancestor, ...], channel: str) -> Caller:
+    nobody = Process(0, 0)
+    # A peer outside our pid namespace: nothing is known of it but its uid. Each connection is a session of its own.
+    alone = Process(0, int.from_bytes(os.urandom(7), "big"))
+    stranger = Caller(
+        uid=uid,
+        process=alone,
+        parent=nobody,
+        session=_session_id(uid, alone),
+        session_process=alone,
+        label="a program in a container",
+        agent="",
+        project="",
+        channel=channel,
+    )
     if not chain:
-        # A peer outside our pid namespace: nothing is known of it but its uid. Each connection is a session of its own.
-        unknown = Process(0, int.from_bytes(os.urandom(7), "big"))
-        return _caller(uid, unknown, Process(0, 0), unknown, "a program in a container", "", "", channel)
-    peer = chain[0]
-    parent = chain[1].process if len(chain) > 1 else Process(0, 0)
+        return stranger
     client, label, agent = _outermost_client(chain)
     session = client or _leader(chain)
-    project = _cwd(session.pid)
-    return _caller(uid, peer.process, parent, session, label or "a program", agent, project, channel)
-
-
-def _caller(
-    uid: int, process: Process, parent: Process, session: Process, label: str, agent: str, project: str, channel: str
-) -> Caller:
-    return Caller(
-        uid=uid,
-        process=process,
-        parent=parent,
+    return replace(
+        stranger,
+        process=chain[0].process,
+        parent=chain[1].process if len(chain) > 1 else nobody,
         session=_session_id(uid, session),
         session_process=session,
-        label=label,
+        label=label or "a program",
         agent=agent,
-        project=project,
-        channel=channel,
-        proven="",
+        project=_cwd(session.pid),
     )
 
 

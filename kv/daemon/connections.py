@@ -42,6 +42,8 @@ def declare(declared: Declaration, before: Entry | None, secret: str | None, ini
         scheme(name).check(options)
     except BrokerError as error:
         raise as_kv_error(error, declared.name) from None
+    if before is None and pack is not None:
+        initial = replace(initial, calls_per_hour=pack.calls_per_hour)
     return Entry(connection, _terms(declared, before.terms if before else initial))
 
 
@@ -83,9 +85,7 @@ def _target(declared: Declaration, before: Entry | None, pack: Pack | None) -> d
     return {**target, "base_path": old.get("base_path", pack.base_path if pack else "")}
 
 
-def _secrets(
-    declared: Declaration, before: Entry | None, secret: str | None, slots: tuple[str, ...]
-) -> dict[str, str]:
+def _secrets(declared: Declaration, before: Entry | None, secret: str | None, slots: tuple[str, ...]) -> dict[str, str]:
     if declared.secrets is not None:
         found = dict(declared.secrets)
     elif secret is not None and len(slots) == 1:

@@ -13,14 +13,14 @@ import os
 import time
 from typing import TYPE_CHECKING, cast
 
-from kv.daemon.requests import Request
-from kv.daemon.schema import Enrol, Slot
 from kv.errors import KvError
 from kv.proofs import pin, totp
 from kv.vault.session import PublicSlot
 
 if TYPE_CHECKING:
     from kv.daemon.house import House
+    from kv.daemon.requests import Request
+    from kv.daemon.schema import Enrol, Slot
     from kv.daemon.server import Answer
 
 VERBS = frozenset({"passwd", "recovery", "totp", "pin"})

@@ -94,8 +94,8 @@ class House:
 
     def approve(self, name: str, by: str, approver: str, scope: str | None) -> tuple[Pending, str]:
         """A person's yes and its scope; an admission of a project is sealed, since it outlives this keeper."""
-        chosen = scope or self.approvals.preselected(name, by)
-        pending = self.approvals.approve(name, by, approver, chosen)
+        pending = self.approvals.approve(name, by, approver, scope)
+        chosen = scope or pending.decision.plain_yes
         if chosen == "project":
             admissions.remember(self.vault, pending.caller.project, pending.plan.connection.name)
         return pending, chosen

@@ -93,7 +93,12 @@ class Pipeline:
         }
 
     async def call(
-        self, caller: Caller, args: Call, body: bytes, folder: int | None, say: Callable[[dict[str, object]], Awaitable[None]]
+        self,
+        caller: Caller,
+        args: Call,
+        body: bytes,
+        folder: int | None,
+        say: Callable[[dict[str, object]], Awaitable[None]],
     ) -> tuple[dict[str, object], bytes]:
         """The whole path, held for at most `args.wait` seconds; then a ticket. Raises `KvError`."""
         self.house.budget.take(caller.session, boot_time())
@@ -149,9 +154,7 @@ class Pipeline:
             if folder is not None:
                 os.close(folder)
 
-    async def _ask(
-        self, caller: Caller, judged: Judged, args: Call, pending: Pending | None
-    ) -> Approval | None:
+    async def _ask(self, caller: Caller, judged: Judged, args: Call, pending: Pending | None) -> Approval | None:
         if pending is None:
             return None
         try:

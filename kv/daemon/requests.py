@@ -46,7 +46,7 @@ class Needs(StrEnum):
     NOTHING = "nothing"
     WINDOW = "window"  # any proof, or one of the last five minutes by the same parent
     FRESH = "fresh"  # any proof, given for this very act
-    PASSPHRASE = "passphrase"  # the passphrase, given for this very act
+    PASSPHRASE = "passphrase"  # noqa: S105 - a word, not one; the passphrase, given for this very act
 
 
 class Verb(NamedTuple):

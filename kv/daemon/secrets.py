@@ -14,7 +14,6 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from kv.daemon import connections
-from kv.daemon.requests import Request
 from kv.daemon.schema import Connect, Generate, Import, Move, Named, Revision, Set
 from kv.errors import KvError
 from kv.model import initial_terms
@@ -25,6 +24,7 @@ from kv.vault.contents import check_name
 if TYPE_CHECKING:
     from kv.daemon.entry import Entry
     from kv.daemon.house import House
+    from kv.daemon.requests import Request
     from kv.daemon.schema import Declaration
     from kv.daemon.server import Answer
     from kv.vault.contents import Record

@@ -30,12 +30,12 @@ def select(expression: str, document: object) -> object:
         _check_size(found)
     except (exceptions.JMESPathError, ValueError, TypeError, OverflowError):
         raise KvError("bad-argument", argument="select", why="this JMESPath does not parse or apply") from None
-    except (_TooMuch, RecursionError, MemoryError):
+    except (_TooMuchError, RecursionError, MemoryError):
         raise KvError("bad-argument", argument="select", why="it produces more than it may") from None
     return found
 
 
-class _TooMuch(Exception):
+class _TooMuchError(Exception):
     """The budget is spent."""
 
 
@@ -51,7 +51,7 @@ class _Counting(visitor.TreeInterpreter):
         if node["type"] not in {"field", "identity", "current", "literal", "subexpression", "index"}:
             self._left -= len(found) if isinstance(found, list | dict | str) else 1
         if self._left < 0:
-            raise _TooMuch
+            raise _TooMuchError
         return found
 
 
@@ -63,7 +63,7 @@ def _check_size(document: object) -> None:
         found, depth = stack.pop()
         left -= 1
         if left < 0 or depth > _MAX_DEPTH:
-            raise _TooMuch
+            raise _TooMuchError
         if isinstance(found, dict):
             stack.extend((child, depth + 1) for child in found.values())
         elif isinstance(found, list):

@@ -78,7 +78,7 @@ class Server:
             except OSError:
                 await asyncio.sleep(0.05)  # out of descriptors: the connections that end will make room
                 continue
-            sock.setblocking(False)
+            sock.setblocking(False)  # noqa: FBT003 - the standard library's
             task = loop.create_task(self._serve_peer(sock))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -13,6 +13,7 @@ Rules of this file
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,9 +25,13 @@ from kv.redact import Redaction, strip_controls
 if TYPE_CHECKING:
     from brokers.contract import Outcome, Plan
     from kv.audit.entry import Fields
-    from kv.daemon.schema import Call
     from kv.daemon.save import SavedFile
+    from kv.daemon.schema import Call
     from kv.redact import Database, Verdict
+
+
+# A value that was escaped twice can leave one backslash before its marker, which would make the JSON around it invalid.
+_HALF_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\(?=\{\{kv:)")
 
 
 @dataclass(slots=True)
@@ -136,6 +141,8 @@ def _document(data: bytes, is_json: bool, expression: str, redaction: Redaction)
             raise KvError("bad-argument", argument="select", why="the answer is not JSON") from None
         return data, "bytes"
     plain = strip_controls(text)
+    if is_json or expression:
+        plain = _HALF_ESCAPE.sub(r"\1", plain)
     if not is_json and not expression:
         return (data if plain == text else redaction.scrub_text(plain, "body").encode()), "text"
     try:

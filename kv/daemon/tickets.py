@@ -88,7 +88,7 @@ class Tickets(Generic[Result]):
             ticket.task.exception()  # mark as seen: a result that nobody picks up is no warning on stderr
 
     async def wait(self, ticket: Ticket[Result], seconds: float) -> bool:
-        """Wait until it is done or `seconds` passed. A caller that hangs up before it was handed the id withdraws it."""
+        """Wait until it is done or `seconds` passed. Who hangs up before being handed the id withdraws the call."""
         ticket.waiters += 1
         try:
             await asyncio.wait({ticket.task}, timeout=seconds)

@@ -64,14 +64,12 @@ class Verbs:
         """A verb that changes the vault: recorded first, then done, then what was decoded from it is forgotten."""
         request, house = exchange.request, self.house
         if house.vault.read_only:
-            raise KvError("vault-older", found=house.vault.generation, seen=house.vault.seen)
+            raise KvError("vault-older", found=house.vault.generation, seen=house.vault.seen or 0)
         await house.database()  # a change while the needles are being built would be lost to them
         owner = self.enrolment if request.name in enrolment.VERBS else self.secrets
         title = owner.title(request)
         entry = house.audit.intend(
-            **record.merge(
-                record.who(exchange.caller), record.act(request.name, title, record.strength(exchange))
-            )
+            **record.merge(record.who(exchange.caller), record.act(request.name, title, record.strength(exchange)))
         )
         outcome = "unknown"
         try:
@@ -192,9 +190,7 @@ class Verbs:
         """A person's no."""
         pending = self.house.approvals.deny(cast("Id", exchange.request.args).id, exchange.caller.proven)
         self.house.audit.event(
-            **record.merge(
-                record.who(exchange.caller), record.answer(pending, "deny", "", record.strength(exchange))
-            )
+            **record.merge(record.who(exchange.caller), record.answer(pending, "deny", "", record.strength(exchange)))
         )
         return {"id": pending.id}, b""
 
@@ -274,4 +270,3 @@ _HANDLERS: dict[str, Callable[[Verbs, Exchange], Awaitable[Answer]]] = {
     "connections": Verbs.connections,
     "backup": Verbs.backup,
 }
-

@@ -69,7 +69,9 @@ class Upstream:
                 right = self.headers.get("authorization") == f"Bearer {upstream.key}"
                 if right:
                     upstream.calls.append(f"{self.command} {self.path}")
-                body = json.dumps({"refunds": 3, "echo": echoes(upstream.key)} if right else {"error": "bad key"}).encode()
+                body = json.dumps(
+                    {"refunds": 3, "echo": echoes(upstream.key)} if right else {"error": "bad key"}
+                ).encode()
                 self.send_response(200 if right else 401)
                 self.send_header("content-type", "application/json")
                 self.send_header("x-your-key", upstream.key)

@@ -10,7 +10,8 @@ Rules of this file
 
 from __future__ import annotations
 
-from functools import lru_cache
+import re
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from kv.redact.fold import LINE_BREAKS
@@ -51,6 +52,9 @@ BASE64 = Alphabet("base64", 6, 11, _translation(b"A", {_DIGITS64: _DIGITS64, b"-
 HEX = Alphabet("hex", 4, _PAIRS16, b"")
 BASE32 = Alphabet("base32", 5, 8, _translation(b"0", {d: b"0123456789abcdefghijklmnopqrstuv" for d in (_DIGITS32, _DIGITS32.lower())}))
 
+# base64's digits and what may stand between two: every run of any of the three lies in one row of these.
+DIGITS = bytes(120 if chr(byte) in (_DIGITS64 + b"-_" + LINE_BREAKS).decode() else 32 for byte in range(256))
+
 _FIRST, _SECOND, _THIRD, _ANY, _HIGH, _NIBBLE, _CAPITAL, _SMALL = (1 << plane for plane in range(8))
 
 
@@ -85,11 +89,11 @@ class Census:
     """The runs of one text. `text` is that text without line breaks; runs are (start, end) in it."""
 
     def __init__(self, text: bytes) -> None:
-        self.text = text.translate(None, LINE_BREAKS)
-        self._size = len(self.text)
-        self._planes = int.from_bytes(self.text.translate(_FLAGS), "little")
-        eight = _repeated(self._planes, 8, 1)
-        self._long = eight & (eight >> 8 * (_RUN32 - 8))  # plane by plane: here begin 13 characters of that plane
+        for line_break in LINE_BREAKS:
+            text = text.replace(bytes([line_break]), b"")
+        self.text = text
+        self._size = len(text)
+        self._planes = int.from_bytes(text.translate(_FLAGS), "little")
 
     def base64(self) -> Iterator[tuple[int, int]]:
         """Three or more readable groups in a row, and one group on either side for the bytes that began or end there.
@@ -98,38 +102,48 @@ class Census:
         """
         planes = self._planes
         readable = planes & (planes >> 9) & (planes >> 18) & (planes >> 27)
-        for start, end in self._runs(_repeated(readable, _GROUPS64, 4), _FIRST, 4):
+        row = self._row(_repeated(readable, _GROUPS64, 4), _FIRST)
+        for start, end in _runs(row, _FIRST, 4):
             yield start - 4, min(self._size, end + 4 * _GROUPS64)
 
     def hex(self) -> Iterator[tuple[int, int]]:
         """Eleven or more readable pairs in a row."""
         if self._long & _plane(_NIBBLE, self._size):
             readable = (self._planes >> 4) & (self._planes >> 13)
-            for start, end in self._runs(_repeated(readable, _PAIRS16, 2), _FIRST, 2):
+            row = self._row(_repeated(readable, _PAIRS16, 2), _FIRST)
+            for start, end in _runs(row, _FIRST, 2):
                 yield start, end + 2 * (_PAIRS16 - 1)
 
     def base32(self) -> Iterator[tuple[int, int]]:
         """Thirteen or more characters of one case. (Thirteen hex digits are taken for hex: dumps are full of them.)"""
         hexadecimal = self._long & _plane(_NIBBLE, self._size)
-        for plane, above in ((_CAPITAL, 1), (_SMALL, 2)):
-            for start, end in self._runs(self._long & ~(hexadecimal << above), plane, 1):
+        row = self._row(self._long & ~(hexadecimal << 1 | hexadecimal << 2), _CAPITAL | _SMALL)
+        for plane in (_CAPITAL, _SMALL):  # never both: of the digits that both have all are hex digits
+            for start, end in _runs(row, plane, 1):
                 yield start, end + _RUN32 - 1
 
-    def _runs(self, marks: int, plane: int, step: int) -> Iterator[tuple[int, int]]:
-        """Maximal rows of marked positions `step` apart: (first, last + step)."""
-        marks &= _plane(plane, self._size)
-        if not marks:
-            return
-        row = marks.to_bytes(self._size, "little")
-        on, off = bytes([plane]), b"\0"
-        for phase in range(step):
-            lane = row[phase::step]
-            start = lane.find(on)
-            while start >= 0:
-                end = lane.find(off, start)
-                end = len(lane) if end < 0 else end
-                yield phase + step * start, phase + step * end
-                start = lane.find(on, end)
+    @cached_property
+    def _long(self) -> int:
+        """Where 13 characters of a plane begin, for all planes at once."""
+        return _repeated(self._planes, _RUN32, 1)
+
+    def _row(self, marks: int, planes: int) -> bytes:
+        """Marks of these planes, a byte for each position; nothing if there are none."""
+        marks &= _plane(planes, self._size)
+        return marks.to_bytes(self._size, "little") if marks else b""
+
+
+def _runs(row: bytes, plane: int, step: int) -> Iterator[tuple[int, int]]:
+    """Maximal rows of marked positions `step` apart: (first, last + step)."""
+    mark = bytes([plane])
+    marked = re.compile(mark + b"+")
+    for phase in range(step):
+        lane = row[phase::step]
+        start = lane.find(mark)
+        while match := marked.match(lane, start) if start >= 0 else None:
+            end = match.end()
+            yield phase + step * start, phase + step * end
+            start = lane.find(mark, end)
 
 
 def _repeated(marks: int, times: int, step: int) -> int:

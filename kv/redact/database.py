@@ -78,7 +78,7 @@ class Database:
                 how = [view.form for view in above] + [needle.form.label]
                 finds.append(Find(*span, needle, " of ".join(how)))
         if len(above) < LEVELS:
-            for view in views(data):
+            for view in views(data, above[-1] if above else None):
                 self._walk(view.data, (*above, view), finds)
 
     def _matches(self, data: bytes) -> Iterator[tuple[int, int, Needle]]:

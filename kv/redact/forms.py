@@ -20,7 +20,7 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_from_bytes
 
-from kv.redact.decode import ESCAPES
+from kv.redact.escapes import ESCAPES
 from kv.redact.engine import SHORTEST
 from kv.redact.fold import DELETED, fold
 

@@ -15,6 +15,10 @@ import mmap
 import os
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAGE = mmap.PAGESIZE
 
@@ -37,6 +41,7 @@ _libc.mmap.argtypes = (
 )
 for _name in ("munmap", "mlock"):
     getattr(_libc, _name).argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+_munmap, _addressof = _libc.munmap, ctypes.addressof
 _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
@@ -45,11 +50,18 @@ class _Page(ctypes.Array):  # type: ignore[type-arg]
 
     _type_ = ctypes.c_ubyte
     _length_ = PAGE
+    owner = 0  # pid: a forked child has the object but not the page
+
+    def wipe(self, memset: Callable[..., object] = ctypes.memset, getpid: Callable[[], int] = os.getpid) -> bool:
+        """Overwrite with zeros; whether the page is there. The defaults outlive the modules at exit."""
+        if self.owner != getpid():
+            return False
+        memset(_addressof(self), 0, PAGE)
+        return True
 
     def __del__(self) -> None:
-        address = ctypes.addressof(self)
-        ctypes.memset(address, 0, PAGE)
-        _libc.munmap(address, PAGE)
+        if self.wipe():
+            _munmap(_addressof(self), PAGE)
 
 
 class Arena:
@@ -59,13 +71,14 @@ class Arena:
         """Raises `MemoryError` where not even a plain page can be had."""
         self.kind, address = _map()
         self._page = _Page.from_address(address)
+        self._page.owner = os.getpid()
         self._cells: list[memoryview] = []
         self._used = 0
 
     @property
     def address(self) -> int:
         """Where the page is. For tests: nothing else needs to know."""
-        return ctypes.addressof(self._page)
+        return _addressof(self._page)
 
     def cell(self, size: int) -> memoryview:
         """`size` writable bytes, zero, until `close`. Raises `MemoryError` when the page is full."""
@@ -78,7 +91,7 @@ class Arena:
 
     def close(self) -> None:
         """Wipe everything and end every cell: using one later raises `ValueError`. Idempotent."""
-        ctypes.memset(self.address, 0, PAGE)
+        self._page.wipe()
         for view in self._cells:
             with suppress(BufferError):
                 view.release()

@@ -67,6 +67,12 @@ def mac(key: memoryview, message: bytes, size: int = DIGEST) -> bytes:
     return bytes(out)
 
 
+def fill(buffer: memoryview) -> None:
+    """Fill with random bytes from the kernel, in place."""
+    with _at(buffer) as address:
+        lib.randombytes(address, len(buffer))
+
+
 def wipe(buffer: bytearray | memoryview) -> None:
     """Overwrite with zeros, in a way that no optimizer leaves out."""
     with _at(buffer) as address:

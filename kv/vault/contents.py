@@ -88,20 +88,25 @@ def decode_meta(data: bytes, revision: int) -> Record:
     """The record of what `encode_meta` made. Raises `ValueError` for anything else."""
     try:
         told = json.loads(data, parse_constant=_refuse)
-        if not isinstance(told, dict) or set(told) != {"created", "kind", "meta", "name"} or _canonical(told) != data:
-            raise ValueError("form")
-    except RecursionError:
-        raise ValueError("depth") from None
+        canonical = _canonical(told) == data
+    except (ValueError, RecursionError):
+        raise ValueError("this is no record") from None
+    if not canonical or not isinstance(told, dict) or set(told) != {"created", "kind", "meta", "name"}:
+        raise ValueError("this is no record")
     created, kind, meta, name = (told[member] for member in ("created", "kind", "meta", "name"))
     if type(created) is not int or not 0 <= created <= _CREATED_MAX or not isinstance(meta, dict):
-        raise ValueError("member")
-    if kind not in KINDS or not isinstance(name, str):
-        raise ValueError("member")
+        raise ValueError("this is no record")
+    if kind not in KINDS or not isinstance(name, str) or not _is_name(name):
+        raise ValueError("this is no record")
+    return Record(kind, name, revision, created / _MICROSECONDS, meta)
+
+
+def _is_name(name: str) -> bool:
     try:
         check_name(name)
     except KvError:
-        raise ValueError("name") from None
-    return Record(kind, name, revision, created / _MICROSECONDS, meta)
+        return False
+    return True
 
 
 def same_meta(record: Record, meta: Mapping[str, object]) -> bool:

@@ -69,9 +69,7 @@ def has_companions(path: str) -> bool:
 def check_place(path: str) -> None:
     """Raise `KvError("vault-missing" | "vault-unsafe" | "disk")` unless the file and its folder are ours alone."""
     try:
-        folder = os.stat(os.path.dirname(path) or ".")
-        if folder.st_uid not in {os.geteuid(), 0} or folder.st_mode & 0o022:
-            raise KvError("vault-unsafe", why="others can write its folder")
+        _check_folder(os.path.dirname(path))
         _check_file(os.lstat(path))
         for suffix in COMPANIONS:
             if os.path.lexists(path + suffix):
@@ -80,6 +78,12 @@ def check_place(path: str) -> None:
         raise KvError("vault-missing", path=path) from None
     except OSError as error:
         raise disk("open", path, error) from None
+
+
+def _check_folder(folder: str) -> None:
+    found = os.stat(folder)
+    if found.st_uid not in {os.geteuid(), 0} or found.st_mode & 0o022:
+        raise KvError("vault-unsafe", why="others can write its folder")
 
 
 def _check_file(found: os.stat_result) -> None:
@@ -126,12 +130,13 @@ def creating(path: str) -> Iterator[str]:
 
     Raises `KvError("vault-exists" | "disk" | "disk-full")`. The folder is made, for us alone, where it is missing.
     """
-    folder = os.path.dirname(path) or "."
+    folder = os.path.dirname(path)
     temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.urandom(4).hex()}")
     try:
         if os.path.lexists(path):
             raise KvError("vault-exists", path=path)
         os.makedirs(folder, mode=0o700, exist_ok=True)
+        _check_folder(folder)
         os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         try:
             yield temporary

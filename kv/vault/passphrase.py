@@ -28,8 +28,15 @@ def strength(passphrase: bytes | bytearray) -> int:
     """Bits: the binary logarithm of the guesses it takes, rounded down."""
     from zxcvbn import zxcvbn
 
-    text = bytes(passphrase[: 4 * _JUDGED]).decode("utf-8", "replace")[:_JUDGED]
+    text = _as_text(bytes(passphrase[:PASSPHRASE_MAX]))[:_JUDGED]
     return int(log2(float(zxcvbn(text)["guesses"]))) if text else 0
+
+
+def _as_text(passphrase: bytes) -> str:
+    try:
+        return passphrase.decode("utf-8")
+    except UnicodeDecodeError:  # random bytes, from a descriptor
+        return passphrase.decode("latin-1")
 
 
 def require_strong(passphrase: bytes | bytearray) -> None:

@@ -17,10 +17,11 @@ from brokers.contract import Secret
 from kv.errors import KvError
 from kv.vault import head as heads
 from kv.vault.backup import back_up
-from kv.vault.contents import KINDS, Record, check_kind, check_name, check_value
-from kv.vault.file import creating
-from kv.vault.format import VAULT_ID, damaged
+from kv.vault.contents import Record, check_kind, check_name, check_value
+from kv.vault.creation import create
+from kv.vault.format import damaged
 from kv.vault.keys import Keys, Label, RootKey
+from kv.vault.names import Names
 from kv.vault.records import Records
 from kv.vault.slots import (
     Passphrase,
@@ -33,7 +34,7 @@ from kv.vault.slots import (
     seal_slot,
     unlock,
 )
-from kv.vault.store import Store, build
+from kv.vault.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -71,28 +72,20 @@ class Vault:
         self._slots = store.slots()
         self.read_only = seen is not None and self._head.generation < seen and not accept_older
         self._records = Records(store, keys, self.id)
-        self._names: dict[str, set[str]] | None = None
+        self._names = Names(self._records.all)
         self._closed = False
         if not self.read_only:
             store.begin_writing()
 
     @classmethod
-    def create(cls, path: str, passphrase: bytes, *, kdf: KdfParameters) -> tuple[Self, str]:
+    def create(cls, path: str | os.PathLike[str], passphrase: bytes, *, kdf: KdfParameters) -> tuple[Self, str]:
         """Make a vault and open it; its recovery code comes with it, and is kept nowhere else.
 
-        Raises `vault-exists`, `weak-passphrase`, `vault-kdf`, `disk`, `disk-full`.
+        Raises `vault-exists`, `weak-passphrase`, `vault-kdf`, `vault-unsafe`, `disk`, `disk-full`.
         """
-        vault = os.urandom(VAULT_ID)
-        with RootKey.generate() as root:
-            slot = seal_slot(root, vault, "passphrase", passphrase, kdf)
-            recovery, code = seal_recovery(root, vault)
-            slots = [slot.row, recovery.row]
-            keys = Keys(root)
-            try:
-                with creating(path) as temporary:
-                    build(temporary, vault, slots, heads.seal(keys, vault, heads.first(keys, vault, slots)))
-            finally:
-                keys.close()
+        path = os.path.abspath(path)
+        root, code = create(path, passphrase, kdf)
+        with root:
             return cls.open(path, root), code
 
     @classmethod
@@ -173,20 +166,13 @@ class Vault:
 
     def names(self, kind: str) -> list[str]:
         """The names of a kind, sorted. O(n) the first time."""
-        return sorted(self._index()[check_kind(kind)])
+        self._require_open()
+        return sorted(self._names.of(check_kind(kind)))
 
     def count(self, kind: str) -> int:
         """How many records of a kind there are. O(n) the first time."""
-        return len(self._index()[check_kind(kind)])
-
-    def _index(self) -> dict[str, set[str]]:
         self._require_open()
-        if self._names is None:
-            found: dict[str, set[str]] = {kind: set() for kind in KINDS}
-            for record in self._records.all():
-                found[record.kind].add(record.name)
-            self._names = found
-        return self._names
+        return len(self._names.of(check_kind(kind)))
 
     def all_values(self) -> Iterator[tuple[str, int, Secret]]:
         """Every kept revision of every secret, as (name, revision, value): what the scanner looks for."""
@@ -227,7 +213,7 @@ class Vault:
         with self._changing() as tally:
             written = [self._records.put(tally, said, value) for said, value in given]
         for record in written:
-            self._index_add(record)
+            self._names.add(record)
         return written
 
     def rename(self, kind: str, old: str, new: str, *, now: float) -> Record:
@@ -242,8 +228,8 @@ class Vault:
             raise KvError("exists", name=new)
         with self._changing() as tally:
             written = self._records.move(tally, history, new, now)
-        self._index_drop(history[0])
-        self._index_add(written)
+        self._names.drop(history[0])
+        self._names.add(written)
         return written
 
     def delete(self, kind: str, name: str) -> None:
@@ -253,7 +239,7 @@ class Vault:
             raise _unknown(name, None)
         with self._changing() as tally:
             self._records.drop(tally, self._id(kind, name), newest.revision + 1)
-        self._index_drop(newest)
+        self._names.drop(newest)
 
     def restore(self, kind: str, name: str, revision: int, *, now: float) -> Record:
         """Make an earlier revision the newest again. Raises `unknown-secret`, `unknown-revision`."""
@@ -262,14 +248,6 @@ class Vault:
             raise _unknown(name, revision if newest else None)
         with self._changing() as tally:
             return self._records.again(tally, newest, said, now)
-
-    def _index_add(self, record: Record) -> None:
-        if self._names is not None:
-            self._names[record.kind].add(record.name)
-
-    def _index_drop(self, record: Record) -> None:
-        if self._names is not None:
-            self._names[record.kind].discard(record.name)
 
     # -- slots and head ------------------------------------------------------------------------
 

@@ -45,11 +45,10 @@ class Store:
         with faults(path):
             self._held = file.hold(path)
             try:
-                left = file.has_companions(path)
-                file.check_shape(path, whole=not left)
+                file.check_shape(path, whole=not file.has_companions(path))
                 self._db = connect(path, "mode=ro&immutable=1" if use == "copy" else "mode=rw")
                 try:
-                    self._check(use, left=left)
+                    self._check(use)
                 except BaseException:
                     self._db.close()
                     raise
@@ -58,13 +57,14 @@ class Store:
                 raise
         self._closed = False
 
-    def _check(self, use: Use, *, left: bool) -> None:
+    def _check(self, use: Use) -> None:
         if use == "own":
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE").fetchone()
             self._db.execute("BEGIN EXCLUSIVE")
             self._db.execute("COMMIT")
-            if left:  # what a killed keeper, or an enemy, left beside the file is folded in, and then checked
-                self._fold()
+            # What a killed keeper, or an enemy, left beside the file is folded in, and then checked.
+            if self._db.execute("PRAGMA journal_mode=DELETE").fetchone() != ("delete",):
+                raise KvError("vault-busy")
         if self._pragma("application_id") != form.APPLICATION:
             raise KvError("vault-foreign", path=self.path)
         version = self._pragma("user_version")
@@ -84,10 +84,6 @@ class Store:
         # Lists what it finds instead of raising; one line is one too many.
         if self._db.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
             raise damaged("its pages are not in order")
-
-    def _fold(self) -> None:
-        if self._db.execute("PRAGMA journal_mode=DELETE").fetchone() != ("delete",):
-            raise KvError("vault-busy")
 
     def _pragma(self, name: str) -> Any:  # noqa: ANN401 - a number or a text, to compare
         return self._db.execute(f"PRAGMA {name}").fetchone()[0]

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from scene import KEY, Scene
 from upstream import Upstream
 from world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-KEY = b"sk_live_51Hq+7Zk/9vXw=Tt\"0aB"  # URL, JSON, HTML and base64 forms all differ from the raw one
-
-
-@dataclass
-class Scene:
-    """A world, an upstream that wants `key`, and the connection `echo` to it."""
-
-    world: World
-    upstream: Upstream
-    key: bytes = KEY
-
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:

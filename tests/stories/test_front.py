@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pexpect
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from scene import Scene
     from world import World
 
 # What an agent would type to widen what it may do, with what it can make up. None has a proof.
@@ -60,8 +61,9 @@ def _shell(world: World) -> pexpect.spawn[str]:
     return shell
 
 
-def _lines(text: str) -> str:
-    return text.replace("\r\n", "\n")
+def _matched(shell: pexpect.spawn[str]) -> str:
+    assert isinstance(shell.match, re.Match)
+    return str(shell.match.group(1))
 
 
 @pytest.mark.timeout(240)
@@ -80,13 +82,14 @@ def test_a_child_of_the_unlocking_terminal_can_change_nothing(scene: Scene) -> N
         shell.expect("ready> ")
         shell.sendline(f"{sys.executable} -m kv rm PROVED; echo status $?")
         shell.expect(r"status (\d+)")
-        assert shell.match.group(1) == "0", _lines(shell.before)  # the person's own next verb needs no proof: a window
+        # The person's own next verb needs no proof: the window is open.
+        assert _matched(shell) == "0", shell.before
         shell.expect("ready> ")
         attempts = [[part.replace("{ticket}", ticket) for part in attempt] for attempt in ATTEMPTS]
         (world.folder / "attempts.json").write_text(json.dumps([world.argv(), attempts]))
         shell.sendline(f'{sys.executable} agent.py "$(cat attempts.json)" < /dev/null')
         shell.expect(r"FOUND (\[.*\])\r\n", timeout=200)
-        found = json.loads(shell.match.group(1))
+        found = json.loads(_matched(shell))
     finally:
         shell.close(force=True)
     got_through = [(attempt, status, output) for attempt, status, output in found if status == 0]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from scene import Scene
     from world import World
 
 
@@ -29,10 +29,12 @@ class Raw:
         self.socket.connect(f"{world.vault}.d/{channel}.sock")
 
     def send(self, header: object, body: bytes = b"") -> None:
+        """One frame."""
         text = json.dumps(header).encode()
         self.socket.sendall(struct.pack(">I", len(text)) + text + body)
 
     def receive(self) -> dict[str, Any]:
+        """The next frame's header."""
         size = struct.unpack(">I", self._exactly(4))[0]
         header: dict[str, Any] = json.loads(self._exactly(size))
         self._exactly(int(header.get("body", 0)))
@@ -185,7 +187,9 @@ def test_twenty_unlocks_make_one_keeper(world: World) -> None:
     with ThreadPoolExecutor(20) as pool:
         statuses = list(pool.map(lambda _: world.kv("unlock", proof=True, timeout=200).status, range(20)))
     assert set(statuses) == {0}
-    found = subprocess.run(["pgrep", "-f", "kv.daemon.main"], capture_output=True, text=True, check=False).stdout.split()
+    found = subprocess.run(
+        ["pgrep", "-f", "kv.daemon.main"], capture_output=True, text=True, check=False
+    ).stdout.split()
     ours = [pid for pid in found if world.vault in _sockets_of(pid) or int(pid) == _keeper(world)]
     assert len(ours) == 1
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from scene import Scene
     from world import World
 
 
@@ -16,9 +16,7 @@ def test_an_agent_gets_the_answer_and_never_the_key(scene: Scene) -> None:
     for path in ("/echo", "/encodings", "/head-echo", "/split", "/cookie", "/redirect", "/gzip", "/deflate"):
         ran = scene.world.kv("api", "echo", "GET", path, "--json")
         assert ran.status == 0, (path, ran.all)
-    assert {request.header("authorization") for request in scene.upstream.requests} == {
-        "Bearer " + scene.key.decode()
-    }
+    assert {request.header("authorization") for request in scene.upstream.requests} == {"Bearer " + scene.key.decode()}
     assert scene.world.leaked(scene.key) == []
     assert "{{kv:demo/ECHO}}" in scene.world.seen[-1] or any("{{kv:demo/ECHO}}" in text for text in scene.world.seen)
 

@@ -1,4 +1,4 @@
-"""Auth schemes of the HTTP broker: one a file, each a pure flow, each ending in `SCHEME`.
+"""Auth schemes of the HTTP broker: one a file and class, each a pure flow.
 
 Rules of this package
 - A scheme *adds*: it leaves method, body and what the agent gave as they are. The broker finds a name that is

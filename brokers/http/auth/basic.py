@@ -11,7 +11,7 @@ from brokers.http.auth import only, visible, with_header
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from brokers.contract import AuthScheme, Credential, Request, Response
+    from brokers.contract import Credential, Request, Response
 
 _MAX_PART = 256  # characters of a declared user or password: a name or a constant, not a document
 
@@ -60,6 +60,3 @@ def _pair(credential: Credential, options: Mapping[str, str]) -> bytes:
     if ":" not in secret:
         raise BrokerError("credential", why="without a user, the value must read user:password")
     return secret.encode("ascii")
-
-
-SCHEME: AuthScheme = Basic()

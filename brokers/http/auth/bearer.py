@@ -9,7 +9,7 @@ from brokers.http.auth import only, visible, with_header
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from brokers.contract import AuthScheme, Credential, Request, Response
+    from brokers.contract import Credential, Request, Response
 
 
 class Bearer:
@@ -33,6 +33,3 @@ class Bearer:
         """None: the secret itself is what travels."""
         del credential, options
         return ()
-
-
-SCHEME: AuthScheme = Bearer()

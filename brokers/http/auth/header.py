@@ -11,7 +11,7 @@ from brokers.http.auth import header_name, only, visible, with_header
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from brokers.contract import AuthScheme, Credential, Request, Response
+    from brokers.contract import Credential, Request, Response
 
 _PREFIX = re.compile(r"([\x21-\x7e][\x20-\x7e]{0,63})?")
 
@@ -41,6 +41,3 @@ class Header:
         """None: the secret itself is what travels."""
         del credential, options
         return ()
-
-
-SCHEME: AuthScheme = Header()

@@ -11,7 +11,7 @@ from brokers.http.auth import only, visible
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from brokers.contract import AuthScheme, Credential, Response
+    from brokers.contract import Credential, Response
 
 _TEMPLATE = re.compile(r"(/[A-Za-z0-9_.~-]+)*/[A-Za-z0-9_.~-]*\{secret\}[A-Za-z0-9_.~-]*(/[A-Za-z0-9_.~-]+)*")
 # Nothing that ends a segment, escapes or climbs: a value with '/' would choose another path.
@@ -46,6 +46,3 @@ class Path:
         """None: the secret itself is what travels."""
         del credential, options
         return ()
-
-
-SCHEME: AuthScheme = Path()

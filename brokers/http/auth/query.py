@@ -9,7 +9,7 @@ from brokers.http.auth import only, query_name, visible, with_query
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from brokers.contract import AuthScheme, Credential, Request, Response
+    from brokers.contract import Credential, Request, Response
 
 
 class Query:
@@ -34,6 +34,3 @@ class Query:
         """None: the secret itself is what travels, URL-encoded at most."""
         del credential, options
         return ()
-
-
-SCHEME: AuthScheme = Query()

@@ -11,7 +11,7 @@ from brokers.http.auth import header_name, query_name, visible, with_header, wit
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from brokers.contract import AuthScheme, Credential, Request, Response
+    from brokers.contract import Credential, Request, Response
 
 _MAX_SLOTS = 8  # services want two; eight is room, and bounds the request
 _SLOT = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -56,6 +56,3 @@ def _place(text: str) -> tuple[str, str]:
     if where == "query":
         return where, query_name(name)
     raise BrokerError("options", why="a place is header:NAME or query:NAME")
-
-
-SCHEME: AuthScheme = Several()

@@ -52,7 +52,7 @@ def test_of_many_lines_the_first_and_last_are_shown() -> None:
         assert len(texts) == 25
         assert f"f0{sign}0" in texts
         assert any("more" in text for text in texts)
-    assert ("field", "f59=59") == lines[-1]
+    assert lines[-1] == ("field", "f59=59")
 
 
 def test_bytes_are_shown_by_size_and_digest() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from brokers.contract import BrokerError, Effect
 from brokers.http import catalogue
 from brokers.http.catalogue import PackError
@@ -56,10 +57,12 @@ SAMPLES = {
 
 
 def sample(name: str) -> bytes:
+    """A value that looks like a key of the service `name`."""
     return "".join(SAMPLES[name]).encode()
 
 
 def recognised(name: str, value: bytes) -> str | None:
+    """The name of the service that is recognised."""
     pack = catalogue.recognise(name, value)
     return pack.name if pack else None
 
@@ -86,9 +89,9 @@ def test_nothing_around_a_distinctive_value_is_tolerated(name: str) -> None:
 def test_every_well_known_name_leads_to_its_service(name: str) -> None:
     """Each declared name is recognised with a fitting value, in any folder and in any case."""
     pack = catalogue.load(name)
-    fillers = (b"0f" * 32, b"0f" * 20, b"Ab1" * 12, b"Ab1" * 6 + b"Ab", b"AI" + b"za" + b"Ab1" * 12)
-    fillers += (b"sk-" + b"Ab1" * 10, b"re_" + b"Ab1" * 10)
-    candidates = (sample(name),) if name in SAMPLES else fillers
+    fillers = [b"0f" * 32, b"0f" * 20, b"Ab1" * 12, b"Ab1" * 6 + b"Ab", b"AI" + b"za" + b"Ab1" * 12]
+    fillers += [b"sk-" + b"Ab1" * 10, b"re_" + b"Ab1" * 10]
+    candidates = [sample(name)] if name in SAMPLES else fillers
     for key in pack.env:
         found = {recognised(spelt, value) for value in candidates for spelt in (key, f"prod/{key}", key.lower())}
         assert name in found
@@ -134,8 +137,8 @@ def test_a_pack_is_read_whole() -> None:
     pack = parse("toy", MINIMAL + ROW.replace('"/v1/keys"', '"/v1/keys", "/v1/tokens"'))
     assert (pack.base_path, pack.headers, pack.env, pack.shape, pack.calls_per_hour) == ("", {}, (), None, None)
     assert [(row.effect, row.methods, row.pattern.text) for row in pack.endpoints] == [
-        (Effect.MINT, {"POST"}, "/v1/keys"),
-        (Effect.MINT, {"POST"}, "/v1/tokens"),
+        (Effect.MINT, frozenset({"POST"}), "/v1/keys"),
+        (Effect.MINT, frozenset({"POST"}), "/v1/tokens"),
     ]
 
 

@@ -69,7 +69,7 @@ def test_damage_is_an_encoding_error(data: bytes, at: int) -> None:
             try:
                 inflate(coding, hostile)
             except Exception as error:  # noqa: BLE001 - the claim is about every exception
-                assert getattr(error, "code", error) == "encoding"  # noqa: PT017
+                assert getattr(error, "code", error) == "encoding"  # noqa: PT017 - the claim is about every exception
 
 
 def test_truncated_and_trailing_data_are_refused() -> None:

@@ -110,6 +110,6 @@ def test_a_request_that_cannot_be_written_is_refused() -> None:
         asyncio.run(run())
     except BrokerError as error:
         assert error.code == "argument"  # noqa: PT017 - the fields are looked at too
-        assert "secret" not in f"{error.fields}"  # noqa: PT017
+        assert "secret" not in f"{error.fields}"  # noqa: PT017 - as above
     else:
         raise AssertionError("it was written")

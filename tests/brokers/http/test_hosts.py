@@ -6,6 +6,8 @@ import asyncio
 import datetime as dt
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
@@ -14,6 +16,9 @@ from upstream import NAME, Peer, Received, Upstream
 
 from brokers.contract import BrokerError
 from brokers.http import stream, transport
+
+if TYPE_CHECKING:
+    from brokers.http.target import Origin
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -34,9 +39,9 @@ def dialled(monkeypatch: pytest.MonkeyPatch, reach: str = "127.0.0.1") -> list[s
     seen: list[str] = []
     real = stream.dial
 
-    async def dial(origin: object, address: str, ca: str) -> stream.Stream:
+    async def dial(origin: Origin, address: str, ca: str) -> stream.Stream:
         seen.append(address)
-        return await real(origin, reach, ca)  # type: ignore[arg-type]
+        return await real(origin, reach, ca)
 
     monkeypatch.setattr(transport, "dial", dial)
     return seen
@@ -213,7 +218,7 @@ def test_one_private_answer_among_many_is_enough(monkeypatch: pytest.MonkeyPatch
     conn = connection("https://api.test", pins=())
     for private in ("10.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "fd00:ec2::254"):
         through = broker(answers(["1.1.1.1", private, "8.8.8.8"]))
-        refused(lambda through=through: calls(conn, "/v1/x", through=through), "address")  # type: ignore[misc]
+        refused(partial(calls, conn, "/v1/x", through=through), "address")
     assert seen == []
 
 
@@ -322,7 +327,9 @@ def test_idle_streams_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
             async with opened() as through:
                 conn = to(up)
                 await call(through, conn)
-                await asyncio.sleep(0.2)
+                assert up.alive == 1
+                await asyncio.sleep(0.3)
+                assert up.alive == 0
                 await call(through, conn)
 
         asyncio.run(run())

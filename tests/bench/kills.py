@@ -1,0 +1,140 @@
+"""A thousand times `kill -9` at any moment of a writing vault: what was acknowledged has to be there afterwards.
+
+A child opens the vault, checks everything that was ever acknowledged, and writes as fast as it can, saying before and
+after each write which it is. It is killed at a random moment: while it opens, recovers, checks or writes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import statistics
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bench.measure import seconds
+from bench.stage import folder
+from bench.table import Goal, Row
+from world import PASSPHRASE
+
+from kv.errors import KvError
+from kv.vault.kdf import FLOOR
+from kv.vault.session import RootKey, Vault, open_slot, read_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from bench.measure import Scale
+
+_NAMES = 10
+_WRITES = 3  # that a child has time for, at most; half of the children end before their first
+_LONGEST = 0.1  # seconds: on a disk that is slower than this bench has time for, fewer writes are made
+_META = {"class": "normal", "note": "", "strength": 128, "short": False}
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """By name: the last write that was acknowledged, and the last that was begun. Writes are numbered."""
+
+    acknowledged: dict[int, int] = field(default_factory=dict)
+    begun: dict[int, int] = field(default_factory=dict)
+    writes: int = 0
+    lost: set[int] = field(default_factory=set)
+
+    def take(self, told: bytes) -> None:
+        for line in told.splitlines():
+            what, number = line[:1], int(line[1:])
+            if what == b"b":
+                self.begun[number % _NAMES] = number
+            elif what == b"a":
+                self.acknowledged[number % _NAMES] = number
+                self.writes += 1
+            elif what == b"l":
+                self.lost.add(number)
+
+    def missing(self, vault: Vault) -> set[int]:
+        """The acknowledged writes that `vault` does not have; any that was begun later may have replaced one."""
+        return {
+            number for name, number in self.acknowledged.items() if not number <= _held(vault, name) <= self.begun[name]
+        }
+
+
+def rows(scale: Scale) -> Iterator[Row]:
+    """Acknowledged writes that are not there afterwards."""
+    rounds = scale.of(1000, 100)
+    ledger = _Ledger()
+    with folder() as here:
+        path = here / "vault.kv"
+        Vault.create(str(path), PASSPHRASE, kdf=FLOOR)[0].close()
+        with open_slot(read_slot(path), PASSPHRASE) as root:
+            with root.expose() as view:
+                key = bytes(view)
+            longest = _time_to_live(path, root)
+            for _ in range(rounds):
+                _round(path, key, ledger, longest)
+            with Vault.open(path, root) as vault:
+                ledger.lost |= ledger.missing(vault)
+    what = f"acknowledged writes lost over {rounds:,} kill -9"
+    yield Row(what, "lost", [len(ledger.lost)], goal=Goal(0), note=f"{ledger.writes:,} writes were acknowledged")
+
+
+def _time_to_live(path: Path, root: RootKey) -> float:
+    """How long opening and `_WRITES` writes take here."""
+
+    def life() -> None:
+        with Vault.open(path, root) as vault:
+            for number in range(_WRITES):
+                vault.put("secret", _name(number), _META, _value(0), now=time.time())
+
+    return min(_LONGEST, statistics.median(seconds(life) for _ in range(5)))
+
+
+def _round(path: Path, key: bytes, ledger: _Ledger, longest: float) -> None:
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _live(path, key, ledger, tell)
+    os.close(tell)
+    time.sleep(random.uniform(0, longest))  # noqa: S311 - a moment, not a secret
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with os.fdopen(told, "rb") as pipe:
+        ledger.take(pipe.read())
+
+
+def _live(path: Path, key: bytes, ledger: _Ledger, tell: int) -> None:
+    """Be the child; never returns. A vault that cannot be opened has lost everything."""
+    try:
+        vault = Vault.open(path, RootKey.take(bytearray(key)))
+        _tell_lost(tell, ledger.missing(vault))
+        for number in itertools.count(max(ledger.begun.values(), default=0) + 1):
+            os.write(tell, b"b%d\n" % number)
+            vault.put("secret", _name(number % _NAMES), _META, _value(number), now=time.time())
+            os.write(tell, b"a%d\n" % number)
+    except KvError:
+        _tell_lost(tell, ledger.acknowledged.values())
+    finally:
+        os._exit(1)
+
+
+def _tell_lost(tell: int, numbers: Iterable[int]) -> None:
+    os.write(tell, b"".join(b"l%d\n" % number for number in numbers))
+
+
+def _held(vault: Vault, name: int) -> int:
+    try:
+        return int(vault.value("secret", _name(name)).expose()[:12])
+    except KvError:
+        return -1
+
+
+def _name(number: int) -> str:
+    return f"bench/SECRET_{number}"
+
+
+def _value(number: int) -> bytes:
+    return b"%012d" % number * 4

@@ -1,0 +1,66 @@
+"""The run: group after group, each row printed as soon as it is measured.
+
+Nothing here is a test: no figure ends in a failure. The exit status is 1 only if a group could not be run at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.measure import NotMeasured, Scale
+from bench.table import Row, head, line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Each has `rows(scale)`, which yields its rows; in the order of the table of figures.
+GROUPS = ("api", "body", "trip", "starts", "scan", "store", "unlock", "memory", "kills", "log")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure, print, and write the samples where they are wanted."""
+    options = _options(argv)
+    started, found, broken = time.monotonic(), dict[str, list[Row]](), []
+    _say(head())
+    for name in options.only or GROUPS:
+        try:
+            found[name] = []
+            for row in import_module(f"bench.{name}").rows(Scale(quick=options.quick)):
+                found[name].append(row)
+                _say(line(row))
+        except NotMeasured as reason:
+            _say(f"{name}: not measured: {reason}")
+        except Exception:  # noqa: BLE001 - one group's trouble must not cost the others' figures; it is shown whole
+            broken.append(name)
+            _say(f"{name}: FAILED\n{traceback.format_exc()}")
+    _say(f"\n{time.monotonic() - started:.0f} s" + "".join(f"; {name} failed" for name in broken))
+    if options.json:
+        told = {"machine": _machine(), "rows": {n: [row.as_json() for row in rows] for n, rows in found.items()}}
+        Path(options.json).write_text(json.dumps(told, indent=1) + "\n")
+    return bool(broken)
+
+
+def _options(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description="Figures beside their rivals', in one run.")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller worlds")
+    parser.add_argument("--only", action="append", choices=GROUPS, help="this group alone; repeat for more")
+    parser.add_argument("--json", metavar="FILE", help="write every sample there")
+    return parser.parse_args(argv)
+
+
+def _machine() -> dict[str, object]:
+    return {"python": platform.python_version(), "system": platform.platform(), "processors": os.cpu_count()}
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,360 @@
+"""The arrows between kv's parts, as data: who may import whom, which file may touch which library, how long it may be.
+
+Rules of this file
+- The tables are the claims; the tests only read them beside the source. A file that no row covers fails, and so does
+  a permission of a dangerous kind (a third-party package, an exposure, an exception) that nobody uses any more.
+- A change of architecture is a change of a row here, seen in review.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from kv.hot import HOT
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("brokers", "kv")
+
+# Who may import whom. A row covers a module and what is beneath it, but `kv` and `brokers` cover their `__init__`
+# alone: a new file of theirs needs a row. A part may always import itself.
+ARROWS: dict[str, set[str]] = {
+    # a library that performs calls; it has never heard of a vault, a socket, a policy or a command line
+    "brokers": set(),
+    "brokers.contract": set(),
+    "brokers.conformance": {"brokers.contract"},
+    "brokers.http": {"brokers.contract"},
+    # leaves that everything may lean on
+    "kv": set(),
+    "kv.errors": set(),
+    "kv.similar": set(),
+    "kv.clients": set(),
+    "kv.registry": set(),
+    "kv.paths": {"kv.errors"},
+    "kv.harden": {"kv.errors"},
+    # the client side
+    "kv.wire": {"kv.errors"},
+    "kv.client": {"kv", "kv.errors", "kv.paths", "kv.wire"},
+    "kv.birth": {"kv.errors", "kv.paths", "kv.wire"},
+    "kv.hot": {"kv.client", "kv.errors", "kv.paths", "kv.similar"},
+    "kv.mcp": {"kv", "kv.client", "kv.errors", "kv.paths"},
+    "kv.cli": {
+        *("kv", "kv.card", "kv.client", "kv.clients", "kv.errors", "kv.harden", "kv.hot", "kv.paths", "kv.similar"),
+        *("kv.proofs", "kv.vault"),  # the passphrase opens its slot in the command, and never travels
+    },
+    "kv.demo": set(),  # it has what any outsider has: the command line and the official SDK
+    "kv.__main__": {"kv", "kv.errors", "kv.hot"},
+    # what judges and keeps: no part of it knows who calls
+    "kv.model": {"brokers.contract", "kv.errors"},
+    "kv.card": {"kv.errors", "kv.model"},
+    "kv.policy": {"brokers.contract", "kv.model"},
+    "kv.proofs": {"kv.errors"},
+    "kv.redact": {"kv.errors"},
+    "kv.audit": {"kv.errors"},
+    "kv.vault": {"brokers.contract", "kv.errors"},
+    # the keeper
+    "kv.daemon": {
+        *("brokers.contract", "kv", "kv.errors", "kv.paths", "kv.harden", "kv.wire", "kv.clients", "kv.similar"),
+        *("kv.audit", "kv.card", "kv.model", "kv.policy", "kv.proofs", "kv.redact", "kv.registry", "kv.vault"),
+    },
+}
+
+# Arrows that exist inside functions only, or for types only: nothing of them is loaded with the module.
+LATE: dict[tuple[str, str], str] = {
+    ("kv.__main__", "kv.cli"): "a verb loads what it needs and no more",
+    ("kv.cli", "kv.__main__"): "help and completion look for the verb where the start looks for it",
+    ("kv.hot", "kv.cli"): "a person's own call that has to ask hands over to what asks",
+    ("kv.hot", "kv.mcp"): "the SDK's imports take a second and are nobody else's",
+    ("kv.hot", "kv.clients"): "only then is it looked at whose call it is",
+    ("kv.cli", "kv.birth"): "only `init` and `unlock` bring up a keeper",
+    ("kv.cli", "kv.audit"): "`audit verify` reads the log without a keeper",
+    ("kv.cli", "kv.redact"): "`import` leaves masks where they are",
+    ("kv.cli", "brokers.http"): "the packs know which service a key's shape belongs to",
+    ("kv.daemon", "brokers.http"): "the packs complete a connection's declaration",
+    ("kv.daemon", "kv.client"): "the lock's holder is found in one way on both sides",
+}
+
+# Third-party packages: the distribution it is of, and the only modules (with what is beneath them) that import it.
+# What is not here runs on the standard library alone: the hot verbs, the client and the wire among it.
+THIRD_PARTY: dict[str, tuple[str, set[str]]] = {
+    "ahocorasick_rs": ("ahocorasick-rs", {"kv.redact.engine"}),
+    "argon2": ("argon2-cffi", {"kv.vault.kdf"}),
+    "dotenv": ("python-dotenv", {"kv.cli.dotenv"}),
+    "h11": ("h11", {"brokers.http.exchange"}),
+    "httpx2": ("httpx2", {"brokers.http.broker"}),
+    "idna": ("idna", {"brokers.http.target"}),
+    "jmespath": ("jmespath", {"kv.daemon.select"}),
+    "mcp": ("mcp", {"kv.demo.show", "kv.mcp"}),
+    "mcp_types": ("mcp", {"kv.mcp"}),
+    "msgspec": ("msgspec", {"kv.audit.entry", "kv.cli.audit", "kv.daemon"}),
+    "nacl": ("pynacl", {"kv.vault.box"}),
+    "pyotp": ("pyotp", {"kv.proofs.totp"}),
+    "segno": ("segno", {"kv.proofs.qr"}),
+    "trustme": ("trustme", {"kv.demo.upstream"}),
+    "typer": ("typer", {"kv.cli"}),
+    "zxcvbn": ("zxcvbn", {"kv.redact.strength", "kv.vault.passphrase"}),
+}
+
+# Where a secret's bytes leave their type: the files to read when asking who can see a plaintext.
+EXPOSURES: dict[str, str] = {
+    "brokers.conformance": "looks for the value in what a broker said",
+    "brokers.http.auth": "the credential enters the request",
+    "kv.cli.daily": "a typed PIN is sent to be enrolled",
+    "kv.cli.init": "the first passphrase makes its slot",
+    "kv.cli.keeper": "a typed passphrase unlocks",
+    "kv.cli.proof": "a typed proof is turned into what travels",
+    "kv.cli.secret": "a typed value is sent to be stored",
+    "kv.cli.vault": "a new passphrase makes its slot",
+    "kv.daemon.enrolment": "a TOTP secret is replaced by one who has it",
+    "kv.daemon.gate": "PIN and TOTP are checked",
+    "kv.daemon.house": "every value becomes needles",
+    "kv.daemon.secrets": "reveal, after a fresh proof",
+    "kv.vault.keys": "the key is placed in the arena",
+    "kv.vault.slots": "a passphrase opens its slot",
+}
+
+# Lines a module and a function may have, docstrings counted, and who may have more for which reason.
+MODULE_LINES, FUNCTION_LINES = 300, 60
+LONG: dict[str, str] = {}
+
+# What a start may load beyond a bare `python -c pass`: the sockets and what they bring, nothing that weighs a
+# millisecond. Modules with a leading underscore come along with one of these.
+START = {
+    *("__future__", "array", "collections", "contextlib", "copyreg", "enum", "errno", "functools", "itertools"),
+    *("keyword", "kv", "math", "operator", "re", "reprlib", "select", "selectors", "socket", "struct", "types"),
+    *("typing", "warnings"),
+}
+
+Kind = Literal["top", "late"]
+
+
+@dataclass(frozen=True)
+class Module:
+    """One file of the product."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+    lines: int
+
+    def __str__(self) -> str:
+        return str(self.path.relative_to(ROOT))
+
+
+@cache
+def modules() -> dict[str, Module]:
+    """Every module of the product by its dotted name."""
+    found = {}
+    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        text = path.read_text(encoding="utf-8")
+        found[name] = Module(name, path, ast.parse(text), text.count("\n"))
+    return found
+
+
+def row_of(name: str, rows: set[str]) -> str | None:
+    """The nearest row that covers module `name`; the two packages' own rows cover their `__init__` alone."""
+    here = name
+    while here and (here == name or here not in PACKAGES):
+        if here in rows:
+            return here
+        here = here.rpartition(".")[0]
+    return None
+
+
+def imports(module: Module) -> set[tuple[str, Kind]]:
+    """What `module` imports: full names (a name taken from a package is a module where there is one) and where."""
+    at_top = {id(node) for node in module.tree.body}
+    found: set[tuple[str, Kind]] = set()
+    for node in ast.walk(module.tree):
+        kind: Kind = "top" if id(node) in at_top else "late"
+        if isinstance(node, ast.Import):
+            found |= {(alias.name, kind) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            origin = node.module or ""
+            inner = {f"{origin}.{alias.name}" for alias in node.names}
+            names = {name if name in modules() else origin for name in inner}
+            found |= {(name, kind) for name in names}
+    return found
+
+
+def beneath(name: str, places: set[str]) -> bool:
+    """Whether module `name` is one of `places` or beneath one."""
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+def test_every_module_has_a_place() -> None:
+    """Each file of the product belongs to a part whose arrows are written down."""
+    lost = [str(module) for module in modules().values() if row_of(module.name, set(ARROWS)) is None]
+    assert not lost, f"no row of ARROWS covers {', '.join(lost)}: add one that says what it may import"
+
+
+def test_every_row_has_a_module() -> None:
+    """No part is written down that is not there."""
+    parts = {row_of(name, set(ARROWS)) for name in modules()}
+    named = {*ARROWS, *(end for arrow in LATE for end in arrow)}
+    assert not named - parts, "rows that cover no module"
+
+
+def test_imports_follow_the_arrows() -> None:
+    """A part imports the parts that its row names, and the late ones only where nothing is loaded at the start."""
+    strays = []
+    for module in modules().values():
+        part = row_of(module.name, set(ARROWS))
+        for target, kind in sorted(imports(module)):
+            other = row_of(target, set(ARROWS))
+            known = part is None or other is None or other == part or other in ARROWS[part]
+            if not known and (kind == "top" or (part, other) not in LATE):
+                strays.append(f"{module}: {part} may not import {target}" + (" at its top" if kind == "top" else ""))
+    assert not strays, "\n".join(strays)
+
+
+def test_late_arrows_are_used() -> None:
+    """No exception is kept for an import that is gone."""
+    rows = set(ARROWS)
+    drawn = {(row_of(m.name, rows), row_of(target, rows)) for m in modules().values() for target, _ in imports(m)}
+    assert not set(LATE) - drawn, "rows of LATE that nothing needs"
+
+
+def test_relative_imports_are_not_used() -> None:
+    """A name is written in full: one spelling for the reader, for grep and for these tables."""
+    relative = [
+        f"{module}:{node.lineno}"
+        for module in modules().values()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not relative
+
+
+def test_arrows_make_no_circle() -> None:
+    """The parts can be read in an order in which each leans on those before it only."""
+    order = list(TopologicalSorter(ARROWS).static_order())
+    assert order.index("kv.wire") < order.index("kv.client") < order.index("kv.mcp")
+    assert order.index("kv.policy") < order.index("kv.daemon")
+
+
+def test_libraries_do_not_know_the_application() -> None:
+    """`brokers` names nothing of `kv`, in any row."""
+    named = {target for part, others in ARROWS.items() if part.startswith("brokers") for target in others}
+    assert not [target for target in named if target.startswith("kv")]
+    assert not [arrow for arrow in LATE if arrow[0].startswith("brokers")]
+
+
+def third_party(module: Module) -> set[str]:
+    """The third-party packages that `module` imports, wherever in it."""
+    roots = {name.partition(".")[0] for name, _ in imports(module)}
+    return roots - sys.stdlib_module_names - set(PACKAGES)
+
+
+def test_third_party_packages_stay_in_their_files() -> None:
+    """A dependency is imported where its row says and nowhere else; most of kv knows the standard library alone."""
+    strays = [
+        f"{module} imports {root}: no row of THIRD_PARTY allows it"
+        for module in modules().values()
+        for root in sorted(third_party(module))
+        if not beneath(module.name, THIRD_PARTY.get(root, ("", set()))[1])
+    ]
+    assert not strays, "\n".join(strays)
+
+
+def test_third_party_permissions_are_used() -> None:
+    """No file keeps a permission it has no use for."""
+    used = {(root, module.name) for module in modules().values() for root in third_party(module)}
+    idle = [
+        f"{place} does not import {root}"
+        for root, (_, places) in THIRD_PARTY.items()
+        for place in sorted(places)
+        if not any(root == there and beneath(name, {place}) for there, name in used)
+    ]
+    assert not idle, "\n".join(idle)
+
+
+def test_dependencies_are_those_that_are_imported() -> None:
+    """Every declared dependency is used and every used one is declared: none arrives by way of another."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        declared = tomllib.load(file)["project"]["dependencies"]
+    assert {re.split(r"[^a-z0-9-]", line)[0] for line in declared} == {name for name, _ in THIRD_PARTY.values()}
+
+
+def exposes(module: Module) -> bool:
+    """Whether `module` calls `.expose()` on anything."""
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "expose"
+        for node in ast.walk(module.tree)
+    )
+
+
+def test_secrets_leave_their_type_in_known_files() -> None:
+    """The files in which a plaintext can be seen are these, each for one reason."""
+    exposing = {module.name for module in modules().values() if exposes(module)}
+    assert not exposing - set(EXPOSURES), "files that call .expose() and are not in EXPOSURES"
+    assert not set(EXPOSURES) - exposing, "rows of EXPOSURES that no file needs"
+
+
+def oversize(module: Module) -> dict[str, int]:
+    """What is longer than it may be in `module`: names to lines."""
+    found = {module.name: module.lines} if module.lines > MODULE_LINES else {}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+            lines = node.end_lineno - node.lineno + 1
+            if lines > FUNCTION_LINES:
+                found[f"{module.name}.{node.name}"] = lines
+    return found
+
+
+def test_modules_and_functions_stay_small() -> None:
+    """No module over 300 lines and no function over 60, but for the ones that say why."""
+    long = {name: lines for module in modules().values() for name, lines in oversize(module).items()}
+    assert not {name: lines for name, lines in long.items() if name not in LONG}, "split them, or say why not in LONG"
+    assert not set(LONG) - set(long), "rows of LONG that are not long any more"
+
+
+def loaded(statement: str) -> set[str]:
+    """The top-level names of what a fresh interpreter imports for `statement`."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-X", "importtime", "-c", statement],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    names = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {name.partition(".")[0] for name in names[1:]}
+
+
+@pytest.mark.parametrize("module", ["kv.client", *sorted(set(HOT.values()))])
+def test_a_hot_start_loads_little(module: str) -> None:
+    """The client and the hot verbs start on a short list of the standard library: no asyncio, no typer, no driver."""
+    extra = {name for name in loaded(f"import {module}") - loaded("pass") - START if not name.startswith("_")}
+    assert not extra, f"{module} now loads {', '.join(sorted(extra))} at its start"
+
+
+def test_every_exception_from_the_linter_has_a_reason() -> None:
+    """`# noqa` names its rule and says why, as each ignored rule in pyproject.toml does."""
+    bare = [
+        f"{module}:{number}"
+        for module in modules().values()
+        for number, line in enumerate(module.path.read_text(encoding="utf-8").splitlines(), 1)
+        if "# noqa" in line and not re.search(r"# noqa: [A-Z0-9]+(, [A-Z0-9]+)* +(- |# )\w", line)
+    ]
+    assert not bare, "no reason given"
+
+
+def test_every_ignored_rule_has_a_reason() -> None:
+    """Nothing is switched off for the whole project without a sentence beside it."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    rules = re.findall(r'^ +"[A-Z]+[0-9]*",(.*)$', text, re.MULTILINE)
+    assert rules
+    assert all(re.match(r" # \w", rest) or rest.startswith(' # "') for rest in rules)
