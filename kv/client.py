@@ -51,7 +51,7 @@ class Client:
             self._socket.close()
             raise
 
-    def __enter__(self) -> Client:  # noqa: PYI034 - `typing.Self` would cost a hot verb the import of typing
+    def __enter__(self) -> Client:  # noqa: PYI034 - Self would cost a hot verb typing
         return self
 
     def __exit__(self, *_: object) -> None:

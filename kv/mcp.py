@@ -176,7 +176,7 @@ class Tools:
         given = {"query": query, "headers": headers, "select": select, "save": save, "reason": reason}
         return await self._told("call", {**_call(provider, path, method, body, **given), "wait": _WAIT_SECONDS})
 
-    async def kv_explain(self, *, provider: str, path: str, method: str = "GET", body: Any = None) -> str:  # noqa: ANN401
+    async def kv_explain(self, *, provider: str, path: str, method: str = "GET", body: Any = None) -> str:  # noqa: ANN401 - JSON
         """What kv_api would do with this call, and which rule decides."""
         return await self._told("explain", _call(provider, path, method, body))
 

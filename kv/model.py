@@ -148,11 +148,6 @@ class Decision:
     scopes: tuple[str, ...] = ()
     minutes: int = 0
 
-    @property
-    def plain_yes(self) -> str:
-        """The scope of a yes that names none: an admission is for the session, everything else is once."""
-        return "session" if self.admission and not self.minutes and "session" in self.scopes else "once"
-
 
 @dataclass(frozen=True, slots=True)
 class Grant:

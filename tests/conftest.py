@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,3 +57,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.fail(f"{program} is not in tests/system-packages.txt")
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed: see tests/system-packages.txt")
+
+
+def _session_leader_is_an_ancestor() -> bool:
+    pid, leader = os.getpid(), os.getsid(0)
+    while pid > 1:
+        if pid == leader:
+            return True
+        pid = int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()[1])
+    return False
+
+
+def pytest_configure() -> None:
+    """Give the suite a session of its own where it was started from one whose leader is gone (nohup, `&`, a daemon).
+
+    kv counts a command whose session's leader is not among its ancestors as a session of its own, so every `kv` of a
+    story would be another one.
+    """
+    if sys.platform == "linux" and not _session_leader_is_an_ancestor() and os.getpgrp() != os.getpid():
+        os.setsid()

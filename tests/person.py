@@ -1,7 +1,8 @@
 """A person at a terminal: a shell on a pseudo-terminal, in which kv is typed and its prompts are answered.
 
-The shell is an orphan: whoever runs the tests (an agent, perhaps) is not among its ancestors, as it would not be
-among a person's. It stays the same process, so that what kv keeps for "the person's shell" holds between commands.
+The shell is an orphan and its session's leader: whoever runs the tests (an agent, perhaps) is not among its
+ancestors, as it would not be among a person's. It stays the same process, so that what kv keeps for "the person's
+shell" holds between commands.
 """
 
 from __future__ import annotations
@@ -18,24 +19,35 @@ if TYPE_CHECKING:
 
 PROMPT = "person> "
 
-# The terminal's session leader waits; its child forks the shell and ends, so that the shell belongs to nobody.
+# The first process owns the terminal. Its grandchild, whose parent has ended, becomes the leader of a session of
+# its own and takes the terminal over, as a shell in a terminal window has it; the first one only waits for its end.
 _ORPHAN = """
-import os, signal
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+import fcntl, os, signal, termios
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+terminal = os.ttyname(0)
 end, held = os.pipe()
-child = os.fork()
-if child:
+go, released = os.pipe()
+first = os.fork()
+if first:
     os.close(held)
-    os.waitpid(child, 0)
+    os.waitpid(first, 0)
+    fcntl.ioctl(0, termios.TIOCNOTTY)
+    os.close(released)
     os.read(end, 1)
     os._exit(0)
-first = os.getpid()
+parent = os.getpid()
 if os.fork():
     os._exit(0)
-while os.getppid() == first:
+while os.getppid() == parent:
     pass
-os.close(end)
+os.close(released)
+os.read(go, 1)
+os.setsid()
+tty = os.open(terminal, os.O_RDWR)
+for descriptor in (0, 1, 2):
+    os.dup2(tty, descriptor)
 os.set_inheritable(held, True)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
 """
 _SECONDS = 30.0

@@ -73,9 +73,18 @@ class World:
         return [sys.executable, "-m", "kv", *args]
 
     def kv(
-        self, *args: str, stdin: bytes | None = None, proof: bool = False, cwd: Path | None = None, timeout: float = 60
+        self,
+        *args: str,
+        stdin: bytes | None = None,
+        proof: bool = False,
+        cwd: Path | None = None,
+        timeout: float = 60,
+        apart: bool = False,
     ) -> Ran:
-        """Run `kv`; with `proof` the passphrase waits on a descriptor, as a script would give it."""
+        """Run `kv`; with `proof` the passphrase waits on a descriptor, as a script would give it.
+
+        `apart`: as the leader of a session of its own, as another terminal's program would be.
+        """
         descriptors: tuple[int, ...] = ()
         if proof:
             read_end, write_end = os.pipe()
@@ -91,6 +100,7 @@ class World:
                 cwd=cwd or self.folder,
                 pass_fds=descriptors,
                 timeout=timeout,
+                start_new_session=apart,
                 check=False,
             )
         finally:

@@ -23,6 +23,7 @@ _NOUNS = (
     "init",
     "vault",
     "secret",
+    "names",
     "importing",
     "backup",
     "daily",
@@ -86,6 +87,8 @@ def main(argv: list[str]) -> int:
     except typer.Abort:
         return 130
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None  # typer has a status of its own for a reader that went away; ours is 141
         return end.code if isinstance(end.code, int) else 1
     return status if isinstance(status, int) else 0
 

@@ -11,7 +11,7 @@ from kv.cli import tui
 from kv.cli.keeper import Keeper, acting, take_shelter
 from kv.cli.options import Options, verb
 from kv.cli.terminal import Terminal, refuse_agent
-from kv.errors import DENIED, KvError
+from kv.errors import DENIED, UNKNOWN, KvError
 from kv.paths import home
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def _find(keeper: Keeper, ident: str | None) -> Card | None:
     waiting = _waiting(keeper, everybody=True)
     if ident is None:
         if not waiting:
-            raise KvError("unknown-approval", id="of any session")
+            tui.note("nothing waits")
+            raise SystemExit(UNKNOWN)
         return max(waiting, key=lambda card: cast("int", card.get("waits", 0)))
     found = next((card for card in waiting if card.get("id") == ident.upper()), None)
     if found is None:
@@ -124,15 +125,18 @@ def _report(options: Options, ok: dict[str, object]) -> None:
 
 
 def _outcome(ok: Mapping[str, object], card: Mapping[str, object]) -> str:
-    """What became of it, in one line."""
+    """The answer, and what became of the call."""
+    return _answer(ok, card) if ok.get("denied") else f"{_answer(ok, card)}. {_resumed(ok)}"
+
+
+def _answer(ok: Mapping[str, object], card: Mapping[str, object]) -> str:
+    scope = str(ok.get("scope"))
     if ok.get("denied"):
         return f"denied: {ok.get('id')}"
-    scope = ok.get("scope")
     if card.get("kind") == "admission":
-        span = {"session": " for this session", "project": " for this project, 30 days"}.get(str(scope), "")
-        return f"admitted: {card.get('connection')}{span}. {_resumed(ok)}"
-    span = {"once": " once", "session": " for this session"}.get(str(scope), "")
-    return f"approved{span}. {_resumed(ok)}"
+        span = {"session": " for this session", "project": " for this project, 30 days"}.get(scope, "")
+        return f"admitted: {card.get('connection')}{span}"
+    return f"approved{ {'once': ' once', 'session': ' for this session'}.get(scope, '') }"
 
 
 def _resumed(ok: Mapping[str, object]) -> str:
@@ -193,4 +197,4 @@ def answer_in_place(vault: str, told: Mapping[str, object]) -> None:
         ok = _decide(keeper, card, None)
     if ok.get("denied"):
         raise SystemExit(DENIED)
-    tui.note(_outcome(ok, card))
+    tui.note(_answer(ok, card))

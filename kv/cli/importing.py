@@ -158,10 +158,10 @@ def _left(line: Line, name: str, *, everything: bool) -> str:
         return "this name cannot be stored, left in place"
     if not line.value:
         return "empty, left in place"
-    if line.value.startswith(_REFERENCE.encode()) or is_mask(line.value):
-        return "a reference or a mask, left in place"
     if line.expands:
         return "made of other variables, left in place"
+    if line.value.startswith(_REFERENCE.encode()) or is_mask(line.value):
+        return "a reference or a mask, left in place"
     if everything or guess(name, line.value) is not None or is_secret(line.name, line.value):
         return ""
     return "not a secret, left in place"

@@ -145,8 +145,8 @@ class Approvals:
 
     # What only a person does
 
-    def approve(self, id: str, by: str, session_of_approver: str, scope: str | None) -> Pending:  # noqa: A002
-        """Answer one asking with yes and leave behind what `scope` (None: `Decision.plain_yes`) says; its waiter resumes.
+    def approve(self, id: str, by: str, session_of_approver: str, scope: str | None) -> Pending:  # noqa: A002 - the wire's word
+        """Answer one asking with yes and leave behind what `scope` (None: "once") says; its waiter resumes.
 
         A "session" answer also resumes the session's other waiting calls that it covers. A "project" answer is the
         caller's to seal into the vault: `(caller.project, plan.connection.name)` for `PROJECT_SECONDS`.
@@ -154,7 +154,7 @@ class Approvals:
         approver sits in the agent's own session), bad-argument (a scope that this asking does not offer).
         """
         asking = self._find(id, by)
-        pending, now, scope = asking.pending, self._clock(), scope or asking.pending.decision.plain_yes
+        pending, now, scope = asking.pending, self._clock(), scope or "once"
         if pending.caller.agent and session_of_approver == pending.caller.session:
             rule, why = "an approval never comes from the session that asks", "kv approve ran inside that session"
             raise KvError("denied", rule=rule, why=why, help="the user runs kv approve in another terminal")
@@ -168,7 +168,7 @@ class Approvals:
             self._settle(self._askings[each.id], each.approved(by, session_of_approver, scope, now, under=pending.id))
         return pending
 
-    def deny(self, id: str, by: str) -> Pending:  # noqa: A002
+    def deny(self, id: str, by: str) -> Pending:  # noqa: A002 - the wire's word
         """Answer with no; the third within five minutes freezes the session.
 
         Raises `KvError`: proof-kind, unknown-approval, expired.

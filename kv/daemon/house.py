@@ -16,7 +16,6 @@ from brokers.contract import Connection, Credential
 from kv import registry
 from kv.daemon import admissions
 from kv.daemon.approvals import Approvals
-from kv.daemon.budget import Budget
 from kv.daemon.caller import alive
 from kv.daemon.clock import boot_time
 from kv.daemon.entry import Entry, catalogued, decode_entry, scheme
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from brokers.contract import Broker, Secret
     from kv.audit import AuditLog
+    from kv.daemon.budget import Budget
     from kv.model import Caller, Pending, Standing
     from kv.redact import Database
     from kv.vault.contents import Record
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 class House:
     """The open house of one vault. Raises what the vault raises; `close` ends it."""
 
-    def __init__(self, vault: Vault, audit: AuditLog) -> None:
+    def __init__(self, vault: Vault, audit: AuditLog, budget: Budget) -> None:
         self.vault = vault
         self.audit = audit
         self.revision = 0  # of policy: an approval asked under another one is void
         self.approvals = Approvals(boot_time, alive=alive, revision=lambda: self.revision)
-        self.budget = Budget()
+        self.budget = budget
         self.needles = Needles()
         self._ready = asyncio.Event()
         self._brokers: dict[str, Broker] = {}
@@ -95,7 +95,7 @@ class House:
     def approve(self, name: str, by: str, approver: str, scope: str | None) -> tuple[Pending, str]:
         """A person's yes and its scope; an admission of a project is sealed, since it outlives this keeper."""
         pending = self.approvals.approve(name, by, approver, scope)
-        chosen = scope or pending.decision.plain_yes
+        chosen = scope or "once"
         if chosen == "project":
             admissions.remember(self.vault, pending.caller.project, pending.plan.connection.name)
         return pending, chosen

@@ -108,6 +108,7 @@ def _hold_lock(options: Options) -> Runtime:
 
 def _open_house(options: Options, key: bytearray) -> House:
     from kv.audit import AuditLog
+    from kv.daemon.budget import BURST, Budget
     from kv.daemon.house import House
     from kv.vault.session import RootKey, Vault
 
@@ -118,7 +119,7 @@ def _open_house(options: Options, key: bytearray) -> House:
     except BaseException:
         vault.close()
         raise
-    return House(vault, audit)
+    return House(vault, audit, Budget(options.calls_per_minute, max(BURST, options.calls_per_minute // 2)))
 
 
 def _live(house: House, options: Options, log: Callable[[str], str], birth: socket.socket) -> None:

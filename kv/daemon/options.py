@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from kv.daemon.budget import PER_MINUTE
 from kv.errors import KvError
 
 _DAY = 86400.0
@@ -19,6 +20,7 @@ class Options(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     idle: Annotated[float, msgspec.Meta(gt=0, le=7 * _DAY)] = 4 * 3600.0
     cap: Annotated[float, msgspec.Meta(gt=0, le=7 * _DAY)] = 12 * 3600.0
     until: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    calls_per_minute: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = PER_MINUTE
     admin_only: bool = False
     accept_older: bool = False
     seen: int | None = None

@@ -3,6 +3,8 @@
 Rules of this file
 - asyncio's transports drop ancillary data, so this reads with `recvmsg` on a plain non-blocking socket.
 - At most one descriptor is taken from a message; any other is closed at once, so nobody fills our table.
+- What comes in is held in a room that all connections of a channel share: 448 clients with a body of 17 MiB each
+  are no way to 8 GB.
 - A request's bytes have a deadline from the first one on; between requests a connection may idle for a minute.
 """
 
@@ -28,11 +30,30 @@ _FRAME_SECONDS = 60.0  # 17 MiB over a Unix socket take milliseconds; half a fra
 _SEND_SECONDS = 60.0  # a client that does not read its answer
 
 
+class Room:
+    """Bytes that requests may hold while they come in, over all connections of a channel."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def take(self, size: int) -> None:
+        """Raises `KvError("busy")` when there is no room."""
+        if size > self._left:
+            raise KvError("busy", what="requests that are still coming in")
+        self._left -= size
+
+    def give_back(self, size: int) -> None:
+        """What was taken, when the request has been read or its client is gone."""
+        self._left += size
+
+
 class Peer:
     """A connected client. `folder` is the descriptor that came with the last request, owned by whoever takes it."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, room: Room) -> None:
         self._socket = sock
+        self._room = room
+        self._taken = 0
         self._decoder = wire.Decoder()
         self._loop = asyncio.get_running_loop()
         self._folder: int | None = None
@@ -46,8 +67,15 @@ class Peer:
                 if self._decoder.empty:
                     return None
                 raise KvError("bad-frame", why="the stream ended inside a frame")
+            self._room.take(len(data))
+            self._taken += len(data)
             self._decoder.feed(data)
+        self._give_back()
         return frame
+
+    def _give_back(self) -> None:
+        self._room.give_back(self._taken)
+        self._taken = 0
 
     def take_folder(self) -> int | None:
         """The descriptor that came along; the caller closes it."""
@@ -88,6 +116,7 @@ class Peer:
 
     def close(self) -> None:
         """Hang up."""
+        self._give_back()
         if (folder := self.take_folder()) is not None:
             os.close(folder)
         self._socket.close()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from kv import __version__, wire
 from kv.daemon import caller as callers
-from kv.daemon.peer import Peer
+from kv.daemon.peer import Peer, Room
 from kv.daemon.requests import VERBS, decode
 from kv.errors import KvError
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _PLACES = {"agent": 448, "kv": 64}  # connections at once; with the brokers' own they stay below 1,024 descriptors
 _PER_SESSION = 64  # of them one session may hold: sub-agents in parallel, not a flood
 _BACKLOG = 1024
+_ROOM = 256 << 20  # bytes of requests that are coming in, on one channel: fifteen of the largest at once
 _PEERCRED = struct.Struct("3i")
 
 
@@ -66,6 +67,7 @@ class Server:
         self._handle = handle
         self._log = log
         self._uids = uids
+        self._room = Room(_ROOM)
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: Counter[str] = Counter()
 
@@ -91,7 +93,7 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve_peer(self, sock: socket.socket) -> None:
-        peer = Peer(sock)
+        peer = Peer(sock, self._room)
         try:
             # A peer that breaks off in any way has no more to be told; what its call did is in the audit.
             with contextlib.suppress(OSError, TimeoutError):
@@ -135,7 +137,7 @@ class Server:
                 request = decode(frame.header, frame.body, self._channel)
             except KvError as error:
                 await peer.send({"error": error.as_wire()})
-                if error.code == "bad-frame":
+                if error.code in {"bad-frame", "busy"}:
                     return
                 continue
             exchange = Exchange(request, callers.as_relay(who) if request.relay else who, nonce, None, peer.send)

@@ -63,7 +63,7 @@ async def show(outcome: Outcome, plan: Plan, args: Call, database: Database, sav
         came = await _save(outcome, redaction, saved)
     else:
         data, came, truncated = await _read(outcome, redaction, plan.limits.max_bytes)
-        raw, form = _document(data, "json" in headers.get("content-type", ""), args.select, redaction)
+        raw, form = _document(data, args.select, redaction, is_json="json" in headers.get("content-type", ""))
     verdict = redaction.verdict
     facts = Shown(_status(outcome), came=came, places=_places(verdict), withheld=verdict.withhold)
     if verdict.withhold:
@@ -132,7 +132,7 @@ async def _save(outcome: Outcome, redaction: Redaction, saved: SavedFile) -> int
     return came
 
 
-def _document(data: bytes, is_json: bool, expression: str, redaction: Redaction) -> tuple[bytes, str]:  # noqa: FBT001
+def _document(data: bytes, expression: str, redaction: Redaction, *, is_json: bool) -> tuple[bytes, str]:
     """What is shown of a redacted body, and its form: "json", "text" or "bytes"."""
     try:
         text = data.decode()

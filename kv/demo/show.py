@@ -20,7 +20,7 @@ from typing import Any
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from kv.demo.upstream import Upstream, echoes
+from kv.demo.upstream import REFUNDS, Upstream, echoes
 
 _OK = 200
 
@@ -129,7 +129,9 @@ async def _agents_hour(demo: Demo, upstream: Upstream) -> None:
         _claim(not upstream.calls, f"a session's first use of a connection waits for a person ({card['id']})")
         await demo.approve(card["id"], "session")
         result = await held
-        _claim(result.get("status") == _OK and result["body"]["refunds"] == 3, "admitted: the agent has its answer")  # noqa: PLR2004
+        _claim(
+            result.get("status") == _OK and result["body"]["refunds"] == REFUNDS, "admitted: the agent has its answer"
+        )
         forms = echoes(upstream.key)
         _claim(result["redactions"] >= len(forms), f"{result['redactions']} echoes of the key were taken out of it")
         _claim((await demo.api(agent, "GET", "")).get("status") == _OK, "admitted once: the next read asks nobody")

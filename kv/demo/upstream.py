@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 HOST = "api.demo.test"
+REFUNDS = 3  # the useful answer
 
 
 class Upstream:
@@ -70,7 +71,7 @@ class Upstream:
                 if right:
                     upstream.calls.append(f"{self.command} {self.path}")
                 body = json.dumps(
-                    {"refunds": 3, "echo": echoes(upstream.key)} if right else {"error": "bad key"}
+                    {"refunds": REFUNDS, "echo": echoes(upstream.key)} if right else {"error": "bad key"}
                 ).encode()
                 self.send_response(200 if right else 401)
                 self.send_header("content-type", "application/json")

@@ -42,7 +42,7 @@ def _pending(ok: dict[str, object], *, as_json: bool) -> int:
 
 def _plain(answer: Answer) -> None:
     ok, out = answer.ok, sys.stdout.buffer
-    body = answer.body or _text(ok.get("body"))
+    body = answer.body
     out.write(printable(body) if sys.stdout.isatty() else body)
     if sys.stdout.isatty() and body and not body.endswith(b"\n"):
         out.write(b"\n")
@@ -60,20 +60,15 @@ def _plain(answer: Answer) -> None:
         note("   ".join(facts))
 
 
-def _text(value: object) -> bytes:
-    return value.encode() if isinstance(value, str) else b""
-
-
 def as_value(body: bytes, ok: dict[str, object]) -> object:
     """A body for `--json`: parsed if it is JSON, else text, else `{"base64": …}`."""
-    if not body:
-        return ok.get("body", "")
-    import json
+    if ok.get("form") == "json":
+        import json
 
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        pass
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            pass  # cut at the size limit, or nested deeper than Python goes: then it is text
     try:
         return body.decode()
     except UnicodeDecodeError:

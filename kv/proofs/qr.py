@@ -20,7 +20,7 @@ _BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (Tru
 
 def draw(text: str, theme: Literal["dark", "light"]) -> Iterator[str]:
     """The lines of a QR code for `text`, for a terminal with that theme. Lowest error correction: screens are clean."""
-    import segno  # noqa: PLC0415  # see the rules above
+    import segno  # see the rules above
 
     code = segno.make_qr(text, error="l", boost_error=False)
     inked = theme == "light"

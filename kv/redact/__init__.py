@@ -1,13 +1,18 @@
 """Redaction: the keeper's answer to R-ECHO. Pure: no I/O, no clock, no randomness.
 
-What is found, in bytes of any kind: a value, its parts and what travels in its place; as it stands, reversed, in any letter case, wrapped or
-spaced by white space, with the separators of hex or base64url; under percent, JSON, C and HTML escapes (of every character or of
-some), base64 (standard or URL-safe, at each alignment, padded or not, wrapped), hex, base32; and under two of these layers.
+What is found, in bytes of any kind: a value, its parts and what travels in its place; as it stands, reversed, in any
+letter case, wrapped or spaced by white space, with the separators of hex or base64url; under percent, JSON, C and
+HTML escapes (of every character or of some), base64 (standard or URL-safe, at each alignment, padded or not,
+wrapped), hex, base32; and under two of these layers.
 
-What is not, and stays with policy and the tiers: a value that the other side took apart (its first ten characters, every second
-character, spelled as words or numbers), changed in more than the forgotten distinctions (rot13, other bases, compressed or
-encrypted by the other side), three layers deep, base64 or hex wrapped with an indentation *and* a second layer within, an
-excerpt of a value of up to 256 bytes (of a longer one: from 127 bytes on), and values under 8 bytes, of which `too_short` warns.
+What is not, and stays with policy and the tiers:
+- a value that the other side took apart: its first ten characters, every second one, spelled as words or numbers;
+- one changed in more than the distinctions that folding forgets: rot13, other bases, compressed or encrypted by the
+  other side, UTF-16 under base64;
+- three layers, unless the innermost is base64, hex or reversal; a layer around a wrapped base64 with indented lines;
+  reversal, or hex with separators, as the outer of two; a value that is not ASCII under base32;
+- an excerpt of a value of up to 256 bytes (of a longer one: from 127 bytes on, see `forms`);
+- values under 8 bytes, of which `too_short` warns; an encoded value longer than 40 times 256 bytes.
 """
 
 from __future__ import annotations
@@ -27,9 +32,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
-    "GUESSABLE", "LOOKAHEAD", "Database", "Hit", "Needles", "Redaction", "Scrubber", "Verdict",
-    "has_reference", "is_mask", "strength", "strip_controls", "too_short",
-]  # fmt: skip
+    "GUESSABLE",
+    "LOOKAHEAD",
+    "Database",
+    "Hit",
+    "Needles",
+    "Redaction",
+    "Scrubber",
+    "Verdict",
+    "has_reference",
+    "is_mask",
+    "strength",
+    "strip_controls",
+    "too_short",
+]
 
 
 class Redaction:
@@ -41,11 +57,11 @@ class Redaction:
 
     @property
     def verdict(self) -> Verdict:
-        """What has been found so far. `verdict.withhold` is to be asked after everything was scrubbed and before anything is shown."""
+        """What has been found so far. Ask `withhold` after everything was scrubbed and before anything is shown."""
         return self._tally.verdict()
 
     def stream(self, place: str) -> Scrubber:
-        """A scrubber for bytes that come in chunks."""
+        """A scrubber for bytes that come in chunks. A reader with a cap feeds it `LOOKAHEAD` bytes beyond the cap."""
         return Scrubber(self._database, self._tally, place)
 
     def scrub(self, data: bytes, place: str) -> bytes:
@@ -54,7 +70,7 @@ class Redaction:
         return scrubber.feed(data) + scrubber.flush()
 
     def scrub_text(self, text: str, place: str) -> str:
-        """`text` redacted: header values, error texts. Lone surrogates come back as `\\udc80` written out."""
+        """`text` redacted: header values, error texts. A lone surrogate comes back written out."""
         return self.scrub(text.encode("utf-8", "backslashreplace"), place).decode("utf-8", "replace")
 
     def present(self, text: str, place: str) -> str:

@@ -2,10 +2,11 @@
 
 Rules of this file
 - A run is looked for in the text without its line breaks, so a wrapped encoding is one run.
-- Most long words are no encoding, and decoding each at every alignment would cost more than the scan. So each character
-  becomes one byte of flags ("may begin four characters of readable text", …), the text becomes one big integer, and shifts
-  and ANDs of that integer ask the question of every position and alignment at once.
-- A run is found by what is in it, not by what surrounds it: `least` decoded bytes always contain the groups that are asked for.
+- Most long words are no encoding, and decoding each at every alignment would cost more than the scan. So each
+  character becomes one byte of flags ("may begin four characters of readable text", …), the text becomes one big
+  integer, and shifts and ANDs of that integer ask the question of every position and alignment at once.
+- A run is found by what is in it, not by what surrounds it: `least` decoded bytes always contain the groups that are
+  asked for.
 """
 
 from __future__ import annotations
@@ -50,7 +51,12 @@ def _translation(default: bytes, pairs: dict[bytes, bytes]) -> bytes:
 
 BASE64 = Alphabet("base64", 6, 11, _translation(b"A", {_DIGITS64: _DIGITS64, b"-_": b"+/"}))
 HEX = Alphabet("hex", 4, _PAIRS16, b"")
-BASE32 = Alphabet("base32", 5, 8, _translation(b"0", {d: b"0123456789abcdefghijklmnopqrstuv" for d in (_DIGITS32, _DIGITS32.lower())}))
+BASE32 = Alphabet(
+    "base32",
+    5,
+    8,
+    _translation(b"0", dict.fromkeys((_DIGITS32, _DIGITS32.lower()), b"0123456789abcdefghijklmnopqrstuv")),
+)
 
 # base64's digits and what may stand between two: every run of any of the three lies in one row of these.
 DIGITS = bytes(120 if chr(byte) in (_DIGITS64 + b"-_" + LINE_BREAKS).decode() else 32 for byte in range(256))
@@ -58,18 +64,22 @@ DIGITS = bytes(120 if chr(byte) in (_DIGITS64 + b"-_" + LINE_BREAKS).decode() el
 _FIRST, _SECOND, _THIRD, _ANY, _HIGH, _NIBBLE, _CAPITAL, _SMALL = (1 << plane for plane in range(8))
 
 
+_NIBBLES = frozenset({0, 2, 3, 4, 5, 6, 7})
+
+
 def _flags() -> bytes:
     """For each character, the planes it is in.
 
-    Readable bytes are 0x20-0x7E, tab and line ends: their high nibble is 0 or 2-7. That restricts the first character of a
-    group of four to its two leading bits' values, the second in its low nibble, the third in its low two bits.
+    The high nibble of a readable byte (space to tilde, tab, line ends) is 0 or 2 to 7. In a group of four characters
+    the first byte's is the four leading bits of the first, the second byte's are the last four bits of the second,
+    and of the third byte's the last two bits of the third are the upper half.
     """
     table = bytearray(256)
     for value, digit in enumerate(_DIGITS64):
         table[digit] |= _ANY
-        table[digit] |= _FIRST if value in {2, 3} or 8 <= value < 32 else 0
-        table[digit] |= _SECOND if value & 15 in {0, 2, 3, 4, 5, 6, 7} else 0
-        table[digit] |= _THIRD if value & 3 < 2 else 0
+        table[digit] |= _FIRST if value >> 2 in _NIBBLES else 0
+        table[digit] |= _SECOND if value & 0xF in _NIBBLES else 0
+        table[digit] |= _THIRD if value & 0b11 in {0b00, 0b01} else 0
     table[ord("-")], table[ord("_")] = table[ord("+")], table[ord("/")]
     for plane, digits in (
         (_HIGH, b"0234567"),
@@ -115,7 +125,7 @@ class Census:
                 yield start, end + 2 * (_PAIRS16 - 1)
 
     def base32(self) -> Iterator[tuple[int, int]]:
-        """Thirteen or more characters of one case. (Thirteen hex digits are taken for hex: dumps are full of them.)"""
+        """Thirteen or more characters of one case; thirteen hex digits are taken for hex: dumps are full of them."""
         hexadecimal = self._long & _plane(_NIBBLE, self._size)
         row = self._row(self._long & ~(hexadecimal << 1 | hexadecimal << 2), _CAPITAL | _SMALL)
         for plane in (_CAPITAL, _SMALL):  # never both: of the digits that both have all are hex digits

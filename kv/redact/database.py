@@ -2,22 +2,24 @@
 
 Rules of this file
 - Immutable: a call is redacted from its first byte to its last with what was known when it began.
-- Two levels: the text, its views, and their views. A needle may itself be encoded once (`forms`), so a value is found under
-  two encodings of any kind, and under three where the innermost is base64, hex or reversal.
+- Two levels: the text, its views, and their views. A form may itself be encoded once (`forms`), so a value is found
+  under two encodings of any kind, and under three where the innermost is base64, hex or reversal.
 - Only places are decided here; what is written in place of them, and what is held back, is `stream`'s.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import takewhile
+from operator import eq
 from typing import TYPE_CHECKING, NamedTuple
 
 from kv.redact.decode import views
-from kv.redact.fold import DELETED, Kept, fold
+from kv.redact.fold import DELETED, LINE_BREAKS, Kept, fold
 from kv.redact.strength import strength
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from kv.redact.decode import View
     from kv.redact.engine import Engine
@@ -25,11 +27,11 @@ if TYPE_CHECKING:
 
 LEVELS = 2
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
-_LOOSE = frozenset(b"\\:+-{}?")  # what folding and trimming take off the end of a form, white space apart
+_LOOSE = frozenset(DELETED + b"{}?kv")  # what folding takes off the end of a form, and trimming (see `forms`)
 
 
 class Needle(NamedTuple):
-    """One form of a secret or of a part of it. `bits` is the secret's strength; `part` is set where the part may be weaker."""
+    """One form of a secret, whose strength is `bits`; or of `part`, a part of it that may be weaker."""
 
     name: str
     form: Form
@@ -37,7 +39,7 @@ class Needle(NamedTuple):
     part: bytes | None = None
 
     def strength(self) -> int:
-        """Bits of what was found. Estimated here and not when the needle is made: a hit on a part is rare, an unlock is not."""
+        """Bits of what was found. A part's are estimated only now: a hit on one is rare, an unlock is not."""
         return self.bits if self.part is None else min(self.bits, strength(self.part))
 
 
@@ -50,7 +52,7 @@ class Find(NamedTuple):
     how: str
 
 
-class Part(NamedTuple):
+class Shelf(NamedTuple):
     """An engine and its patterns, by index."""
 
     engine: Engine
@@ -58,40 +60,39 @@ class Part(NamedTuple):
 
 
 class Database:
-    """Needles ready to scan with. `owners` maps each pattern to its needles; a pattern without owners is no longer looked for."""
+    """Needles ready to scan with. `owners` maps each pattern to its needles; one without is no longer looked for."""
 
-    def __init__(self, parts: Sequence[Part], owners: Mapping[bytes, Sequence[Needle]]) -> None:
-        self._parts = parts
+    def __init__(self, shelves: Sequence[Shelf], owners: Mapping[bytes, Sequence[Needle]]) -> None:
+        self._shelves = shelves
         self._owners = owners
         self._markers: dict[str, bytes] = {}
 
     def scan(self, text: bytes) -> list[Find]:
         """Every find in `text`, in no particular order."""
-        finds: list[Find] = []
-        self._walk(text, (), finds)
-        return finds
+        return list(self._walk(text, ()))
 
-    def _walk(self, data: bytes, above: tuple[View, ...], finds: list[Find]) -> None:
+    def _walk(self, data: bytes, above: tuple[View, ...]) -> Iterator[Find]:
         for start, end, needle in self._matches(data):
             span = _outermost(start, end, above)
             if span:
-                how = [view.form for view in above] + [needle.form.label]
-                finds.append(Find(*span, needle, " of ".join(how)))
+                how = " of ".join([*(view.form for view in above), needle.form.label])
+                yield Find(*span, needle, how)
         if len(above) < LEVELS:
             for view in views(data, above[-1] if above else None):
-                self._walk(view.data, (*above, view), finds)
+                yield from self._walk(view.data, (*above, view))
 
     def _matches(self, data: bytes) -> Iterator[tuple[int, int, Needle]]:
         """The needles in `data` as it stands, with the bytes at their ends that the folded form does not hold."""
         folded = fold(data)
         kept: Kept | None = None
-        for engine, patterns in self._parts:
+        for engine, patterns in self._shelves:
             for start, end, index in engine.find(folded):
                 for needle in self._owners.get(patterns[index], ()):
                     kept = kept or Kept(data, DELETED)
-                    first, last = _grown(folded, start, end, needle.form)
-                    before = _widened(data, kept[first], -1, needle.form.left, partial=needle.form.partial[0])
-                    after = _widened(data, kept[last - 1], 1, needle.form.right, partial=needle.form.partial[1])
+                    form = needle.form
+                    first, last = _grown(folded, start, end, form)
+                    before = _widened(data, kept[first], -1, form.left, shared=form.shared[0])
+                    after = _widened(data, kept[last - 1], 1, form.right, shared=form.shared[1])
                     yield before, after + 1, needle
 
     def marker(self, name: str) -> bytes:
@@ -118,41 +119,35 @@ class Database:
 
 def _outermost(start: int, end: int, above: tuple[View, ...]) -> tuple[int, int] | None:
     """A place in the innermost view, led back to the text."""
-    span: tuple[int, int] | None = (start, end)
     for view in reversed(above):
-        span = view.span(*span)
+        span = view.span(start, end)
         if span is None:
             return None
-    return span
+        start, end = span
+    return start, end
 
 
 def _grown(folded: bytes, start: int, end: int, form: Form) -> tuple[int, int]:
     """A window with as much of the value around it as the text has."""
-    if form.around:
-        before, after = form.around()
-        start -= _common(folded[max(0, start - len(before)) : start][::-1], before[::-1])
-        end += _common(folded[end : end + len(after)], after)
-    return start, end
+    if form.around is None:
+        return start, end
+    before, after = form.around()
+    there = folded[max(0, start - len(before)) : start]
+    return start - _common(there[::-1], before[::-1]), end + _common(folded[end : end + len(after)], after)
 
 
 def _common(one: bytes, other: bytes) -> int:
     """Length of the common beginning."""
-    for count, (left, right) in enumerate(zip(one, other, strict=False)):
-        if left != right:
-            return count
-    return min(len(one), len(other))
+    return sum(takewhile(bool, map(eq, one, other)))
 
 
-def _widened(data: bytes, at: int, step: int, loose: int, *, partial: bool) -> int:
-    """The last byte in direction `step` that belongs to a form ending at `at`: what folding took off, then a shared character."""
+def _widened(data: bytes, at: int, step: int, loose: int, *, shared: bool) -> int:
+    """The last byte in direction `step` of a form that ends at `at`: what folding took off, then a shared character."""
     while loose and 0 <= at + step < len(data) and data[at + step] in _LOOSE:
         at += step
         loose -= 1
-    if partial:
-        beyond = at + step
-        for _line_break in range(2):
-            if 0 <= beyond < len(data) and data[beyond] in b"\r\n":
-                beyond += step
-        if 0 <= beyond < len(data) and data[beyond] in _BASE64:
-            return beyond
-    return at
+    beyond = at + step
+    for _byte in LINE_BREAKS:
+        if 0 <= beyond < len(data) and data[beyond] in LINE_BREAKS:
+            beyond += step
+    return beyond if shared and 0 <= beyond < len(data) and data[beyond] in _BASE64 else at

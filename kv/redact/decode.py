@@ -1,13 +1,14 @@
 """Views: what a text says once an encoding in it is undone.
 
 Rules of this file
-- A view decodes every run that it finds, whatever surrounds the run and at every alignment: nobody has to say where a base64 begins.
-- Decoding is *local*: what a byte decodes to depends on the few bytes before and after it (`MARGIN`), never on how a text
-  began. So a text may be scanned in windows, and an endless encoded line needs no memory.
+- A view decodes every run that it finds, whatever surrounds the run and at every alignment: nobody has to say where a
+  base64 begins.
+- Decoding is *local*: what a byte decodes to depends on the few bytes before and after it (`MARGIN`), never on how a
+  text began. So a text may be scanned in windows, and an endless encoded line needs no memory.
 - `View.span` leads a place in the decoded bytes back to the encoded bytes that cover it, rounded outward.
-- Binary stays out: of base64, hex and base32 only what decodes to readable ASCII is a view. A value itself under base64 or
-  hex is a pattern of its own, and what may be under a *second* encoding is ASCII. (So a value that is not ASCII is not
-  found under base32.)
+- Binary stays out: of base64, hex and base32 only what decodes to readable ASCII is a view. A value itself under
+  base64 or hex is a pattern of its own, and what may be under a *second* encoding is ASCII. (So a value that is not
+  ASCII is not found under base32.)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import re
 from binascii import a2b_base64, unhexlify
 from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kv.redact.census import BASE32, BASE64, DIGITS, HEX, Alphabet, Census
@@ -24,7 +26,7 @@ from kv.redact.fold import LINE_BREAKS, Kept
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# Bytes of context at either end of a text whose decoding may differ from that in a longer text: two levels of the longest token.
+# Bytes at either end of a text whose decoding may differ from that in a longer text: two levels of the longest token.
 MARGIN = TOKEN * TOKEN + 380
 
 _ITSELF = Alphabet("", 8, 0, b"")
@@ -38,47 +40,41 @@ class View(Protocol):
     data: bytes
 
     def span(self, start: int, end: int) -> tuple[int, int] | None:
-        """Where the encoded bytes of `data[start:end]` stand; None if it is no one run's, or too little to be one's secret."""
+        """Where the encoded bytes of `data[start:end]` stand; None if no one run's, or fewer than a hit can be."""
 
 
-class Piece(NamedTuple):
-    """A decoded run: its place among the others, its first character, and how many bits of that belong to an earlier byte."""
+class Run(NamedTuple):
+    """Decoded bytes, the first character that they come from, and how many bits of it belong to an earlier byte."""
 
-    start: int
-    size: int
     first: int
     skew: int
+    data: bytes
 
 
 class Joined:
-    """Decoded runs, one after the other. 0xFF stands between them: no readable text has it, and folding keeps it."""
+    """Decoded runs one after the other, 0xFF between them: no readable text has it, and folding keeps it."""
 
-    def __init__(self, alphabet: Alphabet, runs: Iterable[tuple[int, int, bytes]]) -> None:
+    def __init__(self, alphabet: Alphabet, runs: Iterable[Run]) -> None:
         self._alphabet = alphabet
-        self._pieces: list[Piece] = []
-        chunks: list[bytes] = []
-        size = 0
-        for first, skew, chunk in runs:
-            self._pieces.append(Piece(size, len(chunk), first, skew))
-            chunks.append(chunk)
-            size += len(chunk) + 1
-        self.data = b"\xff".join(chunks)
+        self._runs = list(runs)
+        self._starts = list(accumulate((len(run.data) + 1 for run in self._runs), initial=0))
+        self.data = b"\xff".join(run.data for run in self._runs)
 
     def span(self, start: int, end: int) -> tuple[int, int] | None:
         """The characters that hold bits of `data[start:end]`."""
-        piece = self._pieces[bisect_right(self._pieces, start, key=lambda piece: piece.start) - 1]
-        if end > piece.start + piece.size or end - start < self._alphabet.least:
+        at = bisect_right(self._starts, start) - 1
+        if end >= self._starts[at + 1] or end - start < self._alphabet.least:
             return None
-        bits = self._alphabet.bits
-        first = piece.first + (piece.skew + 8 * (start - piece.start)) // bits
-        last = piece.first + (piece.skew + 8 * (end - piece.start) - 1) // bits
+        run, bits = self._runs[at], self._alphabet.bits
+        first = run.first + (run.skew + 8 * (start - self._starts[at])) // bits
+        last = run.first + (run.skew + 8 * (end - self._starts[at]) - 1) // bits
         return max(0, first), last + 1
 
 
 class Decoded:
-    """The runs of one alphabet in a text, decoded. `near`, if given, is the text: what of a larger one is to be looked at."""
+    """The runs of one alphabet in a text, decoded. `near`, if given, is the text: what of a larger one is read."""
 
-    def __init__(self, alphabet: Alphabet, text: bytes, runs: Iterable[tuple[int, int, bytes]], near: Joined | None) -> None:
+    def __init__(self, alphabet: Alphabet, text: bytes, runs: Iterable[Run], near: Joined | None) -> None:
         self.form = alphabet.form
         self._joined = Joined(alphabet, runs)
         self.data = self._joined.data
@@ -97,7 +93,7 @@ class Decoded:
 
 
 def views(text: bytes, above: View | None = None) -> Iterator[View]:
-    """Every view of `text` in which something is decoded. `above` is the view that `text` is the data of, if it is one's."""
+    """Every view of `text` in which something is decoded. `above` is the view whose data `text` is, if it is one's."""
     yield from unescaped(text)
     near = _neighbourhoods(above) if isinstance(above, Unescaped) else None
     text = near.data if near else text
@@ -109,36 +105,34 @@ def views(text: bytes, above: View | None = None) -> Iterator[View]:
 
 
 def _neighbourhoods(view: Unescaped) -> Joined | None:
-    """The words that a decoded token made, is in or is next to: every other run has been decoded in the text above already."""
-    tokens = view.touched()
-    if len(tokens) * _SPARSE > len(view.data):
+    """The words that a decoded token made, is in or is next to: the others were read in the text above already."""
+    if len(view.tokens) * _SPARSE > len(view.data):
         return None
-    digits = view.data.translate(DIGITS)
+    digits = view.data.translate(DIGITS) + b" "
     stretches: list[tuple[int, int]] = []
-    for start, end in tokens:
-        if not stretches or end > stretches[-1][1]:
-            after = digits.find(b" ", end)
-            stretches.append((digits.rfind(b" ", 0, start) + 1, len(digits) if after < 0 else after))
-    return Joined(_ITSELF, ((start, 0, view.data[start:end]) for start, end in stretches))
+    for token in view.tokens:
+        if not stretches or token.end > stretches[-1][1]:
+            stretches.append((digits.rfind(b" ", 0, token.start) + 1, digits.find(b" ", token.end)))
+    return Joined(_ITSELF, (Run(start, 0, view.data[start:end]) for start, end in stretches))
 
 
 _READABLE = re.compile(rb"[\t\n\r -~]{8,}")
 
 
-def _base64_runs(census: Census) -> Iterator[tuple[int, int, bytes]]:
+def _base64_runs(census: Census) -> Iterator[Run]:
     for start, end in census.base64():
         # What is no digit counts as a zero: at the ends of a run it belongs to no byte of what the run encodes.
         chunk = census.text[max(start, 0) : end].rjust(end - start, b"A").translate(BASE64.digits)
-        yield start, 0, a2b_base64(chunk + b"A" * (-len(chunk) % 4))[: len(chunk) * 6 // 8]
+        yield Run(start, 0, a2b_base64(chunk + b"A" * (-len(chunk) % 4))[: len(chunk) * 6 // 8])
 
 
-def _hex_runs(census: Census) -> Iterator[tuple[int, int, bytes]]:
+def _hex_runs(census: Census) -> Iterator[Run]:
     for start, end in census.hex():
-        yield start, 0, unhexlify(census.text[start:end])
+        yield Run(start, 0, unhexlify(census.text[start:end]))
 
 
-def _base32_runs(census: Census) -> Iterator[tuple[int, int, bytes]]:
-    """Each run as one number; where eight bits in it, eight bits apart, are zero, eight bytes of ASCII may stand at that alignment."""
+def _base32_runs(census: Census) -> Iterator[Run]:
+    """Each run as one number. Eight zero bits, eight bits apart, may be the highest bits of eight bytes of ASCII."""
     for start, end in census.base32():
         size = (end - start) * 5
         number = int(census.text[start:end].translate(BASE32.digits), 32)
@@ -151,4 +145,4 @@ def _base32_runs(census: Census) -> Iterator[tuple[int, int, bytes]]:
                 rest = (number & ((1 << (size - skew)) - 1)) >> (size - skew - length * 8)
                 for match in _READABLE.finditer(rest.to_bytes(length, "big")):
                     bits = skew + 8 * match.start()
-                    yield start + bits // 5, bits % 5, match[0]
+                    yield Run(start + bits // 5, bits % 5, match[0])

@@ -2,10 +2,12 @@
 
 Rules of this file
 - Nothing else imports `ahocorasick_rs`; a faster matcher is another class with the same `find`.
-- *All* occurrences are reported, overlapping ones too: a byte of a secret must not survive because another secret began before it.
-- The automaton holds one short anchor of each pattern and not the pattern; a hit of an anchor is verified against the text. Speed
-  is a matter of the processor's cache, and so of few states and fewer visited: the anchor begins with the rarest letter that
-  the pattern has, so nearly all anchors begin with the same few letters, and most of a text never leaves the first state.
+- *All* occurrences are reported, overlapping ones too: a byte of a secret must not survive because another secret
+  began before it.
+- The automaton holds one short anchor of each pattern and not the pattern; a hit of an anchor is verified against the
+  text. Speed is a matter of the processor's cache, so of few states and of fewer visited: the anchor begins with the
+  rarest letter that the pattern has. So nearly all anchors begin with the same few letters, and a scan seldom leaves
+  the automaton's first state.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from ahocorasick_rs import BytesAhoCorasick, MatchKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SHORTEST = 6  # bytes of a pattern; also the length of an anchor
+SHORTEST = 6  # bytes of a pattern at least; and the length of an anchor
 _RARE_FIRST = b"~^`|@!?$&*#qzjxkvw7986453210ybpgfmucdlhrsnioate"
 _RANK = bytes(_RARE_FIRST.find(byte) if byte in _RARE_FIRST else 255 for byte in range(256))
 
@@ -51,6 +53,8 @@ class AhoCorasick:
 
 
 def _anchor(pattern: bytes) -> int:
-    """Where to take the anchor: where the letters' ranks come first in order."""
+    """Where to take the anchor: where the row of its letters' ranks is least."""
     ranks = pattern.translate(_RANK)
-    return min(range(len(pattern) - SHORTEST + 1), key=lambda at: ranks[at : at + SHORTEST])
+    last = len(pattern) - SHORTEST
+    rarest = min(ranks[: last + 1])
+    return min((at for at in range(last + 1) if ranks[at] == rarest), key=lambda at: ranks[at : at + SHORTEST])

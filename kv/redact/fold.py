@@ -1,9 +1,10 @@
 """Folding: what two spellings of one secret have in common.
 
 Rules of this file
-- Needles and texts are folded by the same table before they are compared, so whatever folding forgets can be changed in an echo
-  without hiding it: letter case, white space (a line-wrapped base64, a PEM key on one line, a value spaced out), NUL and
-  other controls (UTF-16), backslashes (`\\/`, `\\"`), `:` `-` `+` (hex with separators, a UUID without dashes, `+` for a space, base64url).
+- Needles and texts are folded by the same table before they are compared, so whatever folding forgets can be changed
+  in an echo without hiding it: letter case, white space (a wrapped base64, a PEM key on one line, a value spaced
+  out), NUL and other controls (UTF-16), backslashes (an escaped `/` or `"`), and `:` `-` `+` (hex with separators, a
+  UUID without dashes, `+` for a space, base64url).
 - Folding only ever joins spellings: it can redact too much (a look-alike), never too little.
 - Positions survive: `Kept` maps a byte of the folded text back to where it stood.
 """
@@ -40,9 +41,7 @@ class Kept:
     def __getitem__(self, index: int) -> int:
         block = bisect_right(self._counts, index) - 1
         if block not in self._known:
-            at = block * _BLOCK
-            deleted = self._deleted
-            self._known[block] = [
-                at + i for i, byte in enumerate(self._data[at : at + _BLOCK]) if byte not in deleted
-            ]
+            start = block * _BLOCK
+            bytes_there = enumerate(self._data[start : start + _BLOCK], start)
+            self._known[block] = [at for at, byte in bytes_there if byte not in self._deleted]
         return self._known[block][index - self._counts[block]]

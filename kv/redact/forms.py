@@ -1,13 +1,16 @@
 """The forms of a secret: the byte strings that are looked for.
 
 Rules of this file
-- A form is made only where decoding the text cannot meet it: the value itself and reversed; under base64 and hex, also reversed (a
-  *second* layer, and every percent, JSON and HTML escape, is decoded by `views`). About ten forms a secret.
-- base64 has three spellings, by where the value begins in a group of three bytes. The characters that also hold a neighbour's bits
-  differ from text to text: they are not in the form, and `Form.partial` says that they are to be covered.
-- A long value is looked for by windows, so that an excerpt is found too. Which: any `EXCERPT` consecutive bytes of it or
-  more, in any encoding that a whole value is found in. What the excerpt has around the window is compared and covered as well.
-  Windows of fewer than `VARIETY` different bytes (zeros, rules of dashes) are nobody's alone and are left out.
+- A form is made only where decoding the text cannot meet it: the value itself and reversed; under base64 and hex, and
+  these reversed. (Percent, JSON and HTML escapes, base32, and every *second* layer are decoded by `views`.) About ten
+  a secret.
+- base64 has three spellings, by where the value begins in a group of three bytes. The characters that also hold a
+  neighbour's bits differ from text to text: they are not in the form, and `Form.shared` says that they are to be
+  covered.
+- A long value is looked for by windows, so that an excerpt is found too. Which: any `2 * WINDOW - 1` = 127
+  consecutive bytes of a value of up to 64 KiB; of a longer one, any 63 bytes and a 1,024th of its length. In every
+  encoding that a whole value is found in, and all of the excerpt is covered, not the window alone. Windows of fewer
+  than `VARIETY` different bytes (zeros, rules of dashes) stand in any file and are left out.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_from_bytes
 
-from kv.redact.escapes import ESCAPES
+from kv.redact.census import BASE64
 from kv.redact.engine import SHORTEST
+from kv.redact.escapes import BACKSLASH
 from kv.redact.fold import DELETED, fold
 
 if TYPE_CHECKING:
@@ -30,10 +34,11 @@ if TYPE_CHECKING:
 LEAST = 8  # bytes of a value: shorter ones stand in any text
 WHOLE = 256  # bytes up to which a value is looked for as a whole: this bounds how much text must be held back
 WINDOW = 64
-EXCERPT = 2 * WINDOW - 1
 VARIETY = 8
+_WINDOWS = 1024  # of one value: what their forms take is 7 MiB
 
-# What a marker `{{kv:?}}` begins and ends with may not begin or end in the middle of a form, or scrubbing twice would find more.
+# What a marker `{{kv:?}}` ends and begins with must not begin or end a form: scrubbing twice would find more than
+# once.
 _MARKER = fold(b"{{kv:?}}")
 _MARKER_ENDS = tuple(_MARKER[at:] for at in range(1, len(_MARKER)))
 _MARKER_STARTS = tuple(_MARKER[:at] for at in range(len(_MARKER) - 1, 0, -1))
@@ -42,23 +47,24 @@ _MARKER_STARTS = tuple(_MARKER[:at] for at in range(len(_MARKER) - 1, 0, -1))
 class Form(NamedTuple):
     """One folded byte string to look for.
 
-    `left` and `right` count the bytes at either end that folding forgot, `partial` says for either end whether a base64
-    character beyond holds bits of the value. `around` gives what an excerpt may have before and after a window, folded.
+    `left` and `right` count the bytes that folding took off its ends. `shared` says for either end whether a base64
+    character beyond it holds bits of the value. `around` gives what an excerpt may have before and after a window,
+    folded.
     """
 
     label: str
     pattern: bytes
     left: int
     right: int
-    partial: tuple[bool, bool]
+    shared: tuple[bool, bool]
     around: Callable[[], tuple[bytes, bytes]] | None = None
 
 
 class Encoding(NamedTuple):
-    """A spelling of bytes.
+    """A spelling of bytes. Three bytes take `width` characters.
 
-    `encode` gives its characters, without those that hold a neighbour's bits, and whether there are such before and after.
-    Three bytes take `width` characters. `backwards`: the characters are looked for in reverse.
+    `encode` gives the characters that hold bits of the value alone, and whether others do before and after these.
+    `backwards`: the characters are looked for in reverse.
     """
 
     label: str
@@ -88,20 +94,19 @@ ENCODINGS = (*_FORWARD, *(Encoding(f"reversed {e.label}", e.encode, e.width, bac
 
 
 def forms(value: bytes) -> Iterator[Form]:
-    """Every form of one value: none if it is shorter than `LEAST` bytes, or folds to almost nothing."""
-    if len(value) < LEAST:
+    """Every form of one value, by distinct patterns: none if it is `too_short`."""
+    if too_short(value):
         return
-    made = _windows(value) if len(value) > WHOLE else _wholes(value)
     known: set[bytes] = set()
-    for form in made:
+    for form in _windows(value) if len(value) > WHOLE else _wholes(value):
         if len(form.pattern) >= SHORTEST and form.pattern not in known:
             known.add(form.pattern)
             yield form
 
 
 def too_short(value: bytes) -> bool:
-    """True for a value that redaction cannot look for: under 8 bytes, or little but white space, `:`, `+`, `-` and `\\`."""
-    return next(forms(value), None) is None
+    """True for a value that cannot be looked for: under 8 bytes, or hardly more than what folding forgets."""
+    return len(value) < LEAST or len(_form(_PLAIN, value).pattern) < SHORTEST
 
 
 def _wholes(value: bytes) -> Iterator[Form]:
@@ -115,14 +120,16 @@ def _wholes(value: bytes) -> Iterator[Form]:
 
 
 def _windows(value: bytes) -> Iterator[Form]:
-    for at in (*range(0, len(value) - WINDOW, WINDOW), len(value) - WINDOW):
+    step = max(WINDOW, -(-len(value) // _WINDOWS))
+    for at in (*range(0, len(value) - WINDOW, step), len(value) - WINDOW):
         window = value[at : at + WINDOW]
         if len(set(window)) >= VARIETY:
             for encoding in ENCODINGS:
-                yield _form(encoding, window)._replace(
-                    around=partial(_around, encoding, value, at),
-                    partial=(encoding.width == 4, encoding.width == 4),  # noqa: PLR2004  # base64, wherever the excerpt ends
-                )
+                straddles = (
+                    encoding.width % 3 > 0
+                )  # wherever an excerpt begins or ends, a character may hold bits of both
+                around = partial(_around, encoding, value, at, step)
+                yield _form(encoding, window)._replace(around=around, shared=(straddles, straddles))
 
 
 def _form(encoding: Encoding, value: bytes) -> Form:
@@ -132,21 +139,20 @@ def _form(encoding: Encoding, value: bytes) -> Form:
     left = len(characters) - len(characters.lstrip(DELETED))
     right = len(characters) - len(characters.rstrip(DELETED))
     pattern = fold(characters)
-    while ends := next((end for end in _MARKER_ENDS if pattern.startswith(end)), b""):
-        pattern = pattern[len(ends) :]
-        left += len(ends)
-    while starts := next((start for start in _MARKER_STARTS if pattern.endswith(start)), b""):
-        pattern = pattern[: -len(starts)]
-        right += len(starts)
+    while end := next((end for end in _MARKER_ENDS if pattern.startswith(end)), b""):
+        pattern, left = pattern[len(end) :], left + len(end)
+    while start := next((start for start in _MARKER_STARTS if pattern.endswith(start)), b""):
+        pattern, right = pattern[: -len(start)], right + len(start)
     return Form(encoding.label, pattern, left, right, (before, after))
 
 
-def _around(encoding: Encoding, value: bytes, at: int) -> tuple[bytes, bytes]:
-    """What an excerpt may have beyond a window, up to where the next window begins to match by itself; folded."""
-    margin = min(at, WINDOW - 1)  # 0 or 63, a multiple of three: base64 begins at the same shift
+def _around(encoding: Encoding, value: bytes, at: int, step: int) -> tuple[bytes, bytes]:
+    """What an excerpt may have on either side of a window, up to where the next window is found by itself; folded."""
+    margin = min(at, step + 2)
+    margin -= margin % 3  # whole groups, so that base64 begins at the same shift
     start = margin * encoding.width // 3
     window = encoding.encode(value[at : at + WINDOW])[0]
-    characters = encoding.encode(value[at - margin : at + 2 * WINDOW - 1])[0]
+    characters = encoding.encode(value[at - margin : at + WINDOW + step])[0]
     left, right = characters[:start], characters[start + len(window) :]
     if encoding.backwards:
         left, right = right[::-1], left[::-1]
@@ -154,26 +160,25 @@ def _around(encoding: Encoding, value: bytes, at: int) -> tuple[bytes, bytes]:
 
 
 def _spellings(value: bytes) -> Iterator[bytes]:
-    """Other bytes that the same text comes back as: backslashes that decoding takes for escapes, and wrong character sets."""
-    json_view = ESCAPES[1]
-    yield json_view.token.sub(json_view.decode, value)
-    yield json_view.token.sub(json_view.decode, b"\\" + value)
-    if value.isascii():
-        return
-    yield value.decode("latin-1").encode()
-    with suppress(UnicodeError):
-        text = value.decode()
-        yield text[::-1].encode()
-        yield text.encode("latin-1")
+    """Other bytes of the same text: decoding has taken its backslashes for escapes, or its charset was lost."""
+    yield BACKSLASH.token.sub(BACKSLASH.decode, value)
+    yield BACKSLASH.token.sub(BACKSLASH.decode, b"\\" + value)
+    if not value.isascii():
+        yield value.decode("latin-1").encode()
+        with suppress(UnicodeError):
+            text = value.decode()
+            yield text[::-1].encode()
+            yield text.encode("latin-1")
 
 
 def _escaped(value: bytes) -> Iterator[bytes]:
-    """The value escaped as programs do, where that differs: for base64 and hex of it, which short or not ASCII are no view."""
+    """What is base64 or hex of too few bytes, or of bytes not ASCII, to be a view: the value escaped as programs do."""
     text = value.decode("utf-8", "replace")
-    made = (
-        json.dumps(text, ensure_ascii=False)[1:-1].encode(),
-        json.dumps(text)[1:-1].encode(),
-        quote_from_bytes(value, safe="").encode(),
-        escape(text).encode(),
-    )
-    yield from (spelling for spelling in dict.fromkeys(made) if spelling != value)
+    made = {
+        json.dumps(text, ensure_ascii=False)[1:-1].encode(): None,
+        json.dumps(text)[1:-1].encode(): None,
+        quote_from_bytes(value, safe="").encode(): None,
+        escape(text).encode(): None,
+        value[::-1] if len(value) < BASE64.least else value: None,
+    }
+    yield from (spelling for spelling in made if spelling != value)

@@ -1,9 +1,10 @@
 """The needles of a vault: what the keeper holds, and the snapshots that a call is redacted with.
 
 Rules of this file
-- `Needles` is the one mutable thing of redaction. `database()` gives an immutable snapshot: a call that began before a
-  secret was set or removed ends with the needles it began with.
-- A new secret is live at once: its forms go into a small second engine, which joins the first when it has grown (`_LATE`).
+- `Needles` is the one mutable thing of redaction. `database()` gives an immutable snapshot: a call that began before
+  a secret was set or removed ends with the needles it began with.
+- A new secret is live at once: its forms go into a small second engine, which joins the first when it has grown
+  (`_LATE`).
 - A form belongs to every name that has it: the same value under two names is lent if either is.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kv.redact.database import Database, Needle, Part
+from kv.redact.database import Database, Needle, Shelf
 from kv.redact.engine import AhoCorasick
 from kv.redact.forms import forms
 from kv.redact.parts import parts
@@ -19,7 +20,7 @@ from kv.redact.parts import parts
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_LATE = 2_000  # patterns in the second engine, about 200 secrets: 15 ms to build
+_LATE = 2_000  # patterns in the second engine, about 200 secrets: 20 ms to build
 
 
 class Needles:
@@ -28,35 +29,35 @@ class Needles:
     def __init__(self) -> None:
         self._owners: dict[bytes, dict[str, Needle]] = {}
         self._by_name: dict[str, set[bytes]] = {}
-        self._main = Part(AhoCorasick(()), ())
+        self._main = Shelf(AhoCorasick(()), ())
         self._in_main: frozenset[bytes] = frozenset()
         self._late: dict[bytes, None] = {}
         self._database: Database | None = None
 
     def add(self, name: str, value: bytes, *, bits: int, derived: Iterable[bytes] = ()) -> None:
-        """Look for `value` as `name` too, for its parts, and for `derived` strings that travel in its place.
+        """Look for `value` as `name`'s too, for its parts, and for `derived` strings that travel in its place.
 
-        Adds to what the name has: kept revisions and minted tokens are one call each. `bits` is the value's `strength`.
-        What is `too_short` gets no needle.
+        Adds to what the name has: each kept revision and each minted token is a call. `bits` is the value's
+        `strength`. What is `too_short` gets no needle.
         """
-        values: dict[bytes, bytes | None] = {value: None, **dict.fromkeys(derived)}
-        for whole in tuple(values):
+        wholes = dict.fromkeys((value, *derived))
+        for whole in wholes:
+            self._look_for(name, whole, bits, None)
+        for whole in wholes:
             for part in parts(whole):
-                values.setdefault(part, part)
-        for each, part in values.items():
-            for form in forms(each):
-                self._own(Needle(name, form, bits, part))
+                self._look_for(name, part, bits, part)
         self._database = None
 
-    def _own(self, needle: Needle) -> None:
-        pattern = needle.form.pattern
-        self._owners.setdefault(pattern, {}).setdefault(needle.name, needle)
-        self._by_name.setdefault(needle.name, set()).add(pattern)
-        if pattern not in self._in_main:
-            self._late[pattern] = None
+    def _look_for(self, name: str, value: bytes, bits: int, part: bytes | None) -> None:
+        for form in forms(value):
+            pattern = form.pattern
+            self._owners.setdefault(pattern, {}).setdefault(name, Needle(name, form, bits, part))
+            self._by_name.setdefault(name, set()).add(pattern)
+            if pattern not in self._in_main:
+                self._late[pattern] = None
 
     def remove(self, name: str) -> None:
-        """Forget everything of `name`; unknown names are fine. Its bytes leave the engines at the next `merge`."""
+        """Forget everything of `name`; an unknown name is fine. Its bytes leave the engines at the next `merge`."""
         for pattern in self._by_name.pop(name, ()):
             owners = self._owners[pattern]
             del owners[name]
@@ -66,9 +67,9 @@ class Needles:
         self._database = None
 
     def merge(self) -> None:
-        """Build one engine of all patterns: half a second for 5,000 secrets. Worth calling after an unlock and a removal."""
+        """Build one engine of all patterns: 0.2 s for 1,000 secrets. For after an unlock, and after removals."""
         patterns = tuple(self._owners)
-        self._main = Part(AhoCorasick(patterns), patterns)
+        self._main = Shelf(AhoCorasick(patterns), patterns)
         self._in_main = frozenset(patterns)
         self._late = {}
         self._database = None
@@ -79,7 +80,7 @@ class Needles:
             if len(self._late) > _LATE:
                 self.merge()
             late = tuple(self._late)
-            engines = [self._main, Part(AhoCorasick(late), late)] if late else [self._main]
+            shelves = [self._main, Shelf(AhoCorasick(late), late)] if late else [self._main]
             owners = {pattern: tuple(named.values()) for pattern, named in self._owners.items()}
-            self._database = Database(engines, owners)
+            self._database = Database(shelves, owners)
         return self._database

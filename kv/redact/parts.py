@@ -3,52 +3,64 @@
 Rules of this file
 - A credential is often a document: echoed, it comes back in pieces. Each piece that must not be seen alone is a part:
   a DSN's password, each string of a JSON credential, each line of a PEM key.
-- What a document publishes is no part: PEM boundaries and headers, certificates and public keys, and the fields of a Google
-  credential file that name its project and addresses. Redacting those would hide half of every answer.
+- What a document publishes is no part: PEM boundaries and headers, certificates and public keys, and the fields of a
+  Google credential file that name its project and addresses. Redacting those would hide half of every answer.
+- A value may have been minted by an upstream: the work is bounded, whatever it says.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PEM_LINE = 20  # bytes
+PEM_LINE = 20  # bytes of a line that is looked for alone
+_MOST = 1_000  # parts of a value: a bundle of twenty private keys; as needles they take a quarter of a second
 _DEPTH = 3  # a PEM key in a JSON credential in a JSON string
+_DSN = 4096  # bytes of the longest value that is read as a DSN: the patterns below may take its length squared
 
-# user:password@ up to the last @ that can end it, so that a password with an unescaped @ or / is a part too
-_AUTHORITY = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://[^:@/?#\s]*:(\S+)@", re.DOTALL)
+# Up to the last @ that can end it, and up to the first: a password may hold an unescaped @ or /, or a query may.
+_GREEDY = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://[^:@/?#\s]*:(\S+)@")
 _STRICT = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://[^:@/?#\s]*:([^@/?#\s]+)@")
-_SETTING = re.compile(rb"(?i)(?:\A|[\s;?&])(?:password|passwd|pwd|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s;&'\"]+)")
+_SETTING = re.compile(
+    rb"(?i)(?:\A|[\s;?&])(?:password|passwd|pwd|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s;&'\"]+)"
+)
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----(.*?)(?:-----END|\Z)", re.DOTALL)
 _PUBLIC_PEM = re.compile(rb"CERTIFICATE|PUBLIC KEY|PARAMETERS|CRL")
-_GOOGLE = {"service_account", "authorized_user", "external_account"}
-_PUBLISHED = {
+_GOOGLE = ("service_account", "authorized_user", "external_account")
+_PUBLISHED = (
     "type", "project_id", "quota_project_id", "client_email", "client_id", "universe_domain",
     "auth_uri", "token_uri", "auth_provider_x509_cert_url", "client_x509_cert_url",
-}  # fmt: skip
+)  # fmt: skip
 
 
-def parts(value: bytes, depth: int = _DEPTH) -> Iterator[bytes]:
-    """The parts of `value` (without itself; not distinct, of any length)."""
-    found = [*_passwords(value), *_fields(value), *_lines(value)] if depth else []
-    for part in found:
-        yield part
-        if part != value:
-            yield from parts(part, depth - 1)
+def parts(value: bytes) -> Iterator[bytes]:
+    """The first 1,000 distinct parts of `value`, without itself, of any length."""
+    return islice((part for part in dict.fromkeys(_all(value, _DEPTH)) if part != value), _MOST)
+
+
+def _all(value: bytes, depth: int) -> Iterator[bytes]:
+    if depth:
+        for part in (*_passwords(value), *_fields(value), *_lines(value)):
+            yield part
+            if part != value:
+                yield from _all(part, depth - 1)
 
 
 def _passwords(value: bytes) -> Iterator[bytes]:
-    """A DSN's password as it stands and percent-decoded; also `password=…` of a connection string."""
-    for match in (_AUTHORITY.match(value), _STRICT.match(value), *_SETTING.finditer(value)):
+    """The password of a DSN as it stands and percent-decoded; also `password=…` of a connection string."""
+    if len(value) > _DSN:
+        return
+    for match in (_GREEDY.match(value), _STRICT.match(value), *_SETTING.finditer(value)):
         if match:
             password = match[1]
-            quote = password[:1]
-            yield password[1:-1] if quote in {b"'", b'"'} and password.endswith(quote) else password
+            quoted = password[:1] in {b"'", b'"'} and password[:1] == password[-1:]
+            yield password[1:-1] if quoted else password
             yield unquote_to_bytes(password)
 
 
@@ -76,6 +88,4 @@ def _lines(value: bytes) -> Iterator[bytes]:
     """Each line of a private key's body."""
     for label, body in _PEM.findall(value):
         if not _PUBLIC_PEM.search(label):
-            for line in body.split():
-                if len(line) >= PEM_LINE:
-                    yield line
+            yield from (line for line in body.split() if len(line) >= PEM_LINE)

@@ -1,8 +1,8 @@
 """The scrubber: bytes in, redacted bytes out, held back so that timing tells nothing.
 
 Rules of this file
-- Release never depends on a partial match: what leaves after a `feed` is decided by how much was fed, never by what. The last
-  `LOOKAHEAD` bytes always stay, until `flush`.
+- Release never depends on a partial match: what leaves after a `feed` is decided by how much was fed, never by what.
+  The last `LOOKAHEAD` bytes always stay, until `flush`.
 - The text is scanned in windows with enough of it around them that a find does not depend on where a window ends: any
   split into chunks gives the same output as one chunk. Memory is one window, its views and the tail.
 - Overlapping finds are one stretch and one marker, the first one's: no byte of either survives.
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class Geometry(NamedTuple):
     """Sizes in bytes. All are constants: how much is held back says nothing about what the vault holds.
 
-    A find is at most `reach` long: forty times the longest value that is looked for whole. (Every character as `\\u0061`, and each
-    character of that the same way again, is 36 times.) A text's decoding may depend on `margin` bytes before and after.
-    At most `window` is scanned at a time, and at least `quantum`, lest single bytes fed cost a scan each.
+    A find is at most `reach` long, forty times the longest value that is looked for whole. (Every character escaped
+    as six, and each of these as six again, is 36 times.) What a text decodes to may depend on `margin` bytes before
+    and after. At most `window` is scanned at a time, and at least `quantum`, lest single bytes fed cost a scan each.
     """
 
     reach: int = 40 * WHOLE
@@ -52,10 +52,10 @@ class Scrubber:
         self._place = place
         self._size = geometry
         self._text = bytearray()
-        self._base = 0  # what the first byte of _text is in the stream
+        self._base = 0  # where the first byte of _text stands in the stream
         self._done = 0  # released up to here
         self._covered = 0  # the finds so far reach up to here
-        self._names: set[str] = set()  # counted in the stretch that ends at _covered
+        self._names: set[str] = set()  # counted already in the stretch that ends at _covered
         self._flushed = -geometry.reach
 
     def feed(self, chunk: bytes) -> bytes:
@@ -67,7 +67,8 @@ class Scrubber:
     def flush(self) -> bytes:
         """Give all that is held: at the end of a stream, or after a silence that the caller has measured.
 
-        The stream may go on; then a secret that was cut in two by the flush has lost its first part, and the rest is still covered.
+        The stream may go on: of a secret that the flush cut in two, the first part is gone and the rest is still
+        covered.
         """
         out = self._release(self._base + len(self._text))
         self._flushed = self._done
@@ -76,32 +77,36 @@ class Scrubber:
     def _release(self, until: int) -> bytes:
         out: list[bytes] = []
         while self._done < until:
-            self._scan(min(until, self._done + self._size.window), out)
+            self._settle(min(until, self._done + self._size.window), out)
         return b"".join(out)
 
-    def _scan(self, until: int, out: list[bytes]) -> None:
-        """Settle the stream from `_done` to `until`."""
+    def _settle(self, until: int, out: list[bytes]) -> None:
+        """Scan and give the stream from `_done` to `until`."""
         size = self._size
-        # After a flush also what began before it and was let go; a find that starts in the context may be a token's torn half.
+        # After a flush, what began before it counts too. Otherwise a find in the context before `_done` is no news,
+        # or is a token's torn half.
         earliest = self._done - (size.reach if self._done - self._flushed < size.reach else 0)
-        keep = max(self._base, earliest - size.margin)
-        del self._text[: keep - self._base]
-        self._base = keep
-        window = bytes(self._text[: until + size.lookahead - keep])
+        base = max(self._base, earliest - size.margin)
+        del self._text[: base - self._base]
+        self._base = base
+        window = bytes(self._text[: until + size.lookahead - base])
         for find in sorted(self._database.scan(window), key=self._order):
-            start, end = keep + find.start, keep + find.end
-            if not earliest <= start < until or end <= max(self._covered, self._done) or end - start > size.reach:
-                continue
-            if start >= self._covered:
-                out.append(window[max(self._covered, self._done) - keep : max(start - keep, 0)])
-                out.append(self._database.marker(find.needle.name))
-                self._names.clear()
-            if find.needle.name not in self._names:
-                self._names.add(find.needle.name)
-                self._tally.note(find.needle, find.how, self._place)
-            self._covered = end
-        out.append(window[max(self._covered, self._done) - keep : until - keep])
+            start, end = base + find.start, base + find.end
+            if earliest <= start < until and end > max(self._covered, self._done) and end - start <= size.reach:
+                if start >= self._covered:
+                    out.append(window[max(self._covered, self._done) - base : max(start - base, 0)])
+                    out.append(self._database.marker(find.needle.name))
+                    self._names.clear()
+                self._count(find)
+                self._covered = end
+        out.append(window[max(self._covered, self._done) - base : until - base])
         self._done = until
+
+    def _count(self, find: Find) -> None:
+        """Once a name in each stretch."""
+        if find.needle.name not in self._names:
+            self._names.add(find.needle.name)
+            self._tally.note(find.needle, find.how, self._place)
 
     def _order(self, find: Find) -> tuple[int, int, bool, int, str, str]:
         """Leftmost first, then longest; of equals a lent one, then the weakest."""

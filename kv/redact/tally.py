@@ -1,15 +1,18 @@
 """What a redaction found: counts and places, never values.
 
 Rules of this file
-- A stretch inside a longer find is not counted: what the reader sees there is the longer one's marker, which confirms nothing.
-- The confirmation oracle: an agent prints guesses and watches which are replaced. So a hit on a secret that the call was not lent, and
-  whose strength is under `GUESSABLE` bits, withholds everything: the caller must throw the output away, redacted or not.
+- A stretch inside a longer find is not counted: what the reader sees there is the longer one's marker, which confirms
+  nothing.
+- The confirmation oracle: an agent prints guesses and watches which are replaced. So a hit on a secret that the call
+  was not lent, and whose strength is under `GUESSABLE` bits, withholds everything: the caller throws the output away,
+  redacted or not.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kv.redact.strength import GUESSABLE
 
@@ -17,8 +20,9 @@ if TYPE_CHECKING:
     from kv.redact.database import Needle
 
 
-class Hit(NamedTuple):
-    """A secret that was replaced `count` times at one place, found under one chain of encodings (`form`, outermost first)."""
+@dataclass(frozen=True, slots=True, order=True)
+class Hit:
+    """A secret that was replaced `count` times at one place, found under one chain of encodings (`form`)."""
 
     name: str
     form: str
@@ -27,8 +31,9 @@ class Hit(NamedTuple):
     count: int
 
 
-class Verdict(NamedTuple):
-    """What became of an output. `withhold`: none of it may be shown; `guessed` names the secrets whose guess it would confirm."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of an output. `guessed` names the secrets whose guess it would confirm."""
 
     hits: tuple[Hit, ...]
     guessed: tuple[str, ...]
@@ -51,12 +56,18 @@ class Tally:
         self.lent = lent
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._guessed: set[str] = set()
+        # By pattern: an estimate takes milliseconds, and a hit may come a million times.
+        self._weak: dict[bytes, bool] = {}
 
     def note(self, needle: Needle, form: str, place: str) -> None:
         """Count one replacement."""
         self._counts[needle.name, form, place] += 1
-        if needle.name not in self.lent and needle.name not in self._guessed and needle.strength() < GUESSABLE:
-            self._guessed.add(needle.name)
+        if needle.name not in self.lent and needle.name not in self._guessed:
+            pattern = needle.form.pattern
+            if pattern not in self._weak:
+                self._weak[pattern] = needle.strength() < GUESSABLE
+            if self._weak[pattern]:
+                self._guessed.add(needle.name)
 
     def verdict(self) -> Verdict:
         """What has been found so far."""

@@ -81,6 +81,8 @@ def faults(path: str) -> Iterator[None]:
         yield
     except sqlite3.ProgrammingError:  # misuse: closed, or another thread
         raise
+    except UnicodeDecodeError:  # Python could not read what SQLite wanted to say: it was quoting the file
+        raise damaged("its pages are not in order") from None
     except sqlite3.Error as error:
         # Text that is not UTF-8 is found by Python, not by SQLite, and has no code.
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF

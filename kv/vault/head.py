@@ -14,6 +14,7 @@ Rules of this file
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from kv.vault import box
@@ -119,7 +120,9 @@ def verify(keys: Keys, store: Store) -> Head:
         raise damaged("its head does not open") from None
     if head.slots != slots_mac(keys, vault, store.slots()):
         raise damaged("its slots were changed")
-    if (head.rows, head.digest) != scan(keys, store.marks()):
+    with closing(store.marks()) as rows:
+        same = (head.rows, head.digest) == scan(keys, rows)
+    if not same:
         raise damaged("records were dropped, put in, swapped or brought back")
     return head
 

@@ -57,7 +57,7 @@ class RootKey(_Unprintable):
     def generate(cls) -> Self:
         """A new key."""
         key = cls()
-        box.fill(key._cell)  # noqa: SLF001 - its own class
+        box.fill(key._cell)
         return key
 
     @property

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from brokers.contract import Secret
+from kv.errors import KvError
 from kv.vault import box
-from kv.vault.contents import Record, decode_meta, encode_meta, lookup, same_meta
+from kv.vault.contents import Record, check_value, decode_meta, encode_meta, lookup, same_meta
 from kv.vault.format import (
     META,
     RECORD_ID,
@@ -139,8 +140,9 @@ class Records:
         try:
             aad = record_aad(self._vault, row.id, row.revision, row.part)
             box.unseal(self._keys.records, row.nonce, row.sealed + row.tag, aad, padded)
-            return unpad(padded)
-        except (box.Forged, ValueError):
+            content = unpad(padded)
+            return content if row.part == META else check_value(content)
+        except (box.Forged, ValueError, KvError):
             raise damaged("a record does not open") from None
         finally:
             box.wipe(padded)

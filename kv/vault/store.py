@@ -19,7 +19,7 @@ from kv.vault.database import Error, connect, faults
 from kv.vault.format import PartRow, SlotRow, damaged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 Use = Literal["own", "slots", "copy"]
 
@@ -158,7 +158,7 @@ class Store:
         """Write the head."""
         self._db.execute("UPDATE head SET nonce = ?, sealed = ?", (nonce, sealed))
 
-    def marks(self) -> Iterator[tuple[Any, ...]]:
+    def marks(self) -> Generator[tuple[Any, ...], None, None]:
         """(id, revision, part, tag) of every row, in the table's order; nothing may be written meanwhile."""
         with faults(self.path):
             yield from self._db.execute(_MARK)

@@ -31,7 +31,7 @@ def test_killed_writer(world: World, seconds: float) -> None:
     """A writer killed at any moment loses no entry that it had acknowledged, and leaves a log that verifies."""
     for _ in range(2):
         argv = [sys.executable, "-c", WRITER, str(world.path), (world.sealed or b"").hex()]
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as writer:  # noqa: S603  # ourselves
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as writer:  # ourselves
             assert writer.stdout is not None
             said = [writer.stdout.readline()]
             time.sleep(seconds)

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING
 from bench.measure import seconds
 from bench.stage import folder
 from bench.table import Goal, Row
-from world import PASSPHRASE
+from bench.vaults import META, make, name
 
 from kv.errors import KvError
-from kv.vault.kdf import FLOOR
-from kv.vault.session import RootKey, Vault, open_slot, read_slot
+from kv.vault.session import RootKey, Vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 _NAMES = 10
 _WRITES = 3  # that a child has time for, at most; half of the children end before their first
 _LONGEST = 0.1  # seconds: on a disk that is slower than this bench has time for, fewer writes are made
-_META = {"class": "normal", "note": "", "strength": 128, "short": False}
 
 
 @dataclass(slots=True)
@@ -59,7 +57,9 @@ class _Ledger:
     def missing(self, vault: Vault) -> set[int]:
         """The acknowledged writes that `vault` does not have; any that was begun later may have replaced one."""
         return {
-            number for name, number in self.acknowledged.items() if not number <= _held(vault, name) <= self.begun[name]
+            number
+            for which, number in self.acknowledged.items()
+            if not number <= _held(vault, which) <= self.begun[which]
         }
 
 
@@ -69,8 +69,7 @@ def rows(scale: Scale) -> Iterator[Row]:
     ledger = _Ledger()
     with folder() as here:
         path = here / "vault.kv"
-        Vault.create(str(path), PASSPHRASE, kdf=FLOOR)[0].close()
-        with open_slot(read_slot(path), PASSPHRASE) as root:
+        with make(path) as root:
             with root.expose() as view:
                 key = bytes(view)
             longest = _time_to_live(path, root)
@@ -88,7 +87,7 @@ def _time_to_live(path: Path, root: RootKey) -> float:
     def life() -> None:
         with Vault.open(path, root) as vault:
             for number in range(_WRITES):
-                vault.put("secret", _name(number), _META, _value(0), now=time.time())
+                vault.put("secret", name(number), META, _value(0), now=time.time())
 
     return min(_LONGEST, statistics.median(seconds(life) for _ in range(5)))
 
@@ -101,9 +100,11 @@ def _round(path: Path, key: bytes, ledger: _Ledger, longest: float) -> None:
     os.close(tell)
     time.sleep(random.uniform(0, longest))  # noqa: S311 - a moment, not a secret
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
     with os.fdopen(told, "rb") as pipe:
         ledger.take(pipe.read())
+    if not os.WIFSIGNALED(status):
+        raise RuntimeError("a child ended before it was killed")
 
 
 def _live(path: Path, key: bytes, ledger: _Ledger, tell: int) -> None:
@@ -113,10 +114,11 @@ def _live(path: Path, key: bytes, ledger: _Ledger, tell: int) -> None:
         _tell_lost(tell, ledger.missing(vault))
         for number in itertools.count(max(ledger.begun.values(), default=0) + 1):
             os.write(tell, b"b%d\n" % number)
-            vault.put("secret", _name(number % _NAMES), _META, _value(number), now=time.time())
+            vault.put("secret", name(number % _NAMES), META, _value(number), now=time.time())
             os.write(tell, b"a%d\n" % number)
     except KvError:
         _tell_lost(tell, ledger.acknowledged.values())
+        signal.pause()
     finally:
         os._exit(1)
 
@@ -125,15 +127,11 @@ def _tell_lost(tell: int, numbers: Iterable[int]) -> None:
     os.write(tell, b"".join(b"l%d\n" % number for number in numbers))
 
 
-def _held(vault: Vault, name: int) -> int:
+def _held(vault: Vault, which: int) -> int:
     try:
-        return int(vault.value("secret", _name(name)).expose()[:12])
+        return int(vault.value("secret", name(which)).expose()[:12])
     except KvError:
         return -1
-
-
-def _name(number: int) -> str:
-    return f"bench/SECRET_{number}"
 
 
 def _value(number: int) -> bytes:

@@ -18,9 +18,7 @@ from bench.corpus import made_up
 from bench.measure import NotMeasured, resident
 from bench.stage import CALL, Stage, a_stage, an_origin
 from bench.table import Goal, Row
-from world import PASSPHRASE
-
-from kv.vault.session import open_slot, read_slot
+from bench.vaults import root_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +134,7 @@ def _mentions(entry: Path, folder: bytes) -> bool:
 def _root_key(stage: Stage) -> bytes:
     """The vault's root key, as bytes of our own: what to look for. The vault is unlocked again afterwards."""
     stage.lock()
-    with open_slot(read_slot(stage.world.vault), PASSPHRASE) as root, root.expose() as view:
+    with root_of(Path(stage.world.vault)) as root, root.expose() as view:
         key = bytes(view)
     stage.unlock()
     return key

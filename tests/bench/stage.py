@@ -1,7 +1,8 @@
 """What the groups play on: an origin of our own, a vault with secrets in it, and its keeper.
 
 Rules of this file
-- kv is a process here, as in the stories: `world.World` does the talking.
+- kv is a process here, as in the stories: `world.World` does the talking. Only a crowd of secrets is put into the
+  vault's file directly, while it is locked.
 - The keeper is unlocked with a high limit of calls: what is measured is a call, not the brake.
 """
 
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING
 
 import trustme
 from bench.corpus import corpus, made_up
+from bench.vaults import fill, root_of
 from world import World
 
 from kv.client import Client
 from kv.paths import Runtime
+from kv.vault.session import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,25 +111,19 @@ class Stage:
         """Start one."""
         self.world.must("unlock", "--calls-per-minute", _CALLS_PER_MINUTE, proof=True)
 
-    def fresh(self) -> None:
-        """A keeper that has done nothing yet."""
-        self.lock()
-        self.unlock()
-
 
 @contextlib.contextmanager
 def a_stage(origin: Origin | None = None, *, secrets: int = 0, mark: str = "kvb") -> Iterator[Stage]:
     """A new vault with that many secrets besides a connection `echo` to the origin; its keeper is a fresh one."""
     with folder() as here, World(here) as world:
         stage = Stage(world.init(), made_up(secrets, mark))
-        if stage.values:
-            lines = (f"BENCH_{number:05}_KEY={value}\n" for number, value in enumerate(stage.values))
-            options = ("--stdin", "--everything", "--yes", "--no-rewrite")
-            world.must("import", *options, stdin="".join(lines).encode(), proof=True)
         if origin is not None:
             (key,) = made_up(1)
             done = world.connect(CONNECTION, key.encode(), origin.port, origin.ca.read_text())
             if done.status:
                 raise RuntimeError(done.all)
-        stage.fresh()
+        stage.lock()
+        with root_of(here / "vault.kv") as root, Vault.open(world.vault, root) as vault:
+            fill(vault, [value.encode() for value in stage.values])
+        stage.unlock()
         yield stage

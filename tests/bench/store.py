@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from bench.measure import MILLISECONDS, alternate, p50
 from bench.stage import folder
 from bench.table import Goal, Row
-from world import PASSPHRASE
+from bench.vaults import META, make, name
 
-from kv.vault.kdf import FLOOR
-from kv.vault.session import RootKey, Vault, open_slot, read_slot
+from kv.vault.session import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 _FEW = 10
 _BATCH = 10  # changes a sample: fewer than the revisions that are kept, so that no sample is all removals
-_AT_ONCE = 5_000
-_META = {"class": "normal", "note": "", "strength": 128, "short": False}
 _VALUE = b"0123456789abcdef0123456789abcdef01234567"
 
 
@@ -32,7 +29,7 @@ def rows(scale: Scale) -> Iterator[Row]:
     many = scale.of(100_000, 10_000)
     beside = f"the same at {_FEW}"
     with folder() as here:
-        large, small = _made(here / "large.kv", many), _made(here / "small.kv", _FEW)
+        large, small = _Made(here / "large.kv", many), _Made(here / "small.kv", _FEW)
         with large.open() as one, small.open() as other:
             ours, theirs = alternate(_setting(one), _setting(other), scale.of(20, 8))
         yield Row(f"set at {many:,} secrets: p50", "ms", ours, beside, theirs, Goal(1.2))
@@ -43,8 +40,8 @@ def rows(scale: Scale) -> Iterator[Row]:
 class _Made:
     """A vault and its root key."""
 
-    def __init__(self, path: Path, root: RootKey) -> None:
-        self._path, self._root = path, root
+    def __init__(self, path: Path, count: int) -> None:
+        self._path, self._root = path, make(path, [_VALUE] * count)
 
     def open(self) -> Vault:
         return Vault.open(self._path, self._root)
@@ -52,24 +49,8 @@ class _Made:
     def open_and_get(self) -> float:
         start = time.perf_counter()
         with self.open() as vault:
-            vault.value("secret", _name(_FEW - 1))
+            vault.value("secret", name(_FEW - 1))
             return (time.perf_counter() - start) * MILLISECONDS
-
-
-def _made(path: Path, count: int) -> _Made:
-    vault, _ = Vault.create(str(path), PASSPHRASE, kdf=FLOOR)
-    with vault:
-        for batch in _batches(count):
-            vault.put_many((("secret", _name(number), _META, _VALUE) for number in batch), now=1.0)
-    return _Made(path, open_slot(read_slot(path), PASSPHRASE))
-
-
-def _batches(count: int) -> Iterator[range]:
-    return (range(at, min(at + _AT_ONCE, count)) for at in range(0, count, _AT_ONCE))
-
-
-def _name(number: int) -> str:
-    return f"bench/SECRET_{number:06}"
 
 
 def _setting(vault: Vault) -> Callable[[], float]:
@@ -77,6 +58,6 @@ def _setting(vault: Vault) -> Callable[[], float]:
     numbers = itertools.cycle(range(_FEW))
 
     def put() -> None:
-        vault.put("secret", _name(next(numbers)), _META, _VALUE, now=2.0)
+        vault.put("secret", name(next(numbers)), META, _VALUE, now=2.0)
 
     return lambda: p50(put, _BATCH, MILLISECONDS)

@@ -1,7 +1,7 @@
 """A redactor that only has to be right: every rule of `kv.redact` again, a byte at a time, without engine, window or shortcut.
 
-It shares no code with `kv.redact`. A text is a list of cells; a view is a list of cells made from another; a cell knows which
-cells of the view above it encode it. Every folded form is tried at every place of every view.
+It shares no code with `kv.redact`. A text is a list of cells; a view is a list of cells made from another; a cell
+knows which cells of the view above it encode it. Every folded form is tried at every place of every view.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FORGOTTEN = bytes(range(33)) + b"\x7f\\:+-"
-LOOSE = b"\\:+-{}?"
+LOOSE = FORGOTTEN + b"{}?kv"
 B64 = (string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/").encode()
 B32 = (string.ascii_uppercase + "234567").encode()
 HEX = b"0123456789abcdefABCDEF"
@@ -121,7 +121,7 @@ def make(characters: bytes, before: bool, after: bool) -> Form:  # noqa: FBT001
 
 def forms(value: bytes) -> list[Form]:
     """Every form of a value."""
-    if len(value) < 8:
+    if len(value) < 8 or len(make(value, False, False).pattern) < 6:  # noqa: FBT003
         return []
     made: list[Form] = []
     if len(value) > 256:
@@ -149,8 +149,8 @@ def windows(value: bytes, at: int) -> Iterator[Form]:
     backwards = []
     for kind, shift in KINDS:
         characters = spell(value[at : at + 64], kind, shift)[0]
-        margin = min(63, at)
-        around = spell(value[at - margin : at + 127], kind, shift)[0]
+        margin = min(66, at) // 3 * 3
+        around = spell(value[at - margin : at + 128], kind, shift)[0]
         start = {"raw": margin, "hex": 2 * margin, "base64": margin * 4 // 3}[kind]
         before, after = around[:start], around[start + len(characters) :]
         shared = kind == "base64"
@@ -181,6 +181,7 @@ def escapings(value: bytes) -> list[bytes]:
     text = value.decode("utf-8", "replace")
     made = [json.dumps(text, ensure_ascii=flag)[1:-1].encode() for flag in (False, True)]
     made += [urllib.parse.quote(value, safe="").encode(), escape(text).encode()]
+    made += [value[::-1]] if len(value) < 11 else []
     return [spelling for spelling in made if spelling != value]
 
 

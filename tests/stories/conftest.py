@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """An unlocked vault of one's own."""

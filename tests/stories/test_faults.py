@@ -37,7 +37,7 @@ def test_a_misbehaving_service_ends_in_one_error(scene: Scene, path: str, status
     """A service that hangs, bombs, floods or breaks its protocol costs one error with a hint, never the keeper."""
     world = scene.world
     pid = world.must("status", "--json").json["pid"]
-    ran = world.kv("api", "echo", "GET", path, "--timeout", "2", "--json")
+    ran = world.kv("api", "echo", "GET", path, "--timeout", "2", "--max-bytes", str(16 << 20), "--json")
     assert ran.status == status, ran.all
     assert "error" in ran.json
     assert world.leaked(scene.key) == []

@@ -11,7 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -27,6 +27,12 @@ class Raw:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(30)
         self.socket.connect(f"{world.vault}.d/{channel}.sock")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
 
     def send(self, header: object, body: bytes = b"") -> None:
         """One frame."""
@@ -71,12 +77,12 @@ def _keeper(world: World) -> int:
 def test_garbage_gets_one_error_and_the_keeper_lives(world: World, junk: bytes) -> None:
     """A malformed frame is answered by one declared error, then the connection ends; the keeper stays the same."""
     pid = _keeper(world)
-    raw = Raw(world)
-    raw.receive()
-    raw.socket.sendall(junk)
-    assert raw.receive()["error"]["code"] == "bad-frame"
-    with pytest.raises((EOFError, ConnectionError)):
+    with Raw(world) as raw:
         raw.receive()
+        raw.socket.sendall(junk)
+        assert raw.receive()["error"]["code"] == "bad-frame"
+        with pytest.raises((EOFError, ConnectionError)):
+            raw.receive()
     assert _keeper(world) == pid
 
 
@@ -84,31 +90,31 @@ def test_half_a_frame_and_a_death_leave_nothing(world: World) -> None:
     """A client that dies inside a frame costs nothing."""
     pid = _keeper(world)
     for _ in range(50):
-        raw = Raw(world)
-        raw.socket.sendall(struct.pack(">I", 100) + b'{"verb":')
-        raw.socket.close()
+        with Raw(world) as raw:
+            raw.socket.sendall(struct.pack(">I", 100) + b'{"verb":')
     assert _keeper(world) == pid
 
 
 def test_the_agents_socket_has_no_verb_that_changes_anything(world: World) -> None:
     """Every changing verb is unknown on agent.sock, whatever proof is claimed."""
-    raw = Raw(world)
-    raw.receive()
-    for verb in ("set", "approve", "deny", "get", "lock", "panic", "connect", "rm", "challenge", "passwd", "totp"):
-        raw.send({"verb": verb, "args": {}, "client": "cli", "proof": {"kind": "window"}})
-        assert raw.receive()["error"]["code"] == "bad-verb", verb
+    with Raw(world) as raw:
+        raw.receive()
+        for verb in ("set", "approve", "deny", "get", "lock", "panic", "connect", "rm", "challenge", "passwd", "totp"):
+            raw.send({"verb": verb, "args": {}, "client": "cli", "proof": {"kind": "window"}})
+            assert raw.receive()["error"]["code"] == "bad-verb", verb
 
 
 def test_a_proof_is_good_for_one_request_only(world: World) -> None:
-    """A passphrase MAC taken from one request is refused on another, and on a second use of its nonce."""
-    raw = Raw(world, "kv")
-    raw.receive()
-    raw.send({"verb": "rm", "args": {"name": "X"}, "client": "cli", "proof": {"kind": "passphrase", "mac": "00" * 32}})
-    assert raw.receive()["error"]["code"] == "bad-argument"  # no challenge came first
-    raw.send({"verb": "challenge", "args": {}, "client": "cli"})
-    raw.receive()
-    raw.send({"verb": "rm", "args": {"name": "X"}, "client": "cli", "proof": {"kind": "passphrase", "mac": "00" * 32}})
-    assert raw.receive()["error"]["code"] == "proof-wrong"
+    """A passphrase MAC without a challenge, or that does not fit the challenge, is refused."""
+    proof = {"kind": "passphrase", "mac": "00" * 32}
+    with Raw(world, "kv") as raw:
+        raw.receive()
+        raw.send({"verb": "rm", "args": {"name": "X"}, "client": "cli", "proof": proof})
+        assert raw.receive()["error"]["code"] == "bad-argument"
+        raw.send({"verb": "challenge", "args": {}, "client": "cli"})
+        raw.receive()
+        raw.send({"verb": "rm", "args": {"name": "X"}, "client": "cli", "proof": proof})
+        assert raw.receive()["error"]["code"] == "proof-wrong"
 
 
 @pytest.mark.timeout(180)
@@ -155,11 +161,12 @@ def test_a_foreign_listener_is_told_nothing(world: World) -> None:
             peer, _ = listener.accept()
             peer.settimeout(2)
             greeting = b'{"kv":1,"version":"0.1.0","pid":1}'
-            peer.sendall(struct.pack(">I", len(greeting)) + greeting)
-            try:
-                heard.append(peer.recv(65536))
-            except (TimeoutError, ConnectionError):
-                heard.append(b"")
+            with peer:
+                try:
+                    peer.sendall(struct.pack(">I", len(greeting)) + greeting)
+                    heard.append(peer.recv(65536))
+                except (TimeoutError, ConnectionError):
+                    heard.append(b"")
 
         thread = threading.Thread(target=listen)
         thread.start()

@@ -1,5 +1,7 @@
 """Where keys lie in memory."""
 
+# ruff: noqa: SLF001 - the keys are private, and it is about where they lie
+
 from __future__ import annotations
 
 import os
@@ -117,9 +119,7 @@ def test_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _flags(address: int) -> set[str]:
     lines = Path("/proc/self/smaps").read_text(encoding="ascii", errors="replace").splitlines()
-    at = next(
-        i for i, line in enumerate(lines) if line.startswith(f"{address:08x}-") or line.startswith(f"{address:x}-")
-    )
+    at = next(i for i, line in enumerate(lines) if line.startswith((f"{address:08x}-", f"{address:x}-")))
     return set(next(line for line in lines[at:] if line.startswith("VmFlags:")).split()[1:])
 
 

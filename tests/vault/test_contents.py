@@ -24,7 +24,7 @@ META = st.dictionaries(st.text(), JSON, max_size=6)
 STAMP = st.integers(0, (1 << 53) - 1).map(lambda microseconds: microseconds / 1_000_000)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.sampled_from(KINDS), NAME, STAMP, META, st.integers(1, 1 << 40))
 def test_round_trip(kind: str, name: str, created: float, meta: dict[str, object], revision: int) -> None:
     """What is encoded is decoded to the same, whatever JSON it is."""
@@ -33,7 +33,7 @@ def test_round_trip(kind: str, name: str, created: float, meta: dict[str, object
     assert abs(record.created - created) < 2e-6
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_garbage_is_refused(data: bytes) -> None:
     """Bytes that were not encoded by us are a `ValueError`, never another exception and never a record."""
@@ -41,7 +41,7 @@ def test_garbage_is_refused(data: bytes) -> None:
         decode_meta(data, 1)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(NAME, META, st.data())
 def test_decoding_is_canonical(name: str, meta: dict[str, object], data: st.DataObject) -> None:
     """A changed byte is refused, or is the encoding of just what it decodes to: no record has two forms."""

@@ -32,7 +32,7 @@ SLOT = st.builds(SlotRow, U32, U32, U32, U32, U32, BLOB, BLOB, st.binary(min_siz
 
 
 @given(st.integers(0, 1 << 20))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_padding_bounds(size: int) -> None:
     """Padding hides a length among others and at most doubles it; above 4 KiB it costs 12 % at most."""
     padded = padded_size(size)
@@ -59,7 +59,7 @@ def test_padding_round_trip(content: bytes) -> None:
 
 
 @given(st.binary(max_size=300), st.data())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_padding_is_strict(content: bytes, data: st.DataObject) -> None:
     """Bytes are refused, or are just what padding their content makes: no content has two forms."""
     padded = pad(content)
@@ -103,7 +103,7 @@ def test_head_refusals() -> None:
 
 
 @given(st.lists(SLOT, max_size=3), st.lists(SLOT, max_size=3))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_slots_message_is_injective(left: list[SlotRow], right: list[SlotRow]) -> None:
     """Two sets of slots have one message only if they are the same."""
     vault = bytes(16)
@@ -112,7 +112,7 @@ def test_slots_message_is_injective(left: list[SlotRow], right: list[SlotRow]) -
 
 
 @given(SLOT, SLOT)
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_slot_aad(left: SlotRow, right: SlotRow) -> None:
     """A slot is sealed to every column but the seal's own, whatever bytes move from one to the next."""
     assert (slot_aad(bytes(16), left) == slot_aad(bytes(16), right)) is (left[:7] == right[:7])

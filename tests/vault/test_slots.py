@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vault.world import Template, World, code_of
+from vault.world import Template, World, attempt, code_of
 
-from kv.errors import KvError
-from kv.vault.slots import PublicSlot, open_slot, seal_slot
 from kv.vault.session import read_slot
+from kv.vault.slots import PublicSlot, open_slot, seal_slot
 
 
 @pytest.fixture
@@ -66,17 +65,17 @@ def test_missing_member(public: PublicSlot) -> None:
 JSON = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.lists(st.integers())
 
 
-@given(st.dictionaries(st.sampled_from(["vault", "id", "kind", "memory", "passes", "lanes", "salt", "public", "nonce", "sealed"]), JSON))  # fmt: skip
+MEMBERS = ["vault", "id", "kind", "memory", "passes", "lanes", "salt", "public", "nonce", "sealed"]
+
+
+@given(st.dictionaries(st.sampled_from(MEMBERS), JSON))
 @settings(max_examples=100)
-def test_garbage_wire(template: Template, changes: dict[str, object]) -> None:
+def test_garbage_wire(changes: dict[str, object]) -> None:
     """Whatever stands in a slot's members, it is a slot or a listed error."""
     row = {"id": 1, "kind": 1, "memory": 65536, "passes": 3, "lanes": 4, "public": ""}
     wire = {"vault": "00" * 16, **row, "salt": "00" * 16, "nonce": "00" * 24, "sealed": "00" * 48, **changes}
-    assert template.code
-    try:
-        assert PublicSlot.from_wire(wire).as_wire() == wire
-    except KvError as error:
-        assert error.code in {"vault-damaged", "vault-kdf"}
+    code = attempt(lambda: PublicSlot.from_wire(wire))
+    assert code in {"vault-damaged", "vault-kdf"} or PublicSlot.from_wire(wire).as_wire() == wire
 
 
 def test_every_public_byte_is_sealed_to(public: PublicSlot, template: Template) -> None:

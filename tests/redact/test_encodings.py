@@ -1,0 +1,138 @@
+"""A value does not come back: one encoding, and any two."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import itertools
+import random
+
+import pytest
+from redact.encoders import ENCODERS, LAST
+
+from kv.redact import Needles, Redaction, strength
+
+VALUES = {
+    "token": b"sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+    "signs": b"p/\"w&0r<d>+\\n %41;='x#",
+    "short": b"aB3$xY7!",
+}
+SURROUNDINGS = [(b"", b""), (b'{"key": "', b'"}'), (b"x7Q", b"Zr"), (b"/a/b_", b"-c/d\n"), (b"\xff\x00", b"\x80")]
+
+
+def redaction_of(value: bytes) -> Redaction:
+    """A call that was lent one secret."""
+    needles = Needles()
+    needles.add("prod/KEY", value, bits=128)
+    return Redaction(needles.database(), ["prod/KEY"])
+
+
+def gone(value: bytes, made: bytes) -> None:
+    """`made` does not survive redaction in any surroundings, and next to nothing of it does."""
+    for before, after in SURROUNDINGS:
+        redaction = redaction_of(value)
+        out = redaction.scrub(before + made + after, "body")
+        assert redaction.verdict.count >= 1, (before, made)
+        assert b"{{kv:prod/KEY}}" in out
+        assert made[2:-2] not in out
+        # Padding, and what the encoder itself put beside the value, may stay.
+        assert len(out) <= len(before + after + b"{{kv:prod/KEY}}") + max(24, len(made) // 5), (before, made, out)
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize("encoder", [*ENCODERS, *LAST])
+def test_one_encoding(kind: str, encoder: str) -> None:
+    """A value under one encoding is redacted, whatever stands before and after it."""
+    gone(VALUES[kind], {**ENCODERS, **LAST}[encoder](VALUES[kind]))
+
+
+@pytest.mark.parametrize("outer", ENCODERS)
+def test_two_encodings(outer: str) -> None:
+    """A value under any two encodings is redacted."""
+    for kind, inner in itertools.product(("token", "signs"), ENCODERS):
+        gone(VALUES[kind], ENCODERS[outer](ENCODERS[inner](VALUES[kind])))
+
+
+@pytest.mark.parametrize("outer", [name for name in ENCODERS if "base64" in name or name == "hex"])
+@pytest.mark.parametrize("inner", ["reversed", "upper case", "hex with colons"])
+def test_other_spellings_within(outer: str, inner: str) -> None:
+    """Reversal, letter case and separators are seen through base64 and hex too."""
+    gone(VALUES["token"], ENCODERS[outer](LAST[inner](VALUES["token"])))
+
+
+@pytest.mark.parametrize("last", ["reversed", "wrapped by a terminal", "spaced"])
+@pytest.mark.parametrize("first", ["base64", "hex"])
+def test_spelled_differently_once_encoded(first: str, last: str) -> None:
+    """base64 and hex of a value may be reversed, wrapped and spaced."""
+    gone(VALUES["token"], LAST[last](ENCODERS[first](VALUES["token"])))
+
+
+def test_basic_authorization_is_found_by_the_password() -> None:
+    """A password is found in the base64 of `user:password`, without being told the user."""
+    gone(VALUES["token"], b"Basic " + base64.b64encode(b"alice:" + VALUES["token"]))
+
+
+@pytest.mark.parametrize("size", [8, 20, 64, 200])
+def test_binary_values(size: int) -> None:
+    """A value of any bytes is found as it is, in base64 at each alignment, in hex, and escaped."""
+    value = random.Random(size).randbytes(size)  # noqa: S311 - the same bytes in every run
+    names = [
+        "base64 after one byte",
+        "base64 after two bytes",
+        "base64url",
+        "hex",
+        "percent, every byte",
+        "octal, every byte",
+    ]
+    for encode in (bytes, *(ENCODERS[name] for name in names)):
+        redaction = redaction_of(value)
+        out = redaction.scrub(b"<" + encode(value) + b">", "body")
+        assert redaction.verdict.count == 1
+        assert len(out) <= len(b"<{{kv:prod/KEY}}>") + 10
+
+
+@pytest.mark.parametrize("text", ["pässwörd-123€", 'naïve "quoted" café'])
+def test_other_characters(text: str) -> None:
+    """A value beyond ASCII is found escaped, entity-encoded, reversed, in Latin-1 and as mojibake, and in base64 of JSON."""
+    value = text.encode()
+    spellings = [
+        ENCODERS["JSON"](value),
+        base64.b64encode(ENCODERS["JSON, not ASCII"](value)),
+        base64.b64encode(ENCODERS["JSON"](value)),
+        "".join(f"&#{ord(character)};" for character in text).encode(),
+        text[::-1].encode(),
+        value.decode("latin-1").encode(),
+        ENCODERS["JSON"](value.decode("latin-1").encode()),
+        *([text.encode("latin-1")] if "€" not in text else []),
+    ]
+    for spelling in spellings:
+        assert redaction_of(value).scrub(b"<" + spelling + b">", "body") in {
+            b"<{{kv:prod/KEY}}>",
+            b"<{{kv:prod/KEY}}=>",
+            b"<{{kv:prod/KEY}}==>",
+        }
+
+
+def test_what_is_no_value_stays() -> None:
+    """Text without the value comes out unchanged: program text, JSON, base64 and compressed bytes."""
+    chance = random.Random(7)  # noqa: S311 - the same bytes in every run
+    texts = [
+        b'{"id": "sk_live_", "list": [1, 2, 3], "path": "C:\\\\new", "url": "https://a.test/?q=%41&amp;b=1"}\n' * 40,
+        base64.encodebytes(chance.randbytes(4000)),
+        chance.randbytes(3000).hex().encode(),
+        gzip.compress(b"plain text " * 999, mtime=0),
+        b"%%%&&&\\\\\\;;;###" * 50,
+    ]
+    for text in texts:
+        redaction = redaction_of(VALUES["token"])
+        assert redaction.scrub(text, "body") == text
+        assert redaction.verdict.hits == ()
+
+
+def test_the_form_is_named() -> None:
+    """A hit says which encodings the value came back under, outermost first."""
+    redaction = redaction_of(VALUES["token"])
+    for name in ("base64", "percent, every byte"):
+        redaction.scrub(ENCODERS[name](ENCODERS["base64"](VALUES["token"])), "body")
+    assert [hit.form for hit in redaction.verdict.hits] == ["base64 of base64", "url of base64"]
+    assert strength(VALUES["token"]) > 64

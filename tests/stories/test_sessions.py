@@ -1,0 +1,97 @@
+"""What one session was given is nobody else's: tickets, results, grants, admissions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scene import Scene
+
+PENDING, DENIED, UNKNOWN = 4, 3, 6
+WRITE = ("api", "echo", "POST", "/echo", "--json-body", '{"n":1}', "--wait", "0", "--json")
+
+
+def test_another_session_cannot_take_up_a_ticket(scene: Scene) -> None:
+    """A ticket's id is no authority: for another session it does not exist, before and after the approval."""
+    world = scene.world
+    ticket = world.kv(*WRITE).json["pending"]
+    assert world.kv("wait", ticket, "--json", apart=True).status == UNKNOWN
+    world.must("approve", ticket, proof=True)
+    assert world.kv("wait", ticket, "--json", apart=True).status == UNKNOWN
+    assert world.must("wait", ticket, "--json").json["status"] == 200
+
+
+def test_another_session_sees_no_waiting_calls(scene: Scene) -> None:
+    """`kv approvals` without proof lists one's own only."""
+    world = scene.world
+    ticket = world.kv(*WRITE).json["pending"]
+    assert [card["id"] for card in world.must("approvals", "--json").json] == [ticket]
+    assert world.must("approvals", "--json", apart=True).json == []
+
+
+def test_a_grant_does_not_cross_sessions(scene: Scene) -> None:
+    """Writes granted to one session for an hour are asked about in another."""
+    world = scene.world
+    ticket = world.kv(*WRITE).json["pending"]
+    world.must("approve", ticket, "--scope", "session", proof=True)
+    world.must("wait", ticket)
+    assert world.must(*WRITE[:5], '{"n":2}', "--json").json["status"] == 200
+    assert world.kv(*WRITE, apart=True).status == PENDING
+
+
+def test_a_grant_covers_neither_destroy_nor_another_connection(scene: Scene) -> None:
+    """A granted write opens no DELETE, and no write elsewhere."""
+    world = scene.world
+    world.connect("other", scene.key, scene.upstream.port, scene.upstream.ca_pem)
+    ticket = world.kv(*WRITE).json["pending"]
+    world.must("approve", ticket, "--scope", "session", proof=True)
+    assert world.kv("api", "echo", "DELETE", "/echo", "--wait", "0").status == PENDING
+    assert world.kv("api", "other", "POST", "/echo", "--wait", "0").status == PENDING
+
+
+def test_an_approval_is_void_when_policy_changed_meanwhile(scene: Scene) -> None:
+    """A call that was shown under one policy is not approved under another."""
+    world = scene.world
+    ticket = world.kv(*WRITE).json["pending"]
+    world.must("connect", "echo", "--preset", "strict", proof=True)
+    assert world.kv("approve", ticket, proof=True).status != 0
+    assert not scene.upstream.requests
+
+
+def test_an_approval_never_comes_after_the_sessions_end(scene: Scene) -> None:
+    """The process whose session asked has ended: its waiting call can no longer be approved."""
+    world = scene.world
+    ticket = world.kv(*WRITE, apart=True).json["pending"]
+    assert world.kv("approve", ticket, proof=True).status != 0
+    assert not scene.upstream.requests
+
+
+def test_three_denials_freeze_the_session(scene: Scene) -> None:
+    """After three denials in five minutes a session gets nothing more, reads included; another one is not touched."""
+    world = scene.world
+    for number in range(3):
+        ticket = world.kv(*WRITE[:5], f'{{"n":{number}}}', "--wait", "0", "--json").json["pending"]
+        world.must("deny", ticket, proof=True)
+    ran = world.kv("api", "echo", "GET", "/echo")
+    assert ran.status == DENIED
+    assert "frozen" in ran.err
+    assert world.must("api", "echo", "GET", "/echo", "--json", apart=True).json["status"] == 200
+
+
+def test_panic_stops_everything(scene: Scene) -> None:
+    """`kv panic` needs no proof, ends the keeper and everything that waits."""
+    world = scene.world
+    world.kv(*WRITE)
+    world.must("panic")
+    assert world.kv("status", "--json").json["locked"] is True
+    assert not scene.upstream.requests
+
+
+def test_explain_decides_as_the_call_would(scene: Scene) -> None:
+    """`kv explain` names the verdict and the rule, and performs nothing."""
+    told = scene.world.must("explain", "echo", "DELETE", "/echo", "--json").json
+    assert told["verdict"] == "ask"
+    assert told["effect"] == "destroy"
+    assert "destroy" in told["rule"]
+    assert scene.world.must("explain", "echo", "GET", "/echo", "--json").json["verdict"] == "allow"
+    assert not scene.upstream.requests
