@@ -39,6 +39,18 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def one_process(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Stop a test that comes back as a forked child (kv works in one): the rest of the suite would run in there."""
+    ours = os.getpid()
+    yield
+    if os.getpid() != ours:
+        os.write(
+            2, f"\n{request.node.nodeid} came back in a process of its own: run kv in a subprocess there\n".encode()
+        )
+        os._exit(70)  # EX_SOFTWARE
+
+
 def pytest_report_header() -> str:
     """Which kv this run is about: the wheel under `make test`, elsewhere whatever Python finds."""
     return f"kv {kv.__version__} at {Path(kv.__file__).parent}"

@@ -246,8 +246,9 @@ def test_wire_has_the_bounds_of_the_code() -> None:
         f"Wire version **{wire.VERSION}**",
     ):
         assert number in WIRE
-    places = server._PLACES  # noqa: SLF001 - the document tells them, so the test may
+    places = server._PLACES
     assert f"{places['agent']} connections at once on `agent.sock` and {places['kv']} on `kv.sock`" in WIRE
+    assert f"at most {server._ROOM >> 20} MiB on each" in WIRE
 
 
 class Raised(NamedTuple):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Card = dict[str, object]
 
 _KEYS = {"o": "once", "s": "session", "p": "project"}
-IdArgument = Annotated[str | None, typer.Argument(metavar="[ID]", show_default=False)]
+IdArgument = Annotated[str | None, typer.Argument(metavar="ID", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
@@ -165,7 +165,9 @@ def approvals(
     *,
     everybody: Annotated[bool, typer.Option("--all", help="Those of every session; takes a proof.")] = False,
 ) -> None:
-    """List the calls that wait for a person: one's own, or with --all (or --passphrase-fd) everybody's.
+    """List the calls that wait for a person.
+
+    One's own, or with --all (or --passphrase-fd) everybody's.
 
     \b
       kv approvals --all

@@ -34,9 +34,11 @@ def register(app: typer.Typer) -> None:
 def backup(
     options: Options,
     *,
-    file: Annotated[str | None, typer.Argument(metavar="[FILE]", show_default=False)] = None,
+    file: Annotated[str | None, typer.Argument(metavar="FILE", show_default=False)] = None,
 ) -> None:
-    """Copy the sealed vault to a new file, consistent even while calls run. Needs no proof: it stays sealed.
+    """Copy the sealed vault to a new file.
+
+    Consistent even while calls run. Needs no proof: it stays sealed.
 
     \b
       kv backup /media/stick/vault.kv
@@ -85,7 +87,9 @@ def restore_backup(
     file: Annotated[str, typer.Argument(metavar="FILE", show_default=False)],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Put a backup in the vault's place. The vault it replaces is kept beside it.
+    """Put a backup in the vault's place.
+
+    The vault it replaces is kept beside it. Takes the passphrase of the backup.
 
     \b
       kv restore-backup /media/stick/vault.kv

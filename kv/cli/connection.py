@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from kv.cli import connecting, tui
+from kv.cli.completing import ConnectionArgument
 from kv.cli.declare import Wish
 from kv.cli.keeper import acting, look
 from kv.cli.options import Options, verb
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def connect(  # noqa: PLR0913 - the options of the verb
     options: Options,
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    name: ConnectionArgument,
     secret: Annotated[
         list[str] | None,
         typer.Option("--secret", metavar="[SLOT=]NAME", help="The secret it uses; repeat where auth takes several."),
@@ -50,7 +51,9 @@ def connect(  # noqa: PLR0913 - the options of the verb
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the connection; its secret stays.")] = False,
 ) -> None:
-    """Make a connection, or change one: what is not said stays as it is. Rules replace the rules it had.
+    """Make a connection, or change one.
+
+    What is not said stays as it is. Rules replace the rules it had.
 
     \b
       kv connect api --secret API_KEY --host https://api.example.com --auth header:X-Api-Key
@@ -93,7 +96,7 @@ def _full(options: Options, text: str) -> str:
 
 
 def connections(options: Options) -> None:
-    """List connections: where each leads, and which secret it uses.
+    """List connections: where they lead, what they use.
 
     \b
       kv connections --json
@@ -115,7 +118,9 @@ def _terms(row: dict[str, object]) -> str:
 
 
 def providers(options: Options) -> None:
-    """List the known services: a key of theirs is recognised by `kv set`.
+    """List the known services.
+
+    A key of theirs is recognised by `kv set`, and gets its connection by itself.
 
     \b
       kv providers

@@ -14,7 +14,7 @@ from kv.cli.options import Options, verb
 from kv.cli.terminal import Terminal
 from kv.errors import KvError
 
-ActionArgument = Annotated[str, typer.Argument(metavar="[set|off]", show_default=False)]
+ActionArgument = Annotated[str, typer.Argument(metavar="set|off", show_default=False)]
 _SET = {"set", "enrol"}
 _TRIES = 3
 

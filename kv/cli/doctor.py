@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(options: Options) -> None:
-    """Check this installation: files, memory, PATH, keeper; and say what it protects and what it does not.
+    """Check this installation, and say what it protects.
 
     \b
       kv doctor

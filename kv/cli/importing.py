@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
 def import_(  # noqa: PLR0913 - the options of the verb
     options: Options,
     *,
-    path: Annotated[str | None, typer.Argument(metavar="[FILE]", show_default=False)] = None,
+    path: Annotated[str | None, typer.Argument(metavar="FILE", show_default=False)] = None,
     file: Annotated[str | None, typer.Option("--file", metavar="PATH", help="The file; .env without one.")] = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the assignments from standard input.")] = False,
     everything: Annotated[
@@ -62,7 +62,9 @@ def import_(  # noqa: PLR0913 - the options of the verb
         bool | None, typer.Option("--rewrite/--no-rewrite", help="Replace the values in the file by references.")
     ] = None,
 ) -> None:
-    """Take the secrets of an .env file into the vault. Shows names only, asks once, then offers to rewrite the file.
+    """Take the secrets of an .env file into the vault.
+
+    Shows names only, asks once, then offers to rewrite the file to references.
 
     \b
       kv import .env

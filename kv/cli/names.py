@@ -6,13 +6,12 @@ from typing import Annotated, cast
 
 import typer
 
-from kv.cli import tui
+from kv.cli import completing, tui
+from kv.cli.completing import NameArgument
 from kv.cli.connecting import told
 from kv.cli.keeper import Keeper, acting, look
 from kv.cli.options import Options, verb
 from kv.errors import KvError
-
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def ls(
     options: Options,
     *,
-    prefix: Annotated[str, typer.Argument(metavar="[PREFIX]", show_default=False)] = "",
+    prefix: Annotated[str, typer.Argument(metavar="PREFIX", show_default=False)] = "",
 ) -> None:
     """List names, never values.
 
@@ -51,7 +50,7 @@ def _used_by(secret: dict[str, object]) -> str:
 
 
 def show(options: Options, *, name: NameArgument) -> None:
-    """Show what is known of a secret or a connection, without its value.
+    """Show a secret or a connection, without its value.
 
     \b
       kv show stripe
@@ -81,7 +80,9 @@ def _find(keeper: Keeper, name: str) -> dict[str, object]:
 
 
 def history(options: Options, *, name: NameArgument) -> None:
-    """List the kept revisions of a secret, newest first: when, never what.
+    """List the kept revisions of a secret.
+
+    Newest first: when, never what.
 
     \b
       kv history STRIPE_SECRET_KEY
@@ -117,7 +118,7 @@ def restore(
 def mv(
     options: Options,
     *,
-    old: Annotated[str, typer.Argument(metavar="OLD", show_default=False)],
+    old: Annotated[str, typer.Argument(metavar="OLD", show_default=False, autocompletion=completing.secrets)],
     new: Annotated[str, typer.Argument(metavar="NEW", show_default=False)],
 ) -> None:
     """Rename a secret. Connections that use it follow.
@@ -141,7 +142,9 @@ def rm(
         bool, typer.Option("--connections", help="Remove the connections that use it as well.")
     ] = False,
 ) -> None:
-    """Remove a secret with all its revisions; there is no way back.
+    """Remove a secret with all its revisions.
+
+    There is no way back but a backup.
 
     \b
       kv rm OLD_KEY

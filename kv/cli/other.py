@@ -10,11 +10,11 @@ from kv.cli.options import Options, verb
 from kv.hot import HOT
 
 _ABOUT = {
-    "api": "Make an HTTP call on a connection; kv adds the credential and removes it from the answer.",
-    "explain": "Show how a call would be judged, without making it.",
-    "wait": "Take up the result of a call that waited for a person.",
-    "status": "Say whether the vault is unlocked, and how long it stays so.",
-    "mcp": "Serve the tools of an AI agent on standard input and output.",
+    "api": "Make an HTTP call; kv adds the credential.",
+    "explain": "Show how a call would be judged.",
+    "wait": "Take up the result of a call that waited.",
+    "status": "Say whether the vault is unlocked, and for how long.",
+    "mcp": "Serve the tools of an AI agent, on stdio.",
     "version": "Print the version.",
 }
 
@@ -36,7 +36,10 @@ def _elsewhere(ctx: typer.Context) -> None:
 
 
 def demo(options: Options) -> None:
-    """Show the main job on a throw-away vault: a call, a refusal, an approval, the audit. No account, no network.
+    """Show the main job on a throw-away vault.
+
+    A call, a refusal, an approval, a replay and the audit, against a real server on this machine: no account, no
+    network.
 
     \b
       kv demo

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from kv.cli import tui
+from kv.cli.completing import NameArgument
 from kv.cli.connecting import (
     AddressOption,
     AdmissionOption,
@@ -24,7 +25,7 @@ from kv.cli.declare import Wish
 from kv.cli.keeper import acting, take_shelter
 from kv.cli.options import Options, verb
 from kv.cli.terminal import Terminal
-from kv.cli.value import read_value, refuse_arguments
+from kv.cli.value import check_arguments, read_value
 from kv.errors import KvError
 
 if TYPE_CHECKING:
@@ -36,12 +37,11 @@ ClassOption = Annotated[str | None, typer.Option("--class", metavar="CLASS", hel
 NoteOption = Annotated[
     str | None, typer.Option("--note", metavar="TEXT", help="A line about it, sealed like its name.")
 ]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
-    verb(app, "set", extra=True)(set_)  # more words are refused by `refuse_arguments`, which says what they mean
+    verb(app, "set", extra=True)(set_)  # more words are refused by `check_arguments`, which says what they mean
     verb(app, "rotate", extra=True)(rotate)
     verb(app, "generate")(generate)
     verb(app, "get")(get)
@@ -76,7 +76,7 @@ def set_(  # noqa: PLR0913 - the options of the verb
       kv set OPENAI_API_KEY
       pbpaste | kv set prod/API_KEY --stdin --connection api --host https://api.example.com --auth bearer
     """
-    refuse_arguments(name, options.extra)
+    check_arguments(name, options.extra, stdin=stdin, file=file)
     name = options.name(name)
     wish = Wish(
         host=host,
@@ -113,7 +113,7 @@ def rotate(
     \b
       kv rotate STRIPE_SECRET_KEY
     """
-    refuse_arguments(name, options.extra)
+    check_arguments(name, options.extra, stdin=stdin, file=file)
     name = options.name(name)
     with acting(options) as keeper:
         take_shelter()
@@ -171,7 +171,9 @@ def get(
     ] = None,
     revision: Annotated[int | None, typer.Option("--revision", metavar="N", help="An older value.")] = None,
 ) -> None:
-    """Reveal a value to a person: on the terminal, or in a new private file. Takes the passphrase.
+    """Reveal a value to a person.
+
+    On the terminal, or in a new file of mode 0600. Takes the passphrase.
 
     \b
       kv get SIGNING_KEY --output key.pem

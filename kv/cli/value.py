@@ -23,20 +23,20 @@ MAX_BYTES = 1 << 20
 _TERMINAL_LINE = 4095  # bytes: what a terminal's line holds; the kernel drops the rest without a word
 
 
-def refuse_arguments(name: str, extra: Sequence[str]) -> None:
-    """Raise `KvError("value-argument")` for `NAME=VALUE` or anything after the name."""
+def check_arguments(name: str, extra: Sequence[str], *, stdin: bool, file: str | None) -> None:
+    """Raise `KvError("value-argument")` for `NAME=VALUE` or anything after the name; `usage` for two sources."""
     if extra or "=" in name:
         note("it is in your shell's history now; whoever could read that may know it: consider it burnt")
         raise KvError("value-argument")
+    if stdin and file is not None:
+        raise KvError("usage", why="give --stdin or --file, not both")
+    if stdin and sys.stdin.isatty():
+        raise KvError("usage", why="--stdin takes a pipe or a file; without it the value is asked for hidden")
 
 
 def read_value(name: str, *, stdin: bool, file: str | None) -> Typed:
-    """The value for `name`. Raises `KvError`: `usage`, `no-terminal`, `disk`, `value-size`."""
-    if stdin and file is not None:
-        raise KvError("usage", why="give --stdin or --file, not both")
+    """The value for `name`. Raises `KvError`: `no-terminal`, `disk`, `value-size`, `usage`."""
     if stdin:
-        if sys.stdin.isatty():
-            raise KvError("usage", why="--stdin takes a pipe or a file; without it the value is asked for hidden")
         return _trimmed(sys.stdin.buffer.read(MAX_BYTES + 1))
     if file is not None:
         return _trimmed(read_file(file))

@@ -56,7 +56,9 @@ def unlock(
         typer.Option("--agent-uid", metavar="UID", help="Let this user make calls too; repeat for more."),
     ] = None,
 ) -> None:
-    """Open the vault for calls: start its keeper. It locks by itself after 4 h without a call, or 12 h at most.
+    """Open the vault for calls.
+
+    Starts its keeper, which locks by itself after 4 h without a call, or 12 h at most.
 
     \b
       kv unlock --until 18:00
@@ -102,7 +104,9 @@ def _open(options: Options, wishes: Mapping[str, object]) -> None:
 
 
 def lock(options: Options) -> None:
-    """Close the vault: the keeper ends, and with it every copy of a value. Needs no proof.
+    """Close the vault.
+
+    The keeper ends, and with it every copy of a value. Needs no proof.
 
     \b
       kv lock
@@ -111,7 +115,9 @@ def lock(options: Options) -> None:
 
 
 def panic(options: Options) -> None:
-    """Stop everything at once: calls are cancelled, grants dropped, the vault is locked, an alarm is recorded.
+    """Stop everything at once.
+
+    Calls are cancelled, grants dropped, the vault is locked, an alarm is recorded. Needs no proof.
 
     \b
       kv panic
@@ -177,7 +183,9 @@ def passwd(
         typer.Option("--new-passphrase-fd", metavar="N", help="Read the new passphrase from this descriptor."),
     ] = None,
 ) -> None:
-    """Change the passphrase. Rewrites one slot of the vault, no secret; older backups keep the older passphrase.
+    """Change the passphrase.
+
+    Rewrites one slot of the vault, no secret; older backups keep the older passphrase.
 
     \b
       kv passwd
@@ -217,9 +225,10 @@ def recover(
     ] = None,
     renew: Annotated[bool, typer.Option("--renew", help="Only make a new code; takes the passphrase.")] = False,
 ) -> None:
-    """Set a new passphrase with the recovery code; both are replaced, and the vault is left locked.
+    """Set a new passphrase with the recovery code.
 
-    With --passphrase-fd the descriptor carries the new passphrase, and --code-file the code.
+    Both are replaced, and the vault is left locked. With --passphrase-fd the descriptor carries the new passphrase,
+    and --code-file the code.
 
     \b
       kv recover

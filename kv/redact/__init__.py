@@ -78,4 +78,6 @@ class Redaction:
 
         Before stripping, because a value may hold what is stripped; after, because stripping may make a value whole.
         """
-        return self.scrub_text(strip_controls(self.scrub_text(text, place)), place)
+        redacted = self.scrub_text(text, place)
+        stripped = strip_controls(redacted)
+        return redacted if stripped == redacted else self.scrub_text(stripped, place)

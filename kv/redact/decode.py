@@ -24,12 +24,16 @@ from kv.redact.escapes import TOKEN, Unescaped, unescaped
 from kv.redact.fold import LINE_BREAKS, Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
 # Bytes at either end of a text whose decoding may differ from that in a longer text: two levels of the longest token.
 MARGIN = TOKEN * TOKEN + 380
 
 _ITSELF = Alphabet("", 8, 0, b"")
+_RUN = re.compile(
+    rb"[A-Za-z0-9+/_\r\n-]{13}"
+)  # shorter ones of no alphabet hold a find: a header's value is mostly words
+_SMALL = 4096  # bytes up to which it pays to look for one first
 _SPARSE = 64  # bytes for each token from which on it pays to look at their neighbourhoods only
 
 
@@ -54,11 +58,11 @@ class Run(NamedTuple):
 class Joined:
     """Decoded runs one after the other, 0xFF between them: no readable text has it, and folding keeps it."""
 
-    def __init__(self, alphabet: Alphabet, runs: Iterable[Run]) -> None:
+    def __init__(self, alphabet: Alphabet, runs: Sequence[Run]) -> None:
         self._alphabet = alphabet
-        self._runs = list(runs)
-        self._starts = list(accumulate((len(run.data) + 1 for run in self._runs), initial=0))
-        self.data = b"\xff".join(run.data for run in self._runs)
+        self._runs = runs
+        self._starts = list(accumulate((len(run.data) + 1 for run in runs), initial=0))
+        self.data = b"\xff".join(run.data for run in runs)
 
     def span(self, start: int, end: int) -> tuple[int, int] | None:
         """The characters that hold bits of `data[start:end]`."""
@@ -74,7 +78,7 @@ class Joined:
 class Decoded:
     """The runs of one alphabet in a text, decoded. `near`, if given, is the text: what of a larger one is read."""
 
-    def __init__(self, alphabet: Alphabet, text: bytes, runs: Iterable[Run], near: Joined | None) -> None:
+    def __init__(self, alphabet: Alphabet, text: bytes, runs: Sequence[Run], near: Joined | None) -> None:
         self.form = alphabet.form
         self._joined = Joined(alphabet, runs)
         self.data = self._joined.data
@@ -97,11 +101,13 @@ def views(text: bytes, above: View | None = None) -> Iterator[View]:
     yield from unescaped(text)
     near = _neighbourhoods(above) if isinstance(above, Unescaped) else None
     text = near.data if near else text
+    if len(text) < _SMALL and not _RUN.search(text):
+        return
     census = Census(text)
     for alphabet, runs in ((BASE64, _base64_runs), (HEX, _hex_runs), (BASE32, _base32_runs)):
-        decoded = Decoded(alphabet, text, runs(census), near)
-        if decoded.data:
-            yield decoded
+        found = list(runs(census))
+        if found:
+            yield Decoded(alphabet, text, found, near)
 
 
 def _neighbourhoods(view: Unescaped) -> Joined | None:
@@ -113,7 +119,7 @@ def _neighbourhoods(view: Unescaped) -> Joined | None:
     for token in view.tokens:
         if not stretches or token.end > stretches[-1][1]:
             stretches.append((digits.rfind(b" ", 0, token.start) + 1, digits.find(b" ", token.end)))
-    return Joined(_ITSELF, (Run(start, 0, view.data[start:end]) for start, end in stretches))
+    return Joined(_ITSELF, [Run(start, 0, view.data[start:end]) for start, end in stretches])
 
 
 _READABLE = re.compile(rb"[\t\n\r -~]{8,}")

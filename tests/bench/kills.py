@@ -1,7 +1,8 @@
 """A thousand times `kill -9` at any moment of a writing vault: what was acknowledged has to be there afterwards.
 
 A child opens the vault, checks everything that was ever acknowledged, and writes as fast as it can, saying before and
-after each write which it is. It is killed at a random moment: while it opens, recovers, checks or writes.
+after each write which it is. It is killed at a random moment: every other one at any moment of its life, while it opens,
+recovers or checks; the others when they have begun to write.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import select
 import signal
 import statistics
 import time
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from bench.measure import Scale
 
 _NAMES = 10
-_WRITES = 3  # that a child has time for, at most; half of the children end before their first
+_WRITES = 3  # about as many as a child has time for
 _LONGEST = 0.1  # seconds: on a disk that is slower than this bench has time for, fewer writes are made
 
 
@@ -73,8 +75,8 @@ def rows(scale: Scale) -> Iterator[Row]:
             with root.expose() as view:
                 key = bytes(view)
             longest = _time_to_live(path, root)
-            for _ in range(rounds):
-                _round(path, key, ledger, longest)
+            for number in range(rounds):
+                _round(path, key, ledger, longest, patient=bool(number % 2))
             with Vault.open(path, root) as vault:
                 ledger.lost |= ledger.missing(vault)
     what = f"acknowledged writes lost over {rounds:,} kill -9"
@@ -92,12 +94,14 @@ def _time_to_live(path: Path, root: RootKey) -> float:
     return min(_LONGEST, statistics.median(seconds(life) for _ in range(5)))
 
 
-def _round(path: Path, key: bytes, ledger: _Ledger, longest: float) -> None:
+def _round(path: Path, key: bytes, ledger: _Ledger, longest: float, *, patient: bool) -> None:
     told, tell = os.pipe()
     child = os.fork()
     if child == 0:
         _live(path, key, ledger, tell)
     os.close(tell)
+    if patient:
+        select.select([told], [], [])
     time.sleep(random.uniform(0, longest))  # noqa: S311 - a moment, not a secret
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
@@ -111,7 +115,7 @@ def _live(path: Path, key: bytes, ledger: _Ledger, tell: int) -> None:
     """Be the child; never returns. A vault that cannot be opened has lost everything."""
     try:
         vault = Vault.open(path, RootKey.take(bytearray(key)))
-        _tell_lost(tell, ledger.missing(vault))
+        _tell_lost(tell, ledger.missing(vault))  # the first that is heard of a child that writes
         for number in itertools.count(max(ledger.begun.values(), default=0) + 1):
             os.write(tell, b"b%d\n" % number)
             vault.put("secret", name(number % _NAMES), META, _value(number), now=time.time())

@@ -56,10 +56,11 @@ def _copies() -> Iterator[Row]:
             for _ in range(_CALLS):
                 client.ask("call", CALL)
         if os.geteuid() == 0:
-            before = _Found.of(_memory(pid), stage.values, mark, key)
-            what = f"secrets found in the unlocked keeper, {_CALLS} calls"
-            yield Row(what, f"of {_SECRETS:,}", [before.secrets], note=f"{before.copies:,} copies of them, by root")
-            yield Row("  copies of the root key there", "copies", [before.keys])
+            before = _Found.of(_memory(pid), mark, key)
+            what = f"{_SECRETS:,} secrets in the unlocked keeper, {_CALLS} calls"
+            note = f"and {before.folded:,} folded to lower case, which is what the scanner looks for; seen by root"
+            yield Row(what, "copies", [before.secrets], note=note)
+            yield Row("  the root key there", "copies", [before.keys])
         stage.lock()
         yield _after(stage, pid, mark, key)
 
@@ -67,34 +68,31 @@ def _copies() -> Iterator[Row]:
 def _after(stage: Stage, keeper: int, mark: str, key: bytes) -> Row:
     left = _processes(str(stage.world.folder))
     what = "secrets and keys found after kv lock"
-    ended = "the keeper ended" if keeper not in left and not Path(f"/proc/{keeper}").exists() else "THE KEEPER RUNS"
+    ended = "THE KEEPER RUNS" if keeper in left or _runs(keeper) else "the keeper ended"
     if os.geteuid() != 0 and left:
         raise NotMeasured("reading the memory of what is left takes root")
-    found = [_Found.of(_memory(pid), stage.values, mark, key) for pid in left]
-    copies = sum(each.copies + each.keys for each in found)
+    copies = sum(_Found.of(_memory(pid), mark, key).all for pid in left)
     return Row(what, "copies", [copies], goal=Goal(0), note=f"{ended}; {len(left)} processes of this vault are left")
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """How many different secrets, how many copies of them, how many copies of the key."""
+    """Copies in a process: of secrets as they are, of secrets as the scanner folds them, of the root key."""
 
     secrets: int
-    copies: int
+    folded: int
     keys: int
 
     @classmethod
-    def of(cls, memory: Iterator[bytes], values: list[str], mark: str, key: bytes) -> _Found:
-        known = {value.encode() for value in values}
-        pattern = re.compile(re.escape(mark.encode()) + rb"[A-Za-z0-9]{%d}" % (len(values[0]) - len(mark)))
-        seen: set[bytes] = set()
-        copies = keys = 0
-        for block in memory:
-            found = [match for match in pattern.findall(block) if match in known]
-            seen.update(found)
-            copies += len(found)
-            keys += block.count(key)
-        return cls(len(seen), copies, keys)
+    def of(cls, memory: Iterator[bytes], mark: str, key: bytes) -> _Found:
+        raw, folded = mark.encode(), mark.lower().encode()
+        counts = [(block.count(raw), block.count(folded), block.count(key)) for block in memory]
+        return cls(*map(sum, zip((0, 0, 0), *counts, strict=True)))
+
+    @property
+    def all(self) -> int:
+        """Every copy of anything."""
+        return self.secrets + self.folded + self.keys
 
 
 def _memory(pid: int) -> Iterator[bytes]:
@@ -112,6 +110,14 @@ def _memory(pid: int) -> Iterator[bytes]:
                 continue
     finally:
         os.close(descriptor)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process runs; one that ended and whose parent has not taken notice holds no memory."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
 def _processes(folder: str) -> list[int]:

@@ -21,7 +21,12 @@ CANARY = "sk-canary-6e1f0c"
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home of our own: no vault, no state."""
+    """A home of our own: no vault, no state; and nothing here may get as far as forking."""
+
+    def shelter() -> None:
+        raise AssertionError("it went on instead of refusing")
+
+    monkeypatch.setattr("kv.cli.keeper.shelter", shelter)
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("KV_VAULT", "KV_ENV", "XDG_DATA_HOME", "XDG_STATE_HOME", "KV_AGENT_SOCKET", "_KV_COMPLETE"):
         monkeypatch.delenv(name, raising=False)

@@ -69,7 +69,7 @@ def test_stripping_twice_changes_nothing(text: str) -> None:
     "inserted", ["\u200b", "\u202e", "\x1b[0m", "\x1b]0;x\x07", "\u00ad", "\ufeff", "\x08", "\U000e0041"]
 )
 def test_a_value_that_stripping_makes_whole_is_redacted(inserted: str) -> None:
-    """An echo with an invisible character in the value passes a scan, becomes whole by stripping, and is redacted all the same."""
+    """An echo with invisible characters in the value passes a scan, is made whole by stripping, and redacted still."""
     echo = f"key {inserted.join(VALUE)}!"
     assert redaction().present(echo, "body") == "key {{kv:K}}!"
 

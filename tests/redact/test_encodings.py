@@ -93,7 +93,7 @@ def test_binary_values(size: int) -> None:
 
 @pytest.mark.parametrize("text", ["pässwörd-123€", 'naïve "quoted" café'])
 def test_other_characters(text: str) -> None:
-    """A value beyond ASCII is found escaped, entity-encoded, reversed, in Latin-1 and as mojibake, and in base64 of JSON."""
+    """A value beyond ASCII is found escaped, reversed, in Latin-1, as mojibake, and in base64 of JSON."""
     value = text.encode()
     spellings = [
         ENCODERS["JSON"](value),

@@ -15,11 +15,14 @@ from kv.redact import Needles, Redaction, has_reference, is_mask
 @pytest.mark.parametrize(
     "value",
     [
-        "", "  ", "''", "{{kv:prod/STRIPE_KEY}}", " {{KV: x }} ", '"{{kv:?}}"', "‹kv:NAME: use kv_api, not a value›", "kv://prod/STRIPE_KEY",
-        "*", "********", "••••••••", "●●●●", "xxxxxxxx", "XXXX-XXXX", "...", "…", "sk-...", "sk-…", "sk_live_****", "****1234", "AKIA************",
-        "S3cr3...7890", "ghp_xxxxxxxxxxxxxxxxxxxx", "<redacted>", "[REDACTED]", "***REDACTED***", "<secret:redacted>", "(hidden)", "[MASKED by ci]",
-        "redacted", "<api-key>", "<your token>", "[your key here]", "${STRIPE_KEY}", "{{ secret }}", "changeme", "CHANGE_ME", "change-me-please!", "replace this",
-        "your-api-key-here", "your_secret_key", "YOUR API TOKEN", "my-password", "insert-token-here", "api_key_here", "TODO", "null", "placeholder", "n/a",
+        "", "  ", "''", "{{kv:prod/STRIPE_KEY}}", " {{KV: x }} ", '"{{kv:?}}"',
+        "\u2039kv:NAME: use kv_api, not a value\u203a", "kv://prod/STRIPE_KEY", "*", "********", "••••••••", "●●●●",
+        "xxxxxxxx", "XXXX-XXXX", "...", "…", "sk-...", "sk-…", "sk_live_****", "****1234", "AKIA************",
+        "S3cr3...7890", "ghp_xxxxxxxxxxxxxxxxxxxx", "<redacted>", "[REDACTED]", "***REDACTED***",
+        "<secret:redacted>", "(hidden)", "[MASKED by ci]", "redacted", "<api-key>", "<your token>",
+        "[your key here]", "${STRIPE_KEY}", "{{ secret }}", "changeme", "CHANGE_ME", "change-me-please!",
+        "replace this", "your-api-key-here", "your_secret_key", "YOUR API TOKEN", "my-password",
+        "insert-token-here", "api_key_here", "TODO", "null", "placeholder", "n/a",
     ],
 )  # fmt: skip
 def test_masks_are_refused(value: str) -> None:
@@ -30,8 +33,9 @@ def test_masks_are_refused(value: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "sk_live_4eC39HqLyjWDarjtT1zdp7dc", "hunter2", "p@ss*word", "a**b", "correct horse battery staple", "postgres://u:p@h/db",
-        "wait... what did you say", "xoxb-1234-abcd", "Mask3dAvenger", "changemenot4", "yourkeyisinthemail", '{"a": "***"}',
+        "sk_live_4eC39HqLyjWDarjtT1zdp7dc", "hunter2", "p@ss*word", "a**b", "correct horse battery staple",
+        "postgres://u:p@h/db", "wait... what did you say", "xoxb-1234-abcd", "Mask3dAvenger", "changemenot4",
+        "yourkeyisinthemail", '{"a": "***"}',
         "-----BEGIN PRIVATE KEY-----\nMIIEvgIBADAN\n-----END PRIVATE KEY-----", "x" * 300 + "1", "\x00\xff\x80",
     ],
 )  # fmt: skip

@@ -136,7 +136,7 @@ def test_eight_bytes_are_enough(value: bytes) -> None:
 
 
 def test_a_long_value_is_found_by_any_127_bytes() -> None:
-    """Of a value of more than 256 bytes any excerpt of 127 bytes or more is redacted to its last byte, encoded or not."""
+    """Of a value over 256 bytes any excerpt of 127 bytes or more is redacted to its last byte, encoded or not."""
     value = random.Random(5).randbytes(900).hex().encode()[:1500]  # noqa: S311 - the same bytes in every run
     needles = Needles()
     needles.add("LONG", value, bits=999)
@@ -151,7 +151,7 @@ def test_a_long_value_is_found_by_any_127_bytes() -> None:
 
 
 def test_a_very_long_value_is_found_by_what_is_promised() -> None:
-    """Of a value of 1 MiB any excerpt of 63 bytes and a 1,024th of its length is redacted; making its needles takes no minute."""
+    """Of a value of 1 MiB any excerpt of 63 bytes and a 1,024th of its length is redacted."""
     chance = random.Random(6)  # noqa: S311 - the same bytes in every run
     value = chance.randbytes(1 << 19).hex().encode()
     needles = Needles()
@@ -234,7 +234,7 @@ def test_one_value_under_two_names_is_lent_if_either_is() -> None:
     ],
 )
 def test_a_marker_never_says_a_value(name: str, value: bytes) -> None:
-    """Where a name holds a value in any form, or a value could be made of a marker and what is around it, it is not named."""
+    """A name that holds a value in any form, or makes one with what is around the marker, is not written."""
     needles = Needles()
     needles.add(name, value, bits=99)
     needles.add("other", b"another-secret-value", bits=99)

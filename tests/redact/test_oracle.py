@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, assume, given, settings
@@ -45,7 +46,7 @@ def test_every_split_gives_what_the_oracle_gives(echo: tuple[dict[str, bytes], b
     secrets, text = echo
     database = loaded(secrets)
     bounds = [0, *sorted(cuts), len(text)]
-    chunks = [text[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    chunks = [text[start:end] for start, end in pairwise(bounds)]
     expected = oracle.redact(text, secrets, SMALL.reach)
     assert scrubbed(database, [text], SMALL._replace(window=1 << 20)) == expected
     assert scrubbed(database, [text], SMALL) == expected

@@ -105,8 +105,9 @@ def test_hits_are_counted_by_name_form_and_place() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        b"", b"password", b"hunter2hunter2", b"Passw0rd!2024", b"correcthorsebattery", b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        b"abcabcabcabcabcabcabcabcabc", b"12345678901234567890", b"production", b"http://localhost:8080", b"a" * 5000,
+        b"", b"password", b"hunter2hunter2", b"Passw0rd!2024", b"correcthorsebattery",
+        b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", b"abcabcabcabcabcabcabcabcabc", b"12345678901234567890",
+        b"production", b"http://localhost:8080", b"a" * 5000,
     ],
 )  # fmt: skip
 def test_guessable_values_are_weak(value: bytes) -> None:
@@ -118,8 +119,8 @@ def test_guessable_values_are_weak(value: bytes) -> None:
     "value",
     [
         b"sk_live_4eC39HqLyjWDarjtT1zdp7dc", b"ghp_16C7e42F292c6912E7710c838347Ae178B4a", b"AKIAIOSFODNN7EXAMPLE",
-        b"f47ac10b-58cc-4372-a567-0e02b2c3d479", b"9f86d081884c7d659a2feaa0c55ad015", b"\x8a\xf1\x02\x9c\xd7\x33\xe8\x5b\x10\xc4\x6f\xb2",
-        b"vE7#mQ2!xL9@wR4$", bytes(range(256)),
+        b"f47ac10b-58cc-4372-a567-0e02b2c3d479", b"9f86d081884c7d659a2feaa0c55ad015",
+        b"\x8a\xf1\x02\x9c\xd7\x33\xe8\x5b\x10\xc4\x6f\xb2", b"vE7#mQ2!xL9@wR4$", bytes(range(256)),
     ],
 )  # fmt: skip
 def test_random_values_are_strong(value: bytes) -> None:

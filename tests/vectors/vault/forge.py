@@ -1,12 +1,13 @@
-"""Edits of a base: what an enemy can do, and what only a holder of the key could.
+"""What only a holder of the key could do: seal what a writer that follows the format would never seal."""
 
-`Forge` seals with a base's own keys what a writer that follows the format would never seal.
-"""
+# ruff: noqa: S608 - the statements are the vectors
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from vectors.vault.vector import Edit, blob, literal, sql
 
 from kv.vault import box, head
 from kv.vault.format import TAG, Head, SlotRow, head_aad, pack_head, record_aad
@@ -14,8 +15,6 @@ from kv.vault.keys import Keys, RootKey
 
 if TYPE_CHECKING:
     from vectors.vault.bases import Base
-
-Edit = dict[str, object]
 
 
 class Forge:
@@ -25,7 +24,7 @@ class Forge:
         self.base = base
         self.root = RootKey.take(bytearray(base.root))
         self.keys = Keys(self.root)
-        self.vault = bytes(base.rows("SELECT vault FROM header")[0][0])  # type: ignore[arg-type]
+        self.vault = cast("bytes", base.rows("SELECT vault FROM header")[0][0])
 
     def id(self, kind: bytes, name: bytes) -> bytes:
         """A record's id."""
@@ -63,23 +62,3 @@ class Forge:
             values = (record, number, part, nonce, sealed[-TAG:], sealed[:-TAG])
             edits.append(sql(f"INSERT INTO records VALUES ({', '.join(map(literal, values))})"))
         return [*edits, self.put_head(pack_head(head.after(self.head(), tally)))]
-
-
-def blob(data: object) -> str:
-    """A blob as SQL has it."""
-    return f"x'{bytes(data).hex()}'"  # type: ignore[call-overload]
-
-
-def literal(value: object) -> str:
-    """A value as SQL has it."""
-    return blob(value) if isinstance(value, bytes) else str(value)
-
-
-def sql(statement: str) -> Edit:
-    """An edit by SQL."""
-    return {"sql": statement}
-
-
-def at(offset: int, data: bytes) -> Edit:
-    """An edit of bytes."""
-    return {"at": offset, "hex": data.hex()}

@@ -1,9 +1,10 @@
-"""Make the vectors of this folder: `python tests/vectors/vault/make.py`.
+"""Make the vectors of this folder: `PYTHONPATH=tests python -m vectors.vault.make` in the project's root.
 
-Rules of this file
+Rules of this folder
 - Everything that is random elsewhere is fixed here, so that the same SQLite makes the same files.
-- What a vector *expects* is written down here by hand, never taken from what the code does.
-- What an enemy does is an edit of a base; what only a holder of the key could do is sealed by `forge.Forge`.
+- What a vector *expects* is written down by hand, never taken from what the code does.
+- What an enemy does is an edit of a base (`hostile`); what only a holder of the key could do is sealed for it
+  (`malformed`, by `forge`).
 """
 
 from __future__ import annotations
@@ -11,21 +12,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vectors.vault.bases import make_bases
+from vectors.vault.hostile import hostile_files, hostile_heads, hostile_records, hostile_slots
+from vectors.vault.malformed import malformed_heads, malformed_records, malformed_slots
+from vectors.vault.vector import Vector, sql
+
+if TYPE_CHECKING:
+    from vectors.vault.bases import Base
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[2]), str(HERE.parents[1])]
-
-from vectors.vault.bases import NOW, PASSPHRASE, Base, make_bases
-from vectors.vault.forge import Edit, Forge, at, blob, literal, sql
-
-from kv.vault.contents import encode_meta
-from kv.vault.format import META, VALUE, pack_head, pad
-
-HIDDEN = {"*": "vault-damaged", "slot": "ok"}  # found by who opens the vault; the slot itself is as it was
 
 
 class Stream:
@@ -38,83 +38,6 @@ class Stream:
         """The next `size` bytes."""
         self.count += 1
         return hashlib.shake_128(b"kv vectors %d" % self.count).digest(size)
-
-
-@dataclass
-class Vector:
-    """One vector: see FORMAT.md, section 9."""
-
-    name: str
-    title: str
-    base: str
-    edits: list[Edit]
-    expect: dict[str, str]
-    keys: dict[str, str] = field(default_factory=dict)
-
-
-def hostile_files(plain: Base) -> list[Vector]:
-    """What SQLite's own header and schema may not say."""
-    size = len(plain.data)
-    pages = size // 4096
-    foreign, damaged, version = "vault-foreign", "vault-damaged", "vault-version"
-    rows: list[tuple[str, str, list[Edit], str]] = [
-        ("magic", "SQLite's magic is changed", [at(0, b"SQLite format 4\0")], foreign),
-        ("application", "another program's application id", [at(68, b"kvAu")], foreign),
-        ("empty-file", "nothing at all", [{"truncate": 0}], foreign),
-        ("stub", "half of SQLite's header", [{"truncate": 50}], foreign),
-        ("user-version", "a later format, by the user version", [at(60, (2).to_bytes(4, "big"))], version),
-        ("header-format", "a later format, by the header's row", [sql("UPDATE header SET format = 2")], version),
-        ("page-size", "pages of another size", [at(16, (8192).to_bytes(2, "big"))], damaged),
-        ("reserved-bytes", "bytes reserved in each page", [at(20, b"\x20")], damaged),
-        ("change-counter", "the header's page count is out of date", [at(92, b"\0\0\0\0")], damaged),
-        ("page-count", "the header counts a page less", [at(28, (pages - 1).to_bytes(4, "big"))], damaged),
-        ("cut-byte", "the last byte is missing", [{"truncate": size - 1}], damaged),
-        ("cut-page", "the last page is missing", [{"truncate": size - 4096}], damaged),
-        ("cut-half", "half of the pages are missing", [{"truncate": pages // 2 * 4096}], damaged),
-        ("trailing-byte", "a byte after the end", [{"append": "00"}], damaged),
-        ("trailing-page", "a page after the end", [{"append": "00" * 4096}], damaged),
-        ("extra-table", "a table more", [sql("CREATE TABLE extra (x)")], damaged),
-        ("extra-view", "a view", [sql("CREATE VIEW extra AS SELECT * FROM slots")], damaged),
-        ("extra-index", "an index", [sql("CREATE INDEX extra ON records (tag)")], damaged),
-        (
-            "extra-trigger",
-            "a trigger that would take the slots away at the next write",
-            [sql("CREATE TRIGGER extra AFTER INSERT ON records BEGIN DELETE FROM slots; END")],
-            damaged,
-        ),
-        ("extra-column", "a column more", [sql("ALTER TABLE records ADD COLUMN x")], damaged),
-        ("statistics", "SQLite's own table of statistics", [sql("ANALYZE")], damaged),
-        ("no-head-table", "the head's table is missing", [sql("DROP TABLE head")], damaged),
-        (
-            "schema-check-removed",
-            "the schema's text is another, the rows are the same",
-            [
-                sql("PRAGMA writable_schema=ON"),
-                sql("UPDATE sqlite_schema SET sql = replace(sql, 'length(tag) = 16', 'length(tag) > 0')"),
-            ],
-            damaged,
-        ),
-        ("header-magic", "the header's row says something else", [sql("UPDATE header SET magic = 'kv volt'")], damaged),
-        ("no-header", "the header's row is missing", [sql("DELETE FROM header")], damaged),
-        ("vault-id-size", "a vault id of 15 bytes", [sql("UPDATE header SET vault = zeroblob(15)")], damaged),
-    ]
-    found = [Vector(f"file-{name}", title, "plain", edits, {"*": code}) for name, title, edits, code in rows]
-    return [*found, cells_out_of_order(plain)]
-
-
-def cells_out_of_order(plain: Base) -> Vector:
-    """The one that reading the slots does not come across."""
-    title = "a row that a walk shows and a search misses"
-    return Vector("file-cells-out-of-order", title, "plain", [swap_cells(plain)], {"*": "vault-damaged", "slot": "ok"})
-
-
-def swap_cells(base: Base) -> Edit:
-    """Swap the first and the last cell of the fullest leaf of a table (fileformat2, section 1.6)."""
-    leaves = [at for at in range(4096, len(base.data), 4096) if base.data[at] == 0x0A]  # noqa: PLR2004 - index leaf
-    page = max(leaves, key=lambda at: base.data[at + 4])
-    first, last = page + 8, page + 8 + 2 * (base.data[page + 4] - 1)
-    pointers = base.data[first : last + 2]
-    return at(first, pointers[-2:] + pointers[2:-2] + pointers[:2])
 
 
 def good(bases: dict[str, Base]) -> list[Vector]:
@@ -130,247 +53,6 @@ def good(bases: dict[str, Base]) -> list[Vector]:
     ]
 
 
-def hostile_slots(bases: dict[str, Base]) -> list[Vector]:
-    """What the slots may not say."""
-    found = []
-
-    def add(name: str, title: str, edit: str | list[Edit], expect: dict[str, str], **keys: str) -> None:
-        edits = [sql(edit)] if isinstance(edit, str) else edit
-        found.append(Vector(f"slot-{name}", title, "plain", edits, {"*": "vault-damaged", **expect}, keys))
-
-    kdf = {"passphrase": "vault-kdf", "slot": "vault-kdf"}
-    for column, low, high in (("memory", 65535, 1048577), ("passes", 2, 11), ("lanes", 3, 9)):
-        for value, side in ((low, "below the floor"), (high, "above the ceiling")):
-            edit = f"UPDATE slots SET {column} = {value} WHERE kind = 1"
-            add(f"{column}-{side.split()[0]}", f"{column} {side}", edit, kdf)
-    add(
-        "recovery-below",
-        "the recovery slot's memory below the floor",
-        "UPDATE slots SET memory = 8 WHERE kind = 2",
-        {"recovery": "vault-kdf", "slot": "ok"},
-    )
-    wrong = {"passphrase": "wrong-passphrase", "slot": "wrong-passphrase"}
-    add("costs-raised", "other costs within bounds", "UPDATE slots SET passes = 4 WHERE kind = 1", wrong)
-    (row,) = (row for row in Forge(bases["plain"]).slots() if row.kind == 1)
-    for column in ("salt", "nonce", "sealed"):
-        flipped = blob(flip(getattr(row, column)))
-        add(
-            f"{column}-flipped",
-            f"a bit of the {column}",
-            f"UPDATE slots SET {column} = {flipped} WHERE kind = 1",
-            wrong,
-        )
-    add("salt-size", "a salt of 15 bytes", "UPDATE slots SET salt = zeroblob(15) WHERE kind = 1", {})
-    add("public", "public data where there is none", "UPDATE slots SET public = x'00' WHERE kind = 1", {})
-    add("number-type", "memory as a fraction", "UPDATE slots SET memory = 65536.5 WHERE kind = 1", {})
-    add("dropped", "the passphrase's slot is missing", "DELETE FROM slots WHERE kind = 1", {})
-    add("recovery-dropped", "the recovery slot is missing", "DELETE FROM slots WHERE kind = 2", {"slot": "ok"})
-    twice = (
-        "INSERT INTO slots SELECT 3, kind, memory, passes, lanes, salt, public, nonce, sealed FROM slots WHERE id = 1"
-    )
-    add("twice", "two slots for a passphrase", twice, {})
-    add(
-        "kinds-exchanged",
-        "the two slots are taken for each other",
-        "UPDATE slots SET kind = 3 - kind",
-        {**wrong, "recovery": "wrong-recovery"},
-    )
-    more = [sql(f"INSERT INTO slots VALUES ({n}, 9, 0, 0, 0, x'', x'', zeroblob(24), x'')") for n in range(10, 41)]
-    add("too-many", "33 slots", more, {})
-    add("unknown-added", "a slot of an unknown kind that the head does not know", more[:1], {"slot": "ok"})
-    add(
-        "of-another-vault",
-        "another vault's slot, with that vault's passphrase",
-        replace_slot(bases["other"]),
-        wrong,
-        passphrase=PASSPHRASE,
-    )
-    add(
-        "revoked",
-        "the slot from before the passphrase was changed, with that passphrase",
-        replace_slot(bases["older"]),
-        {"slot": "ok"},
-        passphrase=PASSPHRASE,
-    )
-    other_id = blob(bases["other"].rows("SELECT vault FROM header")[0][0])
-    add(
-        "vault-id",
-        "another vault's id",
-        f"UPDATE header SET vault = {other_id}",
-        {**wrong, "recovery": "wrong-recovery"},
-    )
-    forge = Forge(bases["plain"])
-    cheap = [each._replace(memory=8) if each.kind == 1 else each for each in forge.slots()]
-    add("cheap-by-a-key-holder", "costs below the floor, authenticated", forge.put_slots(cheap), {"*": "vault-kdf"})
-    alone = [each for each in forge.slots() if each.kind == 1]
-    add("one-by-a-key-holder", "no recovery slot, authenticated", forge.put_slots(alone), {"slot": "ok"})
-    return found
-
-
-def replace_slot(base: Base) -> list[Edit]:
-    """Put the passphrase's slot of `base` in."""
-    (row,) = (row for row in Forge(base).slots() if row.kind == 1)
-    return [sql(f"REPLACE INTO slots VALUES ({', '.join(map(literal, row))})")]
-
-
-def flip(data: bytes) -> bytes:
-    """`data` with one bit changed."""
-    return data[:-1] + bytes([data[-1] ^ 1])
-
-
-def hostile_records(bases: dict[str, Base]) -> list[Vector]:
-    """What can be done to rows without a key."""
-    plain, forge = bases["plain"], Forge(bases["plain"])
-    stripe, gone, big = (forge.id(b"secret", name) for name in (b"prod/STRIPE_KEY", b"gone", b"big"))
-    found = []
-
-    def add(name: str, title: str, *edits: str) -> None:
-        found.append(Vector(f"record-{name}", title, "plain", [sql(edit) for edit in edits], HIDDEN))
-
-    def where(record: bytes, number: int, part: int) -> str:
-        return f"WHERE id = {blob(record)} AND revision = {number} AND part = {part}"
-
-    def columns(base: Base, place: str) -> tuple[object, ...]:
-        return base.rows(f"SELECT id, revision, part, nonce, tag, sealed FROM records {place}")[0]
-
-    value, meta = where(stripe, 3, VALUE), where(stripe, 3, META)
-    for name, column, place in (
-        ("tag-flipped", 4, value),
-        ("nonce-flipped", 3, value),
-        ("value-flipped", 5, value),
-        ("meta-flipped", 5, meta),
-        ("meta-tag-flipped", 4, meta),
-        ("id-flipped", 0, value),
-    ):
-        names = ("id", "revision", "part", "nonce", "tag", "sealed")
-        flipped = blob(flip(columns(plain, place)[column]))  # type: ignore[arg-type]
-        add(name, f"a bit of a record's {names[column]}", f"UPDATE records SET {names[column]} = {flipped} {place}")
-    for name, title, left, right in (
-        ("revisions-swapped", "the values of two revisions are exchanged", value, where(stripe, 1, VALUE)),
-        ("records-swapped", "the values of two records are exchanged", value, where(gone, 1, VALUE)),
-    ):
-        add(name, title, *swap(columns(plain, left), left, columns(plain, right), right))
-    add("dropped", "a record is missing", f"DELETE FROM records WHERE id = {blob(gone)}")
-    add("value-dropped", "a value is missing", f"DELETE FROM records {value}")
-    add(
-        "newest-dropped",
-        "the newest revision is missing",
-        f"DELETE FROM records WHERE id = {blob(stripe)} AND revision = 3",
-    )
-    add("all-dropped", "every record is missing", "DELETE FROM records")
-    for name, title, base, record, number in (
-        ("replayed", "a deleted record's revision 1 in place of its successor's", "older", gone, 1),
-        ("forked", "revision 2 from a copy that went another way", "fork", stripe, 2),
-    ):
-        add(name, title, *(put(columns(bases[base], where(record, number, part))) for part in (META, VALUE)))
-    (foreign,) = bases["other"].rows(
-        "SELECT id, revision, part, nonce, tag, sealed FROM records WHERE part = 2 LIMIT 1"
-    )
-    add("of-another-vault", "a row of another vault", put(foreign))
-    renamed = forge.id(b"secret", b"innocent")
-    add(
-        "renamed",
-        "a record under another record's id",
-        f"UPDATE records SET id = {blob(renamed)} WHERE id = {blob(big)}",
-    )
-    add("revision-moved", "a revision is given another number", f"UPDATE records SET revision = 4 {value}")
-    add(
-        "parts-exchanged", "meta and value change places", f"UPDATE records SET part = 3 - part WHERE id = {blob(gone)}"
-    )
-    add("id-as-text", "an id of the same bytes and another type", f"UPDATE records SET id = CAST(id AS TEXT) {value}")
-    add("id-cut", "an id of 15 bytes", f"UPDATE records SET id = substr(id, 1, 15) {value}")
-    add("tag-cut", "a tag of 15 bytes", f"UPDATE records SET tag = substr(tag, 1, 15) {value}")
-    add("revision-fraction", "a revision that is no whole number", f"UPDATE records SET revision = 3.5 {value}")
-    add("revision-zero", "revision 0", f"UPDATE records SET revision = 0 {value}")
-    add("part-three", "a part that there is not", f"UPDATE records SET part = 3 {value}")
-    add("huge", "a row of 3 MiB", f"UPDATE records SET sealed = zeroblob({3 << 20}) {value}")
-    add("emptied", "a sealed part without bytes", f"UPDATE records SET sealed = x'' {value}")
-    return found
-
-
-def put(row: tuple[object, ...]) -> str:
-    """The statement that puts a row in."""
-    return f"REPLACE INTO records VALUES ({', '.join(map(literal, row))})"
-
-
-def swap(left: tuple[object, ...], at_left: str, right: tuple[object, ...], at_right: str) -> list[str]:
-    """The statements that exchange what two rows seal."""
-    update = "UPDATE records SET nonce = {}, tag = {}, sealed = {} {}"
-    return [
-        update.format(*map(blob, right[3:]), at_left),
-        update.format(*map(blob, left[3:]), at_right),
-    ]
-
-
-def malformed_records(plain: Base) -> list[Vector]:
-    """Well sealed, and nonsense: what only a writer with the key could have made."""
-    forge = Forge(plain)
-    record = forge.id(b"secret", b"new")
-    meta = encode_meta("secret", "new", NOW, {})
-    untidy = pad(b"value")
-    untidy[-1] = 1
-    long = pad(b"value")
-    long[3] = 125
-    loose = meta.replace(b'":', b'": ', 1)
-    cases: list[tuple[str, str, bytes | bytearray, bytes | bytearray]] = [
-        ("padding", "padding that is not zero", pad(meta), untidy),
-        ("length", "a length beyond its size class", pad(meta), long),
-        ("size-class", "more padding than there should be", pad(meta), pad(b"value") + bytes(128)),
-        ("too-short", "less than the smallest size", pad(meta), b"value"),
-        ("empty-value", "a value of no bytes", pad(meta), pad(b"")),
-        ("json-space", "JSON that is not canonical", pad(loose), pad(b"value")),
-        ("json-repeated", "a member twice", pad(meta[:-1] + b',"name":"new"}'), pad(b"value")),
-        ("json-member", "a member that there is not", pad(meta[:-1] + b',"zero":0}'), pad(b"value")),
-        ("name", "a name that does not lead to the id", pad(encode_meta("secret", "old", NOW, {})), pad(b"value")),
-        ("kind", "a kind that does not lead to the id", pad(encode_meta("setting", "new", NOW, {})), pad(b"value")),
-        ("unknown-kind", "a kind that there is not", pad(meta.replace(b"secret", b"sekret")), pad(b"value")),
-        ("no-name", "a name that is none", pad(meta.replace(b'"new"', b'"../n"')), pad(b"value")),
-        ("no-text", "bytes that are no text", pad(b"\xff\xfe"), pad(b"value")),
-    ]
-    found = []
-    for name, title, first, second in cases:
-        edits = forge.put_parts(record, 1, [(META, first), (VALUE, second)])
-        found.append(Vector(f"sealed-{name}", title, "plain", edits, HIDDEN))
-    lone = forge.put_parts(record, 1, [(VALUE, pad(b"value"))])
-    found.append(Vector("sealed-lone-value", "a value without its meta", "plain", lone, HIDDEN))
-    return found
-
-
-def hostile_heads(bases: dict[str, Base]) -> list[Vector]:
-    """What the head may not be."""
-    plain, forge = bases["plain"], Forge(bases["plain"])
-    nonce, sealed = plain.rows("SELECT nonce, sealed FROM head")[0]
-    packed = pack_head(forge.head())
-    found = []
-
-    def add(name: str, title: str, edit: Edit) -> None:
-        found.append(Vector(f"head-{name}", title, "plain", [edit], HIDDEN))
-
-    add("flipped", "a bit of the head", sql(f"UPDATE head SET sealed = {blob(flip(sealed))}"))  # type: ignore[arg-type]
-    add("nonce-flipped", "a bit of the nonce", sql(f"UPDATE head SET nonce = {blob(flip(nonce))}"))  # type: ignore[arg-type]
-    add("dropped", "no head", sql("DELETE FROM head"))
-    add("twice", "two heads", sql("INSERT INTO head SELECT 2, nonce, sealed FROM head"))
-    for name, title in (
-        ("older", "an earlier generation"),
-        ("fork", "a copy that went another way"),
-        ("other", "another vault"),
-    ):
-        row = bases[name].rows("SELECT nonce, sealed FROM head")[0]
-        edit = f"UPDATE head SET nonce = {blob(row[0])}, sealed = {blob(row[1])}"
-        add(f"of-{name}", f"the head of {title}", sql(edit))
-    add("generation-zero", "generation 0, sealed", forge.put_head(bytes(8) + packed[8:]))
-    add("generation-huge", "generation 2^63, sealed", forge.put_head(b"\x80" + bytes(7) + packed[8:]))
-    add("padding", "padding that is not zero, sealed", forge.put_head(packed[:-1] + b"\1"))
-    add(
-        "audit-length",
-        "an audit head longer than its field, sealed",
-        forge.put_head(packed[:80] + b"\x80" + packed[81:]),
-    )
-    add("short", "a byte less, sealed", forge.put_head(packed[:-1]))
-    add("long", "a byte more, sealed", forge.put_head(packed + b"\0"))
-    return found
-
-
 def main() -> None:
     """Write every vector anew."""
     os.urandom = Stream()
@@ -382,8 +64,10 @@ def main() -> None:
         *hostile_files(bases["plain"]),
         *hostile_slots(bases),
         *hostile_records(bases),
-        *malformed_records(bases["plain"]),
         *hostile_heads(bases),
+        *malformed_slots(bases["plain"]),
+        *malformed_records(bases["plain"]),
+        *malformed_heads(bases["plain"]),
     ]
     for old in HERE.glob("*.json"):
         old.unlink()
