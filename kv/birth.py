@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 30.0  # a start takes a quarter of one; a cold disk under load some
 _PEERCRED = struct.Struct("3i")
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "XDG_STATE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 _LINE_MAX = 1 << 16
 
 

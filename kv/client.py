@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 AGENT, ADMIN = "agent", "kv"
 
+_ANY_VERSION = frozenset({"status", "lock", "panic"})  # what an upgraded client still asks of the keeper before it
 _GREETING_SECONDS = 5.0  # a keeper greets in microseconds; a listener that does not is not one
 _PEERCRED = struct.Struct("3i")
 _FLOCK = struct.Struct("hhqqi4x")  # `struct flock` of Linux on 64-bit platforms
@@ -44,6 +45,7 @@ class Client:
         self.runtime = Runtime(vault)
         self.kind = kind
         self._decoder = wire.Decoder()
+        self._other_version = ""
         self._socket = _dial(self.runtime, channel)
         try:
             self.keeper = self._greeting()
@@ -80,6 +82,8 @@ class Client:
 
         `folder` is a directory descriptor that travels with the request.
         """
+        if self._other_version and verb not in _ANY_VERSION:
+            raise KvError("keeper-version", client=__version__, keeper=self._other_version)
         header: dict[str, object] = {"verb": verb, "args": args or {}, "client": self.kind}
         if proof is not None:
             header["proof"] = proof
@@ -126,8 +130,8 @@ class Client:
         error = greeting.get("error")
         if isinstance(error, dict):
             raise RemoteError(error)
-        if greeting.get("kv") != wire.VERSION:
-            raise KvError("keeper-version", client=__version__, keeper=str(greeting.get("version")))
+        if (greeting.get("kv"), greeting.get("version")) != (wire.VERSION, __version__):
+            self._other_version = str(greeting.get("version"))
         return greeting
 
 

@@ -48,6 +48,7 @@ class Caller:
     `session` is 16 hex digits; `session_process` is the process whose end is the session's end. `label` is for
     people ("Claude Code", "a terminal"), `agent` a known client's key or "", `project` the session process's
     folder or "". `channel` is "agent" or "kv"; `proven` the kind of proof that came with this very request, or "".
+    `exe` is the basename of the process's program, `client_session` the session of the outermost known client above it.
     """
 
     uid: int
@@ -60,6 +61,8 @@ class Caller:
     project: str
     channel: str
     proven: str = ""
+    exe: str = ""
+    client_session: str = ""
 
     @property
     def is_person(self) -> bool:

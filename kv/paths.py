@@ -69,7 +69,8 @@ class Runtime:
 def _private_folder(found: os.stat_result) -> bool:
     from stat import S_ISDIR
 
-    return S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    # Others may pass through it to the one socket that was opened to them (`--agent-uid`), and see nothing of it.
+    return S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o066
 
 
 def socket_address(path: str) -> tuple[str, int | None]:

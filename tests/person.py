@@ -92,7 +92,8 @@ class Person:
     def find(self, pattern: str) -> re.Match[str]:
         """The match of `pattern` in what appears."""
         self._shell.expect(pattern)
-        found: re.Match[str] = self._shell.match
+        found = self._shell.match
+        assert isinstance(found, re.Match)
         return found
 
     def run(self, line: str, *answers: tuple[str, str]) -> tuple[int, str]:
@@ -103,7 +104,7 @@ class Person:
         for prompt, answer in answers:
             text += self.read(prompt)
             self.type(answer)
-        self._shell.expect(r"=(\d+)=\r\n")
-        status, before = int(self._shell.match.group(1)), str(self._shell.before)
+        status = int(self.find(r"=(\d+)=\r\n").group(1))
+        before = str(self._shell.before)
         self.read(PROMPT)
         return status, text + _ESCAPES.sub("", before).replace("\r", "")

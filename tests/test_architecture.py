@@ -105,6 +105,9 @@ THIRD_PARTY: dict[str, tuple[str, set[str]]] = {
     "zxcvbn": ("zxcvbn", {"kv.redact.strength", "kv.vault.passphrase"}),
 }
 
+# Distributions that are read and not imported: the only module that opens their files.
+DATA: dict[str, str] = {"xkcdpass": "kv.vault.passphrase"}
+
 # Where a secret's bytes leave their type: the files to read when asking who can see a plaintext.
 EXPOSURES: dict[str, str] = {
     "brokers.conformance": "looks for the value in what a broker said",
@@ -281,11 +284,24 @@ def test_third_party_permissions_are_used() -> None:
     assert not idle, "\n".join(idle)
 
 
-def test_dependencies_are_those_that_are_imported() -> None:
+def test_dependencies_are_those_that_are_used() -> None:
     """Every declared dependency is used and every used one is declared: none arrives by way of another."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         declared = tomllib.load(file)["project"]["dependencies"]
-    assert {re.split(r"[^a-z0-9-]", line)[0] for line in declared} == {name for name, _ in THIRD_PARTY.values()}
+    used = {*(distribution for distribution, _ in THIRD_PARTY.values()), *DATA}
+    assert {re.split(r"[^a-z0-9-]", line)[0] for line in declared} == used
+
+
+def test_data_of_others_is_opened_in_one_file() -> None:
+    """A distribution that is there for its files is named by the module that reads them and by no other."""
+    for distribution, place in DATA.items():
+        naming = {m.name for m in modules().values() for node in ast.walk(m.tree) if names_it(node, distribution)}
+        assert naming == {place}
+
+
+def names_it(node: ast.AST, text: str) -> bool:
+    """Whether `node` is the string `text`."""
+    return isinstance(node, ast.Constant) and node.value == text
 
 
 def exposes(module: Module) -> bool:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from kv.cli import connecting, tui
-from kv.cli.completing import ConnectionArgument
+from kv.cli import completing, connecting, tui
 from kv.cli.declare import Wish
 from kv.cli.keeper import acting, look
 from kv.cli.options import Options, verb
@@ -30,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def connect(  # noqa: PLR0913 - the options of the verb
     options: Options,
     *,
-    name: ConnectionArgument,
+    name: completing.ConnectionArgument,
     secret: Annotated[
         list[str] | None,
         typer.Option("--secret", metavar="[SLOT=]NAME", help="The secret it uses; repeat where auth takes several."),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 from typing import TYPE_CHECKING, cast
 
 from kv.cli.confirm import confirm_vault
@@ -59,9 +60,12 @@ class Keeper:
 
     def ask(self, verb: str, args: dict[str, object] | None = None, *, folder: int | None = None) -> Answer:
         """A verb that needs no proof. Raises `KvError("locked")` without a keeper."""
-        if self._client is None:
-            raise KvError("locked")
-        return self._client.ask(verb, args, folder=folder)
+        try:
+            return self._live().ask(verb, args, folder=folder)
+        except KvError as error:
+            if error.code != "gone" or folder is not None:
+                raise
+        return self._dial_again().ask(verb, args)
 
     def act(self, verb: str, args: dict[str, object], body: bytes = b"") -> Answer:
         """A verb with a proof, asked for where it has to be. Raises `KvError`, also the keeper's."""
@@ -125,20 +129,20 @@ class Keeper:
         """Hang up; what was opened for this act is locked again."""
         if self._client is not None and self._opened:
             with contextlib.suppress(KvError):
-                self._live().ask("lock")
+                self.ask("lock")
+                wait_for_end(int(str(self._client.keeper.get("pid", 0))))
         if self._client is not None:
             self._client.close()
         self._prover.forget()
 
     def _challenge(self) -> dict[str, object]:
-        """A fresh nonce. A keeper hangs up on who is silent for a minute, as people are: then dial once more."""
-        try:
-            return self._live().ask("challenge").ok
-        except KvError as error:
-            if error.code != "gone":
-                raise
+        """A fresh nonce, right before it is used, and what the keeper says of proofs."""
+        return self.ask("challenge").ok
+
+    def _dial_again(self) -> Client:
+        """A keeper hangs up on who is silent for a minute, as people are who type."""
         self._client = Client(self.path, ADMIN)
-        return self._client.ask("challenge").ok
+        return self._client
 
     def _live(self) -> Client:
         if self._client is None:
@@ -154,6 +158,19 @@ def _connect(path: str) -> Client | None:
         if error.code == "locked":
             return None
         raise
+
+
+def wait_for_end(pid: int, seconds: float = 10.0) -> None:
+    """Return when the keeper is gone: "locked" is said when it is true."""
+    try:
+        watch = os.pidfd_open(pid)
+    except (OSError, AttributeError):
+        return
+    try:
+        if not select.select([watch], [], [], seconds)[0]:
+            raise KvError("gone")
+    finally:
+        os.close(watch)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ from typing import Annotated, cast
 import typer
 
 from kv.cli import completing, tui
-from kv.cli.completing import NameArgument
 from kv.cli.connecting import told
 from kv.cli.keeper import Keeper, acting, look
 from kv.cli.options import Options, verb
@@ -49,7 +48,7 @@ def _used_by(secret: dict[str, object]) -> str:
     return "-> " + ", ".join(map(str, cast("list[object]", names))) if names else "-"
 
 
-def show(options: Options, *, name: NameArgument) -> None:
+def show(options: Options, *, name: completing.NameArgument) -> None:
     """Show a secret or a connection, without its value.
 
     \b
@@ -79,7 +78,7 @@ def _find(keeper: Keeper, name: str) -> dict[str, object]:
         raise
 
 
-def history(options: Options, *, name: NameArgument) -> None:
+def history(options: Options, *, name: completing.NameArgument) -> None:
     """List the kept revisions of a secret.
 
     Newest first: when, never what.
@@ -99,7 +98,7 @@ def history(options: Options, *, name: NameArgument) -> None:
 def restore(
     options: Options,
     *,
-    name: NameArgument,
+    name: completing.NameArgument,
     revision: Annotated[int, typer.Argument(metavar="REVISION", show_default=False)],
 ) -> None:
     """Bring an older value back, as a new revision.
@@ -137,7 +136,7 @@ def mv(
 def rm(
     options: Options,
     *,
-    name: NameArgument,
+    name: completing.NameArgument,
     connections: Annotated[
         bool, typer.Option("--connections", help="Remove the connections that use it as well.")
     ] = False,

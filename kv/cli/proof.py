@@ -72,6 +72,7 @@ class Prover:
         if self.asks_at_terminal() and daily is not None and verb not in PASSPHRASE_VERBS:
             given = _ask_daily(daily)
             if given:
+                challenge()  # the person took their time: have a connection that still stands
                 return {"kind": daily, "code" if daily == "totp" else "pin": given}
         root = self.root_by(told)
         nonce = bytes.fromhex(str(challenge()["nonce"]))

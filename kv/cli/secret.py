@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from kv.cli import tui
-from kv.cli.completing import NameArgument
+from kv.cli import completing, tui
 from kv.cli.connecting import (
     AddressOption,
     AdmissionOption,
@@ -50,7 +49,7 @@ def register(app: typer.Typer) -> None:
 def set_(  # noqa: PLR0913 - the options of the verb
     options: Options,
     *,
-    name: NameArgument,
+    name: completing.NameArgument,
     stdin: StdinOption = False,
     file: FileOption = None,
     cls: ClassOption = None,
@@ -104,7 +103,7 @@ def set_(  # noqa: PLR0913 - the options of the verb
 def rotate(
     options: Options,
     *,
-    name: NameArgument,
+    name: completing.NameArgument,
     stdin: StdinOption = False,
     file: FileOption = None,
 ) -> None:
@@ -128,7 +127,7 @@ def rotate(
 def generate(  # noqa: PLR0913 - the options of the verb
     options: Options,
     *,
-    name: NameArgument,
+    name: completing.NameArgument,
     length: Annotated[int, typer.Option("--length", metavar="N", help="Characters, 8 to 1024.")] = 32,
     alphabet: Annotated[
         str, typer.Option("--alphabet", metavar="KIND", help="alnum, hex, base64url, symbols or digits.")
@@ -165,7 +164,7 @@ def _stored(options: Options, answer: Answer) -> None:
 def get(
     options: Options,
     *,
-    name: NameArgument,
+    name: completing.NameArgument,
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a new file, mode 0600.")
     ] = None,

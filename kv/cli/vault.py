@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import select
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ import typer
 
 from kv.cli import tui
 from kv.cli.confirm import confirm_vault
-from kv.cli.keeper import Keeper, acting, take_shelter
+from kv.cli.keeper import Keeper, acting, take_shelter, wait_for_end
 from kv.cli.options import Options, verb
 from kv.cli.passphrase import CodeFile, choose, from_fd, read_code, show_code
 from kv.cli.proof import Prover
@@ -130,7 +129,7 @@ def _end(options: Options, act: str) -> None:
         with Client(options.path, ADMIN) as client:
             client.ask(act)
             pid = int(str(client.keeper.get("pid", 0)))
-        _wait_for_end(pid)
+        wait_for_end(pid)
         done = "locked"
     except KvError as error:
         if error.code not in {"locked", "gone"}:
@@ -140,19 +139,6 @@ def _end(options: Options, act: str) -> None:
         tui.print_json({"locked": True})
     else:
         tui.say(f"{done}: {tui.tilde(options.path)}")
-
-
-def _wait_for_end(pid: int, seconds: float = 10.0) -> None:
-    """Return when the keeper is gone: "locked" is said when it is true."""
-    try:
-        watch = os.pidfd_open(pid)
-    except (OSError, AttributeError):
-        return
-    try:
-        if not select.select([watch], [], [], seconds)[0]:
-            raise KvError("gone")
-    finally:
-        os.close(watch)
 
 
 def parse_span(text: str) -> float:

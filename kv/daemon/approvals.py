@@ -143,8 +143,6 @@ class Approvals:
         """What `session`, working in `project` ("" for none), has at `now`."""
         return self._standings.of(session, project, now)
 
-    # What only a person does
-
     def approve(self, id: str, by: str, session_of_approver: str, scope: str | None) -> Pending:  # noqa: A002 - the wire's word
         """Answer one asking with yes and leave behind what `scope` (None: "once") says; its waiter resumes.
 
@@ -155,7 +153,8 @@ class Approvals:
         """
         asking = self._find(id, by)
         pending, now, scope = asking.pending, self._clock(), scope or "once"
-        if pending.caller.agent and session_of_approver == pending.caller.session:
+        asker = pending.caller
+        if asker.agent and session_of_approver in {asker.session, asker.client_session}:
             rule, why = "an approval never comes from the session that asks", "kv approve ran inside that session"
             raise KvError("denied", rule=rule, why=why, help="the user runs kv approve in another terminal")
         if scope not in pending.decision.scopes:
@@ -190,7 +189,9 @@ class Approvals:
         """Let a frozen session ask again, from nothing. After `panic` only a new keeper helps."""
         self._standings.unfreeze(session)
 
-    # What the keeper does by itself: it only takes away
+    def frozen(self) -> dict[str, str]:
+        """Every frozen session, and why."""
+        return self._standings.all_frozen()
 
     def withheld(self, session: str) -> bool:
         """A result was withheld as a confirmed guess; the third freezes the session, and then this is True."""

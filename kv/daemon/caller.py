@@ -146,6 +146,8 @@ def _describe(uid: int, chain: tuple[Ancestor, ...], channel: str) -> Caller:
         session=_session_id(uid, session),
         session_process=session,
         label=label or "a program",
+        exe=os.path.basename(chain[0].exe),
+        client_session=_session_id(uid, client) if client else "",
         agent=agent,
         project=_cwd(session.pid),
     )

@@ -142,4 +142,6 @@ def shown(entry: Entry) -> dict[str, object]:
         "secrets": sorted(set(connection.secrets.values())),
         "admission": entry.terms.admission,
         "preset": entry.terms.preset,
+        "rules": [rule.id for rule in entry.terms.rules],
+        "calls_per_hour": entry.terms.calls_per_hour,
     }

@@ -52,14 +52,15 @@ class Enrolment:
             return {}, b""
         if args.action == "enrol":
             secret = os.urandom(totp.SECRET_BYTES)
-            self._put("totp", {"confirmed": False, "last": 0}, secret)
+            self._put("totp-new", {}, secret)  # beside the confirmed one, until a code of it was typed
             return {"uri": totp.uri(secret, os.path.basename(self._vault.path)), "base32": totp.base32(secret)}, b""
-        if self._vault.get("setting", "totp") is None:
+        if self._vault.get("setting", "totp-new") is None:
             raise KvError("bad-argument", argument="action", why="enrol comes before confirm")
-        secret = self._vault.value("setting", "totp").expose()
+        secret = self._vault.value("setting", "totp-new").expose()
         # The code that enrols is burnt as well: whoever looked over the shoulder has nothing left of it.
         counter = totp.check(secret, args.code, now=time.time(), last_counter=0, left=1)
-        self._put("totp", {"confirmed": True, "last": counter}, None)
+        self._put("totp", {"confirmed": True, "last": counter}, secret)
+        self._drop("totp-new")
         return {}, b""
 
     def _pin(self, args: Enrol) -> Answer:

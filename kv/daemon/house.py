@@ -12,7 +12,7 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from brokers.contract import Connection, Credential
+from brokers.contract import BrokerError, Connection, Credential
 from kv import registry
 from kv.daemon import admissions
 from kv.daemon.approvals import Approvals
@@ -24,15 +24,18 @@ from kv.redact import Needles
 from kv.similar import similar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from brokers.contract import Broker, Secret
+    from brokers.contract import Broker
     from kv.audit import AuditLog
     from kv.daemon.budget import Budget
     from kv.model import Caller, Pending, Standing
     from kv.redact import Database
     from kv.vault.contents import Record
     from kv.vault.session import Vault
+
+
+Wanted = tuple[str, bytes, int, tuple[bytes, ...]]  # name, value, strength in bits, forms that travel in its place
 
 
 class House:
@@ -46,40 +49,73 @@ class House:
         self.budget = budget
         self.needles = Needles()
         self._ready = asyncio.Event()
+        self._failure: KvError | None = None
         self._brokers: dict[str, Broker] = {}
         self._entries: dict[str, Entry] = {}
         admissions.recall(vault, self.approvals)
 
     async def prepare(self) -> None:
-        """Build the needles off the loop; until that is done every result waits."""
-        bits = {record.name: _bits(record) for record in self.vault.records("secret")}
-        values = [(secret, bits.get(name, 0)) for name, _, secret in self.vault.all_values()]
-        await asyncio.to_thread(self._add_needles, values)
-        self._ready.set()
+        """Build the needles off the loop; until that is done every result waits. Raises `KvError("vault-damaged")`."""
+        try:
+            await asyncio.to_thread(self._build, [*self._needles_of(self.vault.names("secret"))])
+        except KvError as error:
+            self._failure = error
+            raise
+        finally:
+            self._ready.set()
 
-    def _add_needles(self, values: list[tuple[Secret, int]]) -> None:
-        for secret, bits in values:
-            self.needles.add(secret.name, secret.expose(), bits=bits)
+    def _build(self, wanted: list[Wanted]) -> None:
+        for name, value, bits, forms in wanted:
+            self.needles.add(name, value, bits=bits, derived=forms)
         self.needles.merge()
         self.needles.database()
 
+    def _needles_of(self, names: Iterable[str]) -> Iterator[Wanted]:
+        """Every kept revision of each secret, and what its connections make of the newest.
+
+        An old key in an answer is still somebody's key; `user:password` travels in the place of a password.
+        """
+        uses = [self.entry(name).connection for name in self.vault.names("connection")]
+        for name in names:
+            forms = [
+                form for connection in uses if name in connection.secrets.values() for form in self._forms(connection)
+            ]
+            for record in self.vault.history("secret", name):
+                value = self.vault.value("secret", name, record.revision).expose()
+                yield name, value, _bits(record), tuple(forms)
+                forms = []
+
+    def _forms(self, connection: Connection) -> tuple[bytes, ...]:
+        try:
+            with self.spend(connection) as credential:
+                return scheme(connection.scheme).forms(credential, connection.options)
+        except (BrokerError, KvError):
+            return ()  # a connection that cannot be used makes nothing of its secrets
+
     async def database(self) -> Database:
-        """The needles to scan with, once there are any to trust."""
+        """The needles to scan with, once there are any to trust. Raises what building them raised."""
         await self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
         return self.needles.database()
 
     def entry(self, name: str) -> Entry:
-        """The connection of that name. Raises `unknown-connection`."""
+        """The connection of that name, or the only one of the provider of that name. Raises `unknown-connection`."""
         found = self._entries.get(name)
         if found is None:
-            found = self._entries[name] = self._load(name)
+            found = self._load(name)
+            self._entries[found.connection.name] = found
         return found
 
     def _load(self, name: str) -> Entry:
         record = self.vault.get("connection", name)
-        if record is None:
-            raise KvError("unknown-connection", name=name, similar=similar(name, self.vault.names("connection")))
-        return decode_entry(name, record.meta)
+        if record is not None:
+            return decode_entry(name, record.meta)
+        names = self.vault.names("connection")
+        ours = [each for each in names if each != name and self.entry(each).connection.provider == name]
+        if len(ours) == 1:
+            return self.entry(ours[0])
+        raise KvError("unknown-connection", name=name, similar=similar(name, names))
 
     def changed(self, *connections: str) -> None:
         """These connections were changed: forget what was decoded of them, void what was asked or allowed before."""
@@ -101,11 +137,10 @@ class House:
         return pending, chosen
 
     def add_needles(self, name: str) -> None:
-        """Look for every kept revision of a secret: an old key in an answer is still somebody's key."""
+        """Look for a secret as it is now, instead of as it was."""
         self.needles.remove(name)
-        for record in self.vault.history("secret", name):
-            value = self.vault.value("secret", name, record.revision)
-            self.needles.add(name, value.expose(), bits=_bits(record))
+        for _, value, bits, forms in self._needles_of([name]):
+            self.needles.add(name, value, bits=bits, derived=forms)
 
     def tick(self) -> None:
         """Once a second: seal the audit's head when it is due."""

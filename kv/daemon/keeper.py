@@ -20,6 +20,7 @@ from kv.daemon.gate import Gate
 from kv.daemon.pipeline import Pipeline
 from kv.daemon.server import Server, listen
 from kv.daemon.verbs import Verbs
+from kv.errors import KvError
 from kv.paths import Runtime
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Keeper:
         self._options = options
         self._log = log
         self._end = asyncio.Event()
-        self._why = ""
+        self._why = self._complained = ""
         self._born = self._used = boot_time()
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -58,7 +59,7 @@ class Keeper:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         tasks = [asyncio.create_task(server.serve()) for server in servers]
-        tasks.append(asyncio.create_task(house.prepare()))
+        tasks.append(asyncio.create_task(self._prepare()))
         tasks.append(asyncio.create_task(self._watch()))
         ready()
         await self._end.wait()
@@ -75,9 +76,21 @@ class Keeper:
         await asyncio.gather(*tasks, return_exceptions=True)
         await house.close()
 
+    async def _prepare(self) -> None:
+        """Build the needles. A vault that cannot be read whole serves nobody: say why, and lock."""
+        try:
+            await self._house.prepare()
+        except KvError as error:
+            self._log(f"reading the vault: {error.code}")
+            self.stop(error.code)
+
     def _serve(self, channel: str, path: str, verbs: Verbs) -> Server:
-        uids = frozenset({os.geteuid(), *(self._options.agent_uids if channel == "agent" else ())})
-        return Server(channel, listen(path), verbs.handle, self._log, uids)
+        others = self._options.agent_uids if channel == "agent" else ()
+        sock = listen(path)
+        if others:
+            os.chmod(os.path.dirname(path), 0o711)  # noqa: S103 - to pass through, not to look into
+            os.chmod(path, 0o666)  # noqa: S103 - every peer is still held against `others`
+        return Server(channel, sock, verbs.handle, self._log, frozenset({os.geteuid(), *others}))
 
     async def _watch(self) -> None:
         """End at the idle limit or the cap; seal the audit's head in between."""
@@ -88,7 +101,16 @@ class Keeper:
                 self.stop("idle")
             elif left[1] <= 0:
                 self.stop("cap")
+            self._tick()
+
+    def _tick(self) -> None:
+        """Seal the audit's head when it is due. What fails is refused at the next act; the locks go on regardless."""
+        try:
             self._house.tick()
+        except KvError as error:
+            if error.code != self._complained:
+                self._complained = error.code
+                self._log(f"sealing the audit's head: {error.code}")
 
     def _left(self) -> tuple[float, float]:
         now = boot_time()
@@ -102,9 +124,10 @@ class Keeper:
 
     def stop(self, why: str, _caller: Caller | None = None) -> None:
         """Begin the end."""
-        self._why = self._why or why
-        self._log(f"locking: {self._why}")
-        self._end.set()
+        self._end.set()  # first: nothing that fails below may keep a vault open
+        if not self._why:
+            self._why = why
+            self._log(f"locking: {why}")
 
     def touch(self, request: Request) -> None:
         """A call or a change was made: the idle time starts anew."""

@@ -82,12 +82,15 @@ def _read(birth: socket.socket) -> tuple[Options, bytearray]:
     """The options' line, then exactly the key, then the end."""
     from kv.daemon.options import decode
 
-    data = bytearray()
+    line = bytearray()
+    key = bytearray(_KEY_BYTES)  # filled in place: no copy of it is left on the heap
+    filled = 0
     with contextlib.suppress(OSError):
-        while len(data) <= _LINE_MAX and (chunk := birth.recv(1 << 16)):
-            data += chunk
-    line, _, key = data.partition(b"\n")
-    if len(key) != _KEY_BYTES:
+        while not line.endswith(b"\n") and len(line) < _LINE_MAX and (byte := birth.recv(1)):
+            line += byte
+        while filled < _KEY_BYTES and (more := birth.recv_into(memoryview(key)[filled:])):
+            filled += more
+    if filled != _KEY_BYTES or birth.recv(1):
         raise KvError("keeper-start", why="it was not given a key")
     return decode(bytes(line)), key
 
@@ -149,7 +152,8 @@ def _open_log(runtime: Runtime) -> Callable[[str], str]:
     def log(text: str) -> str:
         name = secrets.token_hex(3)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        os.write(descriptor, f"{stamp} {os.getpid()} {name} {text}\n".encode())
+        with contextlib.suppress(OSError):  # a full disk must not keep a keeper from locking
+            os.write(descriptor, f"{stamp} {os.getpid()} {name} {text}\n".encode())
         return name
 
     log("born")

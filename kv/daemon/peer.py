@@ -60,9 +60,13 @@ class Peer:
 
     async def receive(self) -> wire.Frame | None:
         """The next frame, or None at a clean end. Raises `KvError("bad-frame")`, `TimeoutError`, `OSError`."""
+        deadline = self._loop.time() + _IDLE_SECONDS
         while (frame := self._decoder.next()) is None:
-            async with asyncio.timeout(_IDLE_SECONDS if self._decoder.empty else _FRAME_SECONDS):
+            begins = self._decoder.empty
+            async with asyncio.timeout_at(deadline):
                 data = await self._read()
+            if begins:
+                deadline = self._loop.time() + _FRAME_SECONDS
             if not data:
                 if self._decoder.empty:
                     return None

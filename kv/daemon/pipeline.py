@@ -23,6 +23,8 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from brokers.contract import BrokerError
 from kv.card import card
 from kv.daemon import record, shape
@@ -33,6 +35,7 @@ from kv.daemon.tickets import Ticket, Tickets
 from kv.errors import KvError, clean
 from kv.model import Verdict
 from kv.policy import decide
+from kv.redact import has_reference
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,12 +69,18 @@ class Pipeline:
     def judge(self, caller: Caller, args: Call, body: bytes) -> Judged:
         """Steps 1 to 3. Raises `KvError`."""
         entry = self.house.entry(args.connection)
+        arguments = args.arguments()
+        for name, value in {**arguments, "body": body}.items():
+            if has_reference(value if isinstance(value, bytes) else msgspec.json.encode(value)):
+                raise KvError("reference-argument", argument=name)
         try:
-            plan = self.house.broker(entry.connection.kind).plan(entry.connection, args.arguments(), body)
+            plan = self.house.broker(entry.connection.kind).plan(entry.connection, arguments, body)
         except BrokerError as error:
             raise as_kv_error(error, args.connection) from None
         if args.save:
             check_path(args.save)
+            if caller.uid != os.geteuid():
+                raise KvError("save", why="the keeper would write as its own user where another asks it to")
         standing = self.house.standing(caller)
         return Judged(entry, plan, decide(caller, plan, entry.terms, standing, boot_time()))
 
@@ -101,7 +110,11 @@ class Pipeline:
         say: Callable[[dict[str, object]], Awaitable[None]],
     ) -> tuple[dict[str, object], bytes]:
         """The whole path, held for at most `args.wait` seconds; then a ticket. Raises `KvError`."""
-        self.house.budget.take(caller.session, boot_time())
+        try:
+            self.house.budget.take(caller.session, boot_time())
+        except KvError as refusal:
+            self.house.audit.count(refusal.code, caller.session)
+            raise
         judged = self.judge(caller, args, body)
         ticket = self._open(caller, judged, args, folder)
         if ticket.pending is not None and not ticket.task.done():

@@ -26,7 +26,7 @@ def who(caller: Caller) -> Fields:
     return {
         "session": caller.session,
         "label": caller.label,
-        "peer": Peer(pid=caller.process.pid, exe=caller.agent, uid=caller.uid),
+        "peer": Peer(pid=caller.process.pid, exe=caller.exe, uid=caller.uid),
     }
 
 
@@ -36,7 +36,7 @@ def what(plan: Plan, decision: Decision, reason: str) -> Fields:
         "verb": "call",
         "connection": plan.connection.name,
         "effect": plan.effect.value,
-        "title": plan.title.partition("?")[0],
+        "title": title(plan),
         "plan": plan.digest(),
         "rule": decision.rule,
         "decision": decision.verdict.value,
@@ -44,6 +44,12 @@ def what(plan: Plan, decision: Decision, reason: str) -> Fields:
         "names": tuple(sorted(set(plan.connection.secrets.values()))),
         "bytes_out": len(plan.body),
     }
+
+
+def title(plan: Plan) -> str:
+    """Method and path: the connection is a field of its own, and a query may hold anything."""
+    request = plan.request
+    return f"{request['method']} {request['path']}" if "path" in request else plan.title.partition("?")[0]
 
 
 def by(approval: Approval | None, caller: Caller) -> Fields:
@@ -65,7 +71,7 @@ def answer(pending: Pending, verb: str, scope: str, strength: str) -> Fields:
         "verb": verb,
         "connection": pending.plan.connection.name,
         "effect": pending.plan.effect.value,
-        "title": pending.plan.title.partition("?")[0],
+        "title": title(pending.plan),
         "plan": pending.digest,
         "approval": pending.id,
         "scope": scope,

@@ -91,6 +91,7 @@ class Page(Strict, frozen=True):
 
     after: Annotated[int, msgspec.Meta(ge=0)] = 0
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 200  # one frame's worth of lines
+    export: bool = False
 
 
 class Named(Strict, frozen=True):

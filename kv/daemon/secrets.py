@@ -175,10 +175,13 @@ class Secrets:
     def _commit(self, rows: list[Row]) -> None:
         """Write all or nothing; then the values are needles, and the connections are what they are now."""
         self._vault.put_many(rows, now=time.time())
-        for kind, name, _, _ in rows:
-            if kind == "secret":
-                self._house.add_needles(name)
-        self._house.changed(*(name for kind, name, _, _ in rows if kind == "connection"))
+        changed = [name for kind, name, _, _ in rows if kind == "connection"]
+        self._house.changed(*changed)
+        stale = {name for kind, name, _, _ in rows if kind == "secret"}
+        for name in changed:
+            stale.update(self._house.entry(name).connection.secrets.values())
+        for name in sorted(stale):
+            self._house.add_needles(name)
 
     def _declared(self, declared: Declaration, secret: str | None) -> Entry:
         check_name(declared.name)

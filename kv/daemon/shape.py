@@ -58,16 +58,21 @@ async def show(outcome: Outcome, plan: Plan, args: Call, database: Database, sav
     """Read the outcome to its end or cap and make what may be shown of it. Raises `KvError`, `BrokerError`."""
     redaction = Redaction(database, plan.connection.secrets.values())
     headers = _headers(outcome.head, redaction)
-    raw, form, truncated = b"", "none", False
+    raw, form, truncated, unfit = b"", "none", False, None
     if saved is not None:
         came = await _save(outcome, redaction, saved)
     else:
         data, came, truncated = await _read(outcome, redaction, plan.limits.max_bytes)
-        raw, form = _document(data, args.select, redaction, is_json="json" in headers.get("content-type", ""))
+        try:
+            raw, form = _document(data, args.select, redaction, is_json="json" in headers.get("content-type", ""))
+        except KvError as error:
+            unfit = error
     verdict = redaction.verdict
     facts = Shown(_status(outcome), came=came, places=_places(verdict), withheld=verdict.withhold)
     if verdict.withhold:
         return facts
+    if unfit is not None:  # only now: a complaint about a redacted text must not tell that it was redacted
+        raise unfit
     facts.raw = raw
     facts.members = {
         "status": facts.status,

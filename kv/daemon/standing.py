@@ -57,6 +57,10 @@ class Standings:
             return PANIC
         return self._sessions[session].frozen if session in self._sessions else ""
 
+    def all_frozen(self) -> dict[str, str]:
+        """Every frozen session, and why."""
+        return {session: state.frozen for session, state in self._sessions.items() if state.frozen}
+
     def admit(self, connection: str, session: str, project: str, until: float) -> None:
         """Remember an admission: of the session for its life, of every session of the project before `until`.
 

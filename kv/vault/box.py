@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 if lib.sodium_init() < 0:
     raise ImportError("libsodium does not start")  # it picks its implementations for this processor here
 
-_at = ffi.from_buffer
+_at = ffi.from_buffer  # an address, good for the length of a call
+_blake2b = lib.crypto_generichash_blake2b_salt_personal
 _NO_SALT = bytes(16)
 _PERSON = PERSON.ljust(16, b"\0")
 
@@ -35,8 +36,9 @@ def seal(key: memoryview, plain: Buffer, aad: bytes) -> tuple[bytes, bytes]:
     """A new nonce, and `plain` sealed under it: ciphertext, then the tag of 16 bytes."""
     nonce = os.urandom(NONCE)
     sealed = bytearray(len(plain) + TAG)
-    with _at(key) as k, _at(plain) as p, _at(sealed) as out:
-        lib.crypto_aead_xchacha20poly1305_ietf_encrypt(out, ffi.NULL, p, len(plain), aad, len(aad), ffi.NULL, nonce, k)
+    lib.crypto_aead_xchacha20poly1305_ietf_encrypt(
+        _at(sealed), ffi.NULL, _at(plain), len(plain), aad, len(aad), ffi.NULL, nonce, _at(key)
+    )
     return nonce, bytes(sealed)
 
 
@@ -44,10 +46,9 @@ def unseal(key: memoryview, nonce: bytes, sealed: bytes, aad: bytes, into: bytea
     """Open `sealed` into `into`, which has exactly its size less the tag. Raises `Forged`."""
     if len(nonce) != NONCE or len(sealed) != len(into) + TAG:
         raise Forged
-    with _at(key) as k, _at(into) as out:
-        failed = lib.crypto_aead_xchacha20poly1305_ietf_decrypt(
-            out, ffi.NULL, ffi.NULL, sealed, len(sealed), aad, len(aad), nonce, k
-        )
+    failed = lib.crypto_aead_xchacha20poly1305_ietf_decrypt(
+        _at(into), ffi.NULL, ffi.NULL, sealed, len(sealed), aad, len(aad), nonce, _at(key)
+    )
     if failed:
         wipe(into)
         raise Forged
@@ -55,25 +56,21 @@ def unseal(key: memoryview, nonce: bytes, sealed: bytes, aad: bytes, into: bytea
 
 def derive(key: memoryview, label: bytes, into: memoryview) -> None:
     """The subkey of `key` for `label`, 32 bytes: keyed BLAKE2b (RFC 7693) with this format's personalization."""
-    with _at(key) as k, _at(into) as out:
-        lib.crypto_generichash_blake2b_salt_personal(out, KEY, label, len(label), k, KEY, _NO_SALT, _PERSON)
+    _blake2b(_at(into), KEY, label, len(label), _at(key), KEY, _NO_SALT, _PERSON)
 
 
 def mac(key: memoryview, message: bytes, size: int = DIGEST) -> bytes:
     """`size` bytes of keyed BLAKE2b over `message`."""
     out = bytearray(size)
-    with _at(key) as k, _at(out) as o:
-        lib.crypto_generichash_blake2b_salt_personal(o, size, message, len(message), k, KEY, _NO_SALT, _PERSON)
+    _blake2b(_at(out), size, message, len(message), _at(key), KEY, _NO_SALT, _PERSON)
     return bytes(out)
 
 
 def fill(buffer: memoryview) -> None:
     """Fill with random bytes from the kernel, in place."""
-    with _at(buffer) as address:
-        lib.randombytes(address, len(buffer))
+    lib.randombytes(_at(buffer), len(buffer))
 
 
 def wipe(buffer: bytearray | memoryview) -> None:
     """Overwrite with zeros, in a way that no optimizer leaves out."""
-    with _at(buffer) as address:
-        lib.sodium_memzero(address, len(buffer))
+    lib.sodium_memzero(_at(buffer), len(buffer))

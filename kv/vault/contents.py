@@ -29,6 +29,10 @@ _DEPTH_MAX = 32  # what a person declares nests three deep; deeper ends in Pytho
 _MICROSECONDS = 1_000_000
 _CREATED_MAX = (1 << 53) - 1  # whole in every JSON reader (RFC 8259, section 6); in microseconds the year 2255
 
+# Keys sorted, no spaces, ASCII only. A repeated key, or a constant that is no JSON, does not survive the comparison.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+_decode = json.JSONDecoder().decode
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -87,7 +91,7 @@ def encode_meta(kind: Kind, name: str, created: float, meta: Mapping[str, object
 def decode_meta(data: bytes, revision: int) -> Record:
     """The record of what `encode_meta` made. Raises `ValueError` for anything else."""
     try:
-        told = json.loads(data, parse_constant=_refuse)
+        told = _decode(data.decode("ascii"))
         canonical = _canonical(told) == data
     except (ValueError, RecursionError):
         raise ValueError("this is no record") from None
@@ -114,15 +118,6 @@ def same_meta(record: Record, meta: Mapping[str, object]) -> bool:
     return _is_json(dict(meta), _DEPTH_MAX) and _canonical(record.meta) == _canonical(dict(meta))
 
 
-def _canonical(value: object) -> bytes:
-    # Keys sorted, no spaces, ASCII only. A repeated key does not survive this, so it is refused by comparison.
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
-
-
-def _refuse(_: str) -> object:
-    raise ValueError("constant")
-
-
 def _is_json(value: object, depth: int) -> bool:
     if depth == 0:
         return False
@@ -133,3 +128,7 @@ def _is_json(value: object, depth: int) -> bool:
     if isinstance(value, float):
         return isfinite(value)
     return value is None or isinstance(value, str | int)
+
+
+def _canonical(value: object) -> bytes:
+    return _encode(value).encode("ascii")

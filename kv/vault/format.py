@@ -29,6 +29,7 @@ SLOTS_MAX = 32  # LUKS2 has as many; an unlock reads them all
 OPAQUE_MAX = 4096  # bytes of what a slot of another kind keeps in one column
 REVISIONS_KEPT = 10
 VALUE_MAX = META_MAX = 1 << 20
+SEALED_MIN, SEALED_MAX = 128, (1 << 20) + (1 << 15)  # the smallest and the largest `padded_size` of them
 
 META, VALUE = 1, 2  # the parts of a record
 PASSPHRASE, RECOVERY = 1, 2  # kinds of slots; 3 device key, 4 FIDO2 hmac-secret, 5 member's public key are reserved
@@ -38,65 +39,44 @@ RECORDS, NAMES, HEAD, SET, SLOTS = b"records", b"names", b"head", b"set", b"slot
 LENT = ("audit", "needles", "proofs")
 PERSON = b"kv vault 1"
 
-_BLOB = "BLOB NOT NULL CHECK (typeof({0}) = 'blob' AND length({0}) {1})"
-_INTEGER = "INTEGER NOT NULL CHECK (typeof({0}) = 'integer' AND {0} BETWEEN {1} AND {2})"
-_U32 = (1 << 32) - 1
+
+def _table(name: str, columns: str, key: str) -> str:
+    return f"CREATE TABLE {name} ({columns}, PRIMARY KEY ({key})) WITHOUT ROWID"
 
 
-def _table(name: str, columns: dict[str, str], key: str) -> str:
-    body = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-    return f"CREATE TABLE {name} ({body}, PRIMARY KEY ({key})) WITHOUT ROWID"
-
-
-# By name. The checks are part of the format: `PRAGMA quick_check` holds every row against them, in SQLite's own speed.
+# By name. No CHECK: SQLite leaves those out in a database that it opened read-only, so a reader that trusts them
+# believes rows of any shape there. Types and lengths are asked for by `MISSHAPEN`, and where a row is taken in.
 SCHEMA = {
-    "head": _table(
-        "head",
-        {
-            "one": _INTEGER.format("one", 1, 1),
-            "nonce": _BLOB.format("nonce", f"= {NONCE}"),
-            "sealed": _BLOB.format("sealed", "> 0"),
-        },
-        "one",
-    ),
+    "head": _table("head", "one INTEGER NOT NULL, nonce BLOB NOT NULL, sealed BLOB NOT NULL", "one"),
     "header": _table(
-        "header",
-        {
-            "one": _INTEGER.format("one", 1, 1),
-            "magic": f"TEXT NOT NULL CHECK (magic = '{MAGIC}')",
-            "format": _INTEGER.format("format", 1, _U32),
-            "vault": _BLOB.format("vault", f"= {VAULT_ID}"),
-        },
-        "one",
+        "header", "one INTEGER NOT NULL, magic TEXT NOT NULL, format INTEGER NOT NULL, vault BLOB NOT NULL", "one"
     ),
     "records": _table(
         "records",
-        {
-            "id": _BLOB.format("id", f"= {RECORD_ID}"),
-            "revision": _INTEGER.format("revision", 1, (1 << 63) - 1),
-            "part": _INTEGER.format("part", META, VALUE),
-            "nonce": _BLOB.format("nonce", f"= {NONCE}"),
-            "tag": _BLOB.format("tag", f"= {TAG}"),
-            "sealed": _BLOB.format("sealed", "> 0"),
-        },
+        "id BLOB NOT NULL, revision INTEGER NOT NULL, part INTEGER NOT NULL,"
+        " nonce BLOB NOT NULL, tag BLOB NOT NULL, sealed BLOB NOT NULL",
         "id, revision, part",
     ),
     "slots": _table(
         "slots",
-        {
-            "id": _INTEGER.format("id", 1, _U32),
-            "kind": _INTEGER.format("kind", 1, _U32),
-            "memory": _INTEGER.format("memory", 0, _U32),
-            "passes": _INTEGER.format("passes", 0, _U32),
-            "lanes": _INTEGER.format("lanes", 0, _U32),
-            "salt": _BLOB.format("salt", f"<= {OPAQUE_MAX}"),
-            "public": _BLOB.format("public", f"<= {OPAQUE_MAX}"),
-            "nonce": _BLOB.format("nonce", f"= {NONCE}"),
-            "sealed": _BLOB.format("sealed", f"<= {OPAQUE_MAX}"),
-        },
+        "id INTEGER NOT NULL, kind INTEGER NOT NULL,"
+        " memory INTEGER NOT NULL, passes INTEGER NOT NULL, lanes INTEGER NOT NULL,"
+        " salt BLOB NOT NULL, public BLOB NOT NULL, nonce BLOB NOT NULL, sealed BLOB NOT NULL",
         "id",
     ),
 }
+
+# Finds a record's row that is none, at SQLite's own speed: typeof and length look at a row's header alone.
+MISSHAPEN = (
+    "SELECT 1 FROM records"  # noqa: S608 - numbers of this file
+    f" WHERE typeof(id) <> 'blob' OR length(id) <> {RECORD_ID}"
+    " OR typeof(revision) <> 'integer' OR revision < 1"
+    f" OR typeof(part) <> 'integer' OR part NOT IN ({META}, {VALUE})"
+    f" OR typeof(nonce) <> 'blob' OR length(nonce) <> {NONCE}"
+    f" OR typeof(tag) <> 'blob' OR length(tag) <> {TAG}"
+    f" OR typeof(sealed) <> 'blob' OR length(sealed) NOT BETWEEN {SEALED_MIN} AND {SEALED_MAX}"
+    " LIMIT 1"
+)
 
 
 def damaged(why: str) -> KvError:
@@ -200,7 +180,7 @@ def unpack_head(packed: bytes) -> Head:
 
 HEAD_BYTES = _HEAD.size
 
-_SMALLEST, _COARSE = 128, 4096
+_COARSE = 4096
 
 
 def padded_size(content: int) -> int:
@@ -209,7 +189,7 @@ def padded_size(content: int) -> int:
     Powers of two up to 4 KiB, where secrets live: a file tells passwords from keys no better than that. Above,
     Padmé (Nikitin et al., PETS 2019), which leaks O(log log n) bits of a length and costs 12 % at most.
     """
-    size = max(content + _LENGTH.size, _SMALLEST)
+    size = max(content + _LENGTH.size, SEALED_MIN)
     exponent = (size - 1).bit_length()
     if size <= _COARSE:
         return 1 << exponent
@@ -228,7 +208,7 @@ def pad(content: bytes) -> bytearray:
 
 def unpad(padded: bytearray) -> bytes:
     """The content. Raises `ValueError` for another length, size class or padding than `pad` makes."""
-    if len(padded) < _SMALLEST:
+    if len(padded) < SEALED_MIN:
         raise ValueError("size")
     (length,) = _LENGTH.unpack_from(padded)
     end = _LENGTH.size + length

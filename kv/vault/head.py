@@ -32,6 +32,7 @@ from kv.vault.format import (
     slots_message,
     unpack_head,
 )
+from kv.vault.slots import KINDS, find_slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +71,7 @@ def scan(keys: Keys, rows: Iterable[tuple[Any, ...]]) -> tuple[int, bytes]:
     """How many rows, and the digest of their set. Raises `KvError("vault-damaged")` for rows out of order.
 
     In strict order they are found by searching as well as by walking: a tree that shows the walker a row which the
-    searcher misses has one out of order. (SQLite's check of the pages, before this, saw to types and lengths.)
+    searcher misses has one out of order. (`Store` saw to types and lengths before.)
     """
     # hashlib, since a call from Python costs it half of what it costs cffi, and this is done for every row. The
     # state that the key goes into is wiped when it is freed.
@@ -109,7 +110,7 @@ def seal(keys: Keys, vault: bytes, head: Head) -> tuple[bytes, bytes]:
 
 
 def verify(keys: Keys, store: Store) -> Head:
-    """The head, once slots and records are found to be the ones it says. Raises `KvError("vault-damaged")`."""
+    """The head, once slots and records are found to be the ones it says. Raises `vault-damaged`, `vault-kdf`."""
     vault = store.vault_id()
     packed = bytearray(HEAD_BYTES)
     try:
@@ -118,8 +119,11 @@ def verify(keys: Keys, store: Store) -> Head:
         head = unpack_head(bytes(packed))
     except (box.Forged, ValueError):
         raise damaged("its head does not open") from None
-    if head.slots != slots_mac(keys, vault, store.slots()):
+    slots = store.slots()
+    if head.slots != slots_mac(keys, vault, slots):
         raise damaged("its slots were changed")
+    for kind in KINDS:  # also the slot that nobody opens now has to be one
+        find_slot(vault, slots, kind)
     with closing(store.marks()) as rows:
         same = (head.rows, head.digest) == scan(keys, rows)
     if not same:

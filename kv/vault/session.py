@@ -24,7 +24,6 @@ from kv.vault.keys import Keys, Label, RootKey
 from kv.vault.names import Names
 from kv.vault.records import Records
 from kv.vault.slots import (
-    KINDS,
     Passphrase,
     PublicSlot,
     Recovery,
@@ -71,8 +70,6 @@ class Vault:
         self._head = heads.verify(keys, store)
         self.id = store.vault_id()
         self._slots = store.slots()
-        for kind in KINDS:  # also the slot that was not opened now has to be one
-            find_slot(self.id, self._slots, kind)
         self.read_only = seen is not None and self._head.generation < seen and not accept_older
         self._records = Records(store, keys, self.id)
         self._names = Names(self._records.all)

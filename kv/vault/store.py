@@ -84,6 +84,8 @@ class Store:
         # Lists what it finds instead of raising; one line is one too many.
         if self._db.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
             raise damaged("its pages are not in order")
+        if self._db.execute(form.MISSHAPEN).fetchone():
+            raise damaged("its records are malformed")
 
     def _pragma(self, name: str) -> Any:  # noqa: ANN401 - a number or a text, to compare
         return self._db.execute(f"PRAGMA {name}").fetchone()[0]
@@ -136,11 +138,8 @@ class Store:
     def slots(self) -> list[SlotRow]:
         """Every slot, of known kinds and others."""
         rows = self._rows("SELECT * FROM slots ORDER BY id LIMIT ?", form.SLOTS_MAX + 1)
-        for row in rows:
-            if tuple(map(type, row)) != _SLOT_TYPES or any(not 0 <= number < 1 << 32 for number in row[:5]):
-                raise damaged("its slots are malformed")
-        if len(rows) > form.SLOTS_MAX:
-            raise damaged("it has too many slots")
+        if len(rows) > form.SLOTS_MAX or not all(map(_is_slot, rows)):
+            raise damaged("its slots are malformed, or too many")
         return [SlotRow(*row) for row in rows]
 
     def put_slot(self, slot: SlotRow) -> None:
@@ -149,10 +148,10 @@ class Store:
 
     def head(self) -> tuple[bytes, bytes]:
         """Nonce and seal of the head."""
-        rows = self._rows("SELECT nonce, sealed FROM head LIMIT 2")
-        if len(rows) != 1 or tuple(map(type, rows[0])) != (bytes, bytes):
-            raise damaged("its head is missing")
-        return rows[0][0], rows[0][1]
+        rows = self._rows("SELECT one, nonce, sealed FROM head LIMIT 2")
+        if len(rows) != 1 or tuple(map(type, rows[0])) != (int, bytes, bytes):
+            raise damaged("its head is missing, or malformed")
+        return rows[0][1], rows[0][2]
 
     def put_head(self, nonce: bytes, sealed: bytes) -> None:
         """Write the head."""
@@ -248,6 +247,14 @@ def build(path: str, vault: bytes, slots: list[SlotRow], head: tuple[bytes, byte
             db.execute("COMMIT")
         finally:
             db.close()
+
+
+def _is_slot(row: tuple[Any, ...]) -> bool:
+    return (
+        tuple(map(type, row)) == _SLOT_TYPES
+        and all(0 <= number < 1 << 32 for number in row[:5])
+        and all(len(data) <= form.OPAQUE_MAX for data in row[5:])
+    )
 
 
 def _one(rows: list[tuple[Any, ...]]) -> PartRow | None:

@@ -10,7 +10,7 @@ from kv.redact.engine import SHORTEST, AhoCorasick
 PATTERNS = st.binary(min_size=SHORTEST, max_size=12) | st.text("abq7", min_size=SHORTEST, max_size=14).map(str.encode)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(PATTERNS, unique=True, max_size=8), st.data())
 def test_every_occurrence_is_found(patterns: list[bytes], data: st.DataObject) -> None:
     """Overlapping, nested and repeated occurrences are all reported, once each."""

@@ -39,7 +39,7 @@ def scrubbed(database: Database, chunks: list[bytes], geometry: Geometry = GEOME
     return b"".join([*map(scrubber.feed, chunks), scrubber.flush()])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(echoes(), st.lists(st.integers(0, 900), max_size=6))
 def test_every_split_gives_what_the_oracle_gives(echo: tuple[dict[str, bytes], bytes], cuts: list[int]) -> None:
     """However a text is cut into chunks and windows, what comes out is the oracle's redaction of it, byte for byte."""

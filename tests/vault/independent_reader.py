@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import sqlite3
 import struct
@@ -50,6 +49,16 @@ def u32(number: int) -> bytes:
 def u64(number: int) -> bytes:
     """Section 0."""
     return struct.pack(">Q", number)
+
+
+def is_u32(value: object) -> bool:
+    """Section 2, types."""
+    return type(value) is int and 0 <= value < 1 << 32
+
+
+def is_blob(value: object, least: int, most: int) -> bool:
+    """Section 2, types."""
+    return isinstance(value, bytes) and least <= len(value) <= most
 
 
 def sized(data: bytes) -> bytes:
@@ -129,17 +138,26 @@ class Reader:
         self.rows("PRAGMA cell_size_check=ON")
         if self.rows("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name") != schema():
             raise Refused("damaged")
-        header = self.rows("SELECT magic, format, vault FROM header")
-        if len(header) == 1 and header[0][0] == "kv vault" and header[0][1] not in {1}:
-            raise Refused("version")
         if self.rows("PRAGMA quick_check") != [("ok",)]:
             raise Refused("damaged")
-        if len(header) != 1 or header[0][0] != "kv vault" or len(header[0][2]) != 16:
+        header = self.rows("SELECT magic, format, vault FROM header")
+        if len(header) != 1 or header[0][0] != "kv vault" or type(header[0][1]) is not int:
             raise Refused("damaged")
-        self.vault = header[0][2]
+        _, version, self.vault = header[0]
+        if version != 1:
+            raise Refused("version")
+        if not is_blob(self.vault, 16, 16):
+            raise Refused("damaged")
         self.slots = [Slot(*row) for row in self.rows("SELECT * FROM slots ORDER BY id")]
-        if len(self.slots) > 32:
+        good = all(is_u32(each) for slot in self.slots for each in slot[:5])
+        if len(self.slots) > 32 or not good or not all(is_blob(each, 0, 4096) for s in self.slots for each in s[5:]):
             raise Refused("damaged")
+        for record, revision, part, nonce, tag, sealed in self.rows("SELECT * FROM records"):
+            good = is_blob(record, 16, 16) and is_blob(nonce, 24, 24) and is_blob(tag, 16, 16)
+            if not good or not is_blob(sealed, 128, 1_081_344) or type(revision) is not int or revision < 1:
+                raise Refused("damaged")
+            if type(part) is not int or part not in {1, 2}:
+                raise Refused("damaged")
 
     def slot(self, kind: int) -> Slot:
         """Section 5: the one slot of a kind, with costs within bounds."""
@@ -188,7 +206,8 @@ class Reader:
         heads = self.rows("SELECT nonce, sealed FROM head")
         if len(heads) != 1:
             raise Refused("damaged")
-        plain = unseal(keyed(root, b"head"), *heads[0], b"kv head" + u32(1) + self.vault)
+        nonce, sealed = heads[0]
+        plain = unseal(keyed(root, b"head"), nonce, sealed, b"kv head" + u32(1) + self.vault)
         if len(plain) != 208:
             raise Refused("damaged")
         generation, rows, digest, slots, length, audit = struct.unpack(">QQ32s32sB127s", plain)
@@ -263,9 +282,9 @@ def recovery_secret(code: str) -> bytes:
     return secret
 
 
-def read(path: str | os.PathLike[str], key: dict[str, str]) -> Contents:
+def read(path: Path, key: dict[str, str]) -> Contents:
     """Everything in the vault at `path`, by `{"passphrase": …}`, `{"recovery": …}` or `{"root": hex}`."""
-    reader = Reader(Path(path))
+    reader = Reader(path)
     try:
         if "root" in key:
             root = bytes.fromhex(key["root"])

@@ -1,7 +1,5 @@
 """Where keys lie in memory."""
 
-# ruff: noqa: SLF001 - the keys are private, and it is about where they lie
-
 from __future__ import annotations
 
 import os

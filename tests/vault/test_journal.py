@@ -1,6 +1,6 @@
 """What is left beside a vault: by a keeper that was killed, or by an enemy."""
 
-# ruff: noqa: S311, SLF001 - damage needs no cryptography; a full disk is made by a private pragma
+# ruff: noqa: S311 - damage needs no cryptography
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """An open vault, as everyone else uses it."""
 
-# ruff: noqa: SLF001 - what is on disk is compared row by row
-
 from __future__ import annotations
 
 import pickle

@@ -1,6 +1,6 @@
 """Everything that an enemy with write access can do to a vault at rest: it opens as it was, or it is found out."""
 
-# ruff: noqa: S311, S608, SLF001 - damage needs no cryptography, and is done to private parts, by SQL
+# ruff: noqa: S311, S608 - damage needs no cryptography, and is done by SQL
 
 from __future__ import annotations
 

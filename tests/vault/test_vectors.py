@@ -43,6 +43,7 @@ class Vector:
         assert set(told) == {"title", "base", "edits", "expect", "keys"}
         base = BASES[told["base"]]
         self.is_good = name.startswith("ok-")
+        self.in_one_step = name in {"ok-plain", "ok-slots"}
         self.path = folder / "vault.kv"
         self.keys: dict[str, str] = {**base["keys"], **told["keys"]}
         self.contents: Contents = base["contents"]
@@ -103,15 +104,17 @@ def root_by(vector: Vector, kind: str) -> RootKey:
 def read_all(vault: Vault) -> Contents:
     """Everything in a vault, by every way of reading it."""
     found: Contents = {}
-    values = {(name, revision): secret.expose().hex() for name, revision, secret in vault.all_values()}
+    values: dict[tuple[str, object], str] = {
+        (name, revision): secret.expose().hex() for name, revision, secret in vault.all_values()
+    }
     for kind in ("secret", "connection", "rule", "setting"):
         for record in vault.records(kind):
-            kept = [
+            kept: list[list[object]] = [
                 [r.revision, round(r.created * 1_000_000), r.meta, _value(vault, kind, r.name, r.revision)]
                 for r in vault.history(kind, record.name)
             ]
             assert kept[0][:3] == [record.revision, round(record.created * 1_000_000), record.meta]
-            assert kind != "secret" or all(values[record.name, each[0]] == each[3] for each in kept)  # type: ignore[index]
+            assert kind != "secret" or all(values[record.name, each[0]] == each[3] for each in kept)
             found[f"{kind}:{record.name}"] = kept
         assert sorted(f"{kind}:{name}" for name in vault.names(kind)) == sorted(n for n in found if n.startswith(kind))
     return found
@@ -133,9 +136,9 @@ def enter(vector: Vector, key: Passphrase | Recovery | RootKey, seen: list[Conte
 
 
 def by_passphrase(vector: Vector, seen: list[Contents]) -> None:
-    """By passphrase; where no Argon2id comes into it, or all is well, in one step."""
+    """By passphrase: in one step for two good ones and where no Argon2id comes into it, else with it cached."""
     key = Passphrase(vector.keys["passphrase"].encode())
-    if vector.is_good or attempt(lambda: read_slot(vector.path)):
+    if vector.in_one_step or attempt(lambda: read_slot(vector.path)):
         enter(vector, key, seen)
     else:
         enter(vector, root_by(vector, "passphrase"), seen)
@@ -144,7 +147,7 @@ def by_passphrase(vector: Vector, seen: list[Contents]) -> None:
 def by_recovery(vector: Vector, seen: list[Contents]) -> None:
     """By recovery code, likewise."""
     key = Recovery(vector.keys["recovery"])
-    if vector.is_good or attempt(lambda: read_slot(vector.path, "recovery")):
+    if vector.in_one_step or attempt(lambda: read_slot(vector.path, "recovery")):
         enter(vector, key, seen)
     else:
         enter(vector, root_by(vector, "recovery"), seen)

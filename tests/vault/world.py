@@ -97,10 +97,9 @@ def make_template(folder: Path) -> Template:
 
 
 def edit(path: Path, *statements: str) -> None:
-    """Run `statements` on the file, with SQLite's own defences off."""
+    """Run `statements` on the file."""
     db = sqlite3.connect(path, isolation_level=None)
     try:
-        db.execute("PRAGMA ignore_check_constraints=ON")
         for statement in statements:
             db.execute(statement).fetchall()
     finally:

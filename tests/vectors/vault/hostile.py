@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vectors.vault.bases import PASSPHRASE
 from vectors.vault.forge import Forge
-from vectors.vault.vector import HIDDEN, Edit, Vector, at, blob, flip, literal, sql
+from vectors.vault.vector import HIDDEN, INSIDE, Edit, Vector, at, blob, flip, literal, sql
 
 from kv.vault.format import META, VALUE
 
@@ -50,11 +50,10 @@ def hostile_files(plain: Base) -> list[Vector]:
         ("statistics", "SQLite's own table of statistics", [sql("ANALYZE")], damaged),
         ("no-head-table", "the head's table is missing", [sql("DROP TABLE head")], damaged),
         (
-            "schema-check-removed",
+            "schema-text",
             "the schema's text is another, the rows are the same",
             [
-                sql("PRAGMA writable_schema=ON"),
-                sql("UPDATE sqlite_schema SET sql = replace(sql, 'length(tag) = 16', 'length(tag) > 0')"),
+                sql("UPDATE sqlite_schema SET sql = replace(sql, 'tag BLOB NOT NULL', 'tag BLOB NOT  NULL')"),
             ],
             damaged,
         ),
@@ -113,6 +112,7 @@ def hostile_slots(bases: dict[str, Base]) -> list[Vector]:
         )
     add("salt-size", "a salt of 15 bytes", "UPDATE slots SET salt = zeroblob(15) WHERE kind = 1", {})
     add("public", "public data where there is none", "UPDATE slots SET public = x'00' WHERE kind = 1", {})
+    add("salt-as-text", "a salt that is a text", "UPDATE slots SET salt = '0123456789abcdef' WHERE kind = 1", {})
     add("number-type", "memory as a fraction", "UPDATE slots SET memory = 65536.5 WHERE kind = 1", {})
     add("dropped", "the passphrase's slot is missing", "DELETE FROM slots WHERE kind = 1", {})
     add("recovery-dropped", "the recovery slot is missing", "DELETE FROM slots WHERE kind = 2", {"slot": "ok"})
@@ -165,8 +165,8 @@ def hostile_records(bases: dict[str, Base]) -> list[Vector]:
     stripe, gone, big = (forge.id(b"secret", name) for name in (b"prod/STRIPE_KEY", b"gone", b"big"))
     found = []
 
-    def add(name: str, title: str, *edits: str) -> None:
-        found.append(Vector(f"record-{name}", title, "plain", [sql(edit) for edit in edits], HIDDEN))
+    def add(name: str, title: str, *edits: str, expect: dict[str, str] = HIDDEN) -> None:
+        found.append(Vector(f"record-{name}", title, "plain", [sql(edit) for edit in edits], expect))
 
     def where(record: bytes, number: int, part: int) -> str:
         return f"WHERE id = {blob(record)} AND revision = {number} AND part = {part}"
@@ -185,7 +185,12 @@ def hostile_records(bases: dict[str, Base]) -> list[Vector]:
     ):
         names = ("id", "revision", "part", "nonce", "tag", "sealed")
         flipped = blob(flip(columns(plain, place)[column]))  # type: ignore[arg-type]
-        add(name, f"a bit of a record's {names[column]}", f"UPDATE records SET {names[column]} = {flipped} {place}")
+        add(
+            name,
+            f"a bit of a record's {names[column]}",
+            f"UPDATE records SET {names[column]} = {flipped} {place}",
+            expect=INSIDE if names[column] in {"nonce", "sealed"} else HIDDEN,
+        )
     for name, title, left, right in (
         ("revisions-swapped", "the values of two revisions are exchanged", value, where(stripe, 1, VALUE)),
         ("records-swapped", "the values of two records are exchanged", value, where(gone, 1, VALUE)),
@@ -215,10 +220,14 @@ def hostile_records(bases: dict[str, Base]) -> list[Vector]:
         f"UPDATE records SET id = {blob(renamed)} WHERE id = {blob(big)}",
     )
     add("revision-moved", "a revision is given another number", f"UPDATE records SET revision = 4 {value}")
-    add(
-        "parts-exchanged", "meta and value change places", f"UPDATE records SET part = 3 - part WHERE id = {blob(gone)}"
-    )
-    add("id-as-text", "an id of the same bytes and another type", f"UPDATE records SET id = CAST(id AS TEXT) {value}")
+    these = f"WHERE id = {blob(gone)}"
+    exchanged = (f"UPDATE records SET part = part + 2 {these}", f"UPDATE records SET part = 5 - part {these}")
+    add("parts-exchanged", "meta and value change places", *exchanged)
+    for each in ("id", "nonce", "tag", "sealed"):
+        title = f"a record's {each} of the same bytes and another type"
+        add(f"{each}-as-text", title, f"UPDATE records SET {each} = CAST({each} AS TEXT) {value}")
+    add("revision-as-text", "a revision that is a word", f"UPDATE records SET revision = 'three' {value}")
+    add("part-as-text", "a part that is a word", f"UPDATE records SET part = 'value' {value}")
     add("id-cut", "an id of 15 bytes", f"UPDATE records SET id = substr(id, 1, 15) {value}")
     add("tag-cut", "a tag of 15 bytes", f"UPDATE records SET tag = substr(tag, 1, 15) {value}")
     add("revision-fraction", "a revision that is no whole number", f"UPDATE records SET revision = 3.5 {value}")
