@@ -60,7 +60,7 @@ def _find(keeper: Keeper, ident: str | None) -> Card | None:
     """The card to show: by id, or the oldest. Cards of other sessions take a proof, which an id by script saves."""
     if ident is not None and keeper.options.passphrase_fd is not None:
         return None
-    waiting = _waiting(keeper, everybody=True)
+    waiting = cast("list[Card]", _ask(keeper, everybody=True).get("approvals", []))
     if ident is None:
         if not waiting:
             tui.note("nothing waits")
@@ -72,9 +72,8 @@ def _find(keeper: Keeper, ident: str | None) -> Card | None:
     return found
 
 
-def _waiting(keeper: Keeper, *, everybody: bool) -> list[Card]:
-    answer = keeper.act("approvals", {}) if everybody else keeper.ask("approvals")
-    return cast("list[Card]", answer.ok.get("approvals", []))
+def _ask(keeper: Keeper, *, everybody: bool) -> dict[str, object]:
+    return (keeper.act("approvals", {}) if everybody else keeper.ask("approvals")).ok
 
 
 def _ident(ident: str | None, found: Card | None) -> str:
@@ -164,6 +163,9 @@ def approvals(
     options: Options,
     *,
     everybody: Annotated[bool, typer.Option("--all", help="Those of every session; takes a proof.")] = False,
+    unfreeze: Annotated[
+        str | None, typer.Option("--unfreeze", metavar="SESSION", help="Let a frozen session ask again; takes a proof.")
+    ] = None,
 ) -> None:
     """List the calls that wait for a person.
 
@@ -175,7 +177,11 @@ def approvals(
     with acting(options) as keeper:
         if keeper.locked:
             raise KvError("locked")
-        waiting = _waiting(keeper, everybody=everybody or options.passphrase_fd is not None)
+        if unfreeze is not None:
+            keeper.act("unfreeze", {"session": unfreeze})
+            tui.note(f"session {unfreeze} may ask again")
+        found = _ask(keeper, everybody=everybody or options.passphrase_fd is not None)
+    waiting = cast("list[Card]", found.get("approvals", []))
     if options.as_json:
         tui.print_json(waiting)
         return
@@ -184,6 +190,8 @@ def approvals(
     for card in waiting:
         for line in cards.lines(card, home()):
             tui.say(line)
+    for session, why in cast("dict[str, str]", found.get("frozen", {})).items():
+        tui.say(f"session {session} is frozen: {why}   (kv approvals --unfreeze {session})")
 
 
 def answer_in_place(vault: str, told: Mapping[str, object]) -> None:

@@ -58,9 +58,6 @@ def connect(  # noqa: PLR0913 - the options of the verb
       kv connect api --secret API_KEY --host https://api.example.com --auth header:X-Api-Key
       kv connect stripe --deny 'DELETE /**' --admission always
     """
-    rules = [
-        (verdict, text) for verdict, texts in (("allow", allow), ("ask", ask), ("deny", deny)) for text in texts or ()
-    ]
     wish = Wish(
         host=host,
         auth=auth,
@@ -70,7 +67,7 @@ def connect(  # noqa: PLR0913 - the options of the verb
         admission=admission,
         insecure_loopback=insecure_loopback,
         preset=preset,
-        rules=tuple(rules),
+        rules=_rules(allow=allow, ask=ask, deny=deny),
         calls_per_hour=calls_per_hour,
         secrets=tuple(_full(options, text) for text in secret or ()),
     )
@@ -87,6 +84,10 @@ def connect(  # noqa: PLR0913 - the options of the verb
         tui.print_json(ok)
     else:
         tui.say(f"connection {full} {'removed' if remove else 'is set'}")
+
+
+def _rules(**by_verdict: list[str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((verdict, text) for verdict, texts in by_verdict.items() for text in texts or ())
 
 
 def _full(options: Options, text: str) -> str:

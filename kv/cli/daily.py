@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from typing import Annotated, Literal
-from urllib.parse import parse_qs, urlsplit
 
 import typer
 
@@ -66,10 +65,10 @@ def enrol_totp(keeper: Keeper, terminal: Terminal) -> None:
     """Show the secret as a QR code, and take the first code as proof that the app has it."""
     from kv.proofs import qr
 
-    uri = str(keeper.act("totp", {"action": "enrol"}).ok["uri"])
-    for line in qr.draw(uri, _theme()):
+    told = keeper.act("totp", {"action": "enrol"}).ok
+    for line in qr.draw(str(told["uri"]), _theme()):
         terminal.print(f"  {line}")
-    terminal.print(f"  or type:  {_grouped(parse_qs(urlsplit(uri).query)['secret'][0])}")
+    terminal.print(f"  or type:  {told['base32']}")
     for left in reversed(range(_TRIES)):
         code = terminal.ask("  Code from the app: ")
         try:
@@ -98,10 +97,6 @@ def enrol_pin(keeper: Keeper, terminal: Terminal) -> None:
             keeper.act("pin", {"action": "enrol", "pin": digits})
             return
         terminal.print("  these two differ")
-
-
-def _grouped(text: str) -> str:
-    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
 
 
 def _theme() -> Literal["dark", "light"]:

@@ -39,6 +39,7 @@ class Prover:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._root: RootKey | None = None
+        self._pin = ""
 
     def asks_at_terminal(self) -> bool:
         """Whether a wrong proof may be typed once more."""
@@ -70,13 +71,22 @@ class Prover:
         kinds = cast("list[str]", told.get("kinds", []))
         daily = next((kind for kind in kinds if kind in _DAILY), None)
         if self.asks_at_terminal() and daily is not None and verb not in PASSPHRASE_VERBS:
-            given = _ask_daily(daily)
+            given = self._daily(daily)
             if given:
                 challenge()  # the person took their time: have a connection that still stands
                 return {"kind": daily, "code" if daily == "totp" else "pin": given}
         root = self.root_by(told)
         nonce = bytes.fromhex(str(challenge()["nonce"]))
         return self._mac(root, nonce, verb, args, body)
+
+    def _daily(self, kind: str) -> str:
+        """The code or PIN. A PIN typed once proves the further acts of this command; a code works once and cannot."""
+        if kind == "pin" and self._pin:
+            return self._pin
+        given = _ask_daily(kind)
+        if kind == "pin":
+            self._pin = given
+        return given
 
     def _mac(self, root: RootKey, nonce: bytes, verb: str, args: dict[str, object], body: bytes) -> dict[str, object]:
         from kv.proofs import passphrase
@@ -127,11 +137,13 @@ class Prover:
 
     def again(self, error: KvError) -> None:
         """Say what was wrong before the next try."""
+        self._pin = ""
         with Terminal() as terminal:
             terminal.print(f"  {error.message}{f'; {error.hint}' if error.hint else ''}")
 
     def forget(self) -> None:
-        """Wipe the root key."""
+        """Wipe the root key, drop the PIN."""
+        self._pin = ""
         if self._root is not None:
             self._root.close()
             self._root = None

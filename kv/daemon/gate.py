@@ -6,6 +6,8 @@ Rules of this file
   counted for the whole vault, and both are sealed before the answer goes out: a restart forgives nothing.
 - A proof typed at a terminal opens a window for its caller's *parent* process, the person's shell. A program
   that the shell did not start itself has another parent; one started by a known client has it among its ancestors.
+- A person looks at the cards before answering, and a code works once: so the proof that opened the cards is held
+  for the one answer that follows on the same connection, and for nothing else.
 - A descriptor's proof covers one act and opens no window.
 """
 
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from kv.daemon.clock import boot_time
 from kv.daemon.requests import Needs
+from kv.daemon.server import Held
 from kv.errors import KvError
 from kv.proofs import passphrase, pin, totp
 from kv.proofs.throttle import Throttle
@@ -27,10 +30,13 @@ if TYPE_CHECKING:
 
     from kv.daemon.requests import Request
     from kv.daemon.schema import Proof
+    from kv.daemon.server import Connection
     from kv.model import Caller, Process
     from kv.vault.session import Vault
 
 _WINDOW_SECONDS = 300.0
+_HELD_SECONDS = 180.0  # as long as what is on the card may wait
+_ANSWERS = frozenset({"approve", "deny"})
 _DAILY = ("totp", "pin")
 
 
@@ -41,40 +47,55 @@ class Gate:
         self._vault = vault
         self._windows: dict[Process, float] = {}
 
-    def challenge(self, caller: Caller) -> tuple[bytes, dict[str, object]]:
-        """A fresh nonce, and what a client needs to make a proof with it."""
-        nonce = secrets.token_bytes(32)
-        return nonce, {
-            "nonce": nonce.hex(),
+    def challenge(self, caller: Caller, connection: Connection) -> dict[str, object]:
+        """A fresh nonce for this connection, and what a client needs to make a proof with it."""
+        connection.nonce = secrets.token_bytes(32)
+        return {
+            "nonce": connection.nonce.hex(),
             "slot": self._vault.public_slot().as_wire(),
             "kinds": self.kinds(),
             "window": self._has_window(caller),
+            "held": connection.held is not None and boot_time() < connection.held.until,
         }
 
     def kinds(self) -> list[str]:
         """The proofs that are enrolled, the daily ones first."""
         return [kind for kind in _DAILY if self._enrolled(kind)] + ["passphrase"]
 
-    def check(self, request: Request, caller: Caller, nonce: bytes | None) -> str:
+    def check(self, request: Request, caller: Caller, connection: Connection) -> str:
         """The kind of proof that came with `request`, or "". Raises `KvError`: `proof-…`."""
+        if request.name == "challenge":
+            return ""
+        nonce, connection.nonce = connection.nonce, None  # good for one request, whatever becomes of it
+        held, connection.held = connection.held, None
         proof = request.proof
         if proof is None:
             if request.verb.needs is Needs.NOTHING:
                 return ""
             raise KvError("proof-needed", verb=request.name)
         if proof.kind == "window":
-            if request.verb.needs is not Needs.WINDOW or not self._has_window(caller):
-                raise KvError("proof-needed", verb=request.name)
-            return "window"
+            return self._window(request, caller)
+        if proof.kind == "held":
+            return _held(request, held)
+        self._check_fresh(request, proof, nonce)
+        if request.name == "approvals":
+            connection.held = Held(proof.kind, boot_time() + _HELD_SECONDS)
+        if proof.via == "terminal" and not caller.agent:
+            self._windows[caller.parent] = boot_time() + _WINDOW_SECONDS
+        return proof.kind
+
+    def _check_fresh(self, request: Request, proof: Proof, nonce: bytes | None) -> None:
         if request.verb.needs is Needs.PASSPHRASE and proof.kind != "passphrase":
             raise KvError("proof-kind", kinds="the passphrase")
         if proof.kind == "passphrase":
             self._check_passphrase(request, proof, nonce)
         else:
             self._check_daily(proof)
-        if proof.via == "terminal" and not caller.agent:
-            self._windows[caller.parent] = boot_time() + _WINDOW_SECONDS
-        return proof.kind
+
+    def _window(self, request: Request, caller: Caller) -> str:
+        if request.verb.needs is not Needs.WINDOW or not self._has_window(caller):
+            raise KvError("proof-needed", verb=request.name)
+        return "window"
 
     def _has_window(self, caller: Caller) -> bool:
         until = self._windows.get(caller.parent, 0.0)
@@ -121,6 +142,12 @@ class Gate:
         if self._vault.read_only:
             raise KvError("proof-kind", kinds="the passphrase, while the vault is read-only")
         self._vault.put("setting", name, meta, None, now=time.time())
+
+
+def _held(request: Request, held: Held | None) -> str:
+    if request.name not in _ANSWERS or held is None or boot_time() >= held.until:
+        raise KvError("proof-needed", verb=request.name)
+    return held.kind
 
 
 def _bytes(text: str) -> bytes:

@@ -29,7 +29,7 @@ class Nothing(Strict, frozen=True):
 class Proof(Strict, frozen=True):
     """Evidence of the human that came with this request."""
 
-    kind: Literal["passphrase", "totp", "pin", "window"]
+    kind: Literal["passphrase", "totp", "pin", "window", "held"]
     mac: Hex = ""
     code: Annotated[str, msgspec.Meta(max_length=16)] = ""
     pin: Annotated[str, msgspec.Meta(max_length=64)] = ""

@@ -16,7 +16,7 @@ import socket
 import struct
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kv import __version__, wire
 from kv.daemon import caller as callers
@@ -43,9 +43,24 @@ class Exchange:
 
     request: Request
     caller: Caller
-    nonce: bytes | None
+    connection: Connection
     folder: int | None
     say: Callable[[dict[str, object]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Connection:
+    """What the gate remembers of one connection: the nonce for one proof, and a proof held for one answer."""
+
+    nonce: bytes | None = None
+    held: Held | None = None
+
+
+class Held(NamedTuple):
+    """A proof given for looking at the cards, good for the one answer that follows on the same connection."""
+
+    kind: str
+    until: float
 
 
 Answer = tuple[dict[str, object], bytes]
@@ -128,7 +143,7 @@ class Server:
         return who
 
     async def _requests(self, peer: Peer, who: Caller) -> None:
-        nonce: bytes | None = None
+        connection = Connection()
         while True:
             try:
                 frame = await peer.receive()
@@ -140,15 +155,13 @@ class Server:
                 if error.code in {"bad-frame", "busy"}:
                     return
                 continue
-            exchange = Exchange(request, callers.as_relay(who) if request.relay else who, nonce, None, peer.send)
-            nonce = None  # good for one request, whatever becomes of it
-            exchange.folder = peer.take_folder()
+            asks = callers.as_relay(who) if request.relay else who
+            exchange = Exchange(request, asks, connection, peer.take_folder(), peer.send)
             try:
                 await peer.unless_gone(self._answer(peer, exchange))
             finally:
                 if exchange.folder is not None:
                     os.close(exchange.folder)
-            nonce = exchange.nonce if request.name == "challenge" else None
 
     async def _answer(self, peer: Peer, exchange: Exchange) -> None:
         try:

@@ -53,7 +53,7 @@ class Verbs:
         from kv.daemon.server import with_proof
 
         request = exchange.request
-        kind = self.gate.check(request, exchange.caller, exchange.nonce)
+        kind = self.gate.check(request, exchange.caller, exchange.connection)
         self.keeper.touch(request)  # only now: what is refused must not keep a vault open
         exchange.caller = with_proof(exchange.caller, kind)
         handler = _HANDLERS.get(request.name)
@@ -209,8 +209,7 @@ class Verbs:
 
     async def challenge(self, exchange: Exchange) -> Answer:
         """A nonce for one proof on this connection."""
-        exchange.nonce, told = self.gate.challenge(exchange.caller)
-        return told, b""
+        return self.gate.challenge(exchange.caller, exchange.connection), b""
 
     async def lock(self, exchange: Exchange) -> Answer:
         """The keeper ends; needs no proof, since it only takes away."""
@@ -237,7 +236,8 @@ class Verbs:
         """A page of lines with their MACs, which `verify_export` can check; for a person only."""
         if not caller.is_person:
             raise KvError("proof-needed", verb="audit export")
-        return b"".join(line.rstrip(b"\n") + b"\n" for line in islice(self.house.audit.export(after=args.after), args.limit))
+        lines = islice(self.house.audit.export(after=args.after), args.limit)
+        return b"".join(line.rstrip(b"\n") + b"\n" for line in lines)
 
     async def audit_verify(self, _: Exchange) -> Answer:
         """Walk the whole chain against the head sealed in the vault."""

@@ -29,7 +29,6 @@ SLOTS_MAX = 32  # LUKS2 has as many; an unlock reads them all
 OPAQUE_MAX = 4096  # bytes of what a slot of another kind keeps in one column
 REVISIONS_KEPT = 10
 VALUE_MAX = META_MAX = 1 << 20
-SEALED_MIN, SEALED_MAX = 128, (1 << 20) + (1 << 15)  # the smallest and the largest `padded_size` of them
 
 META, VALUE = 1, 2  # the parts of a record
 PASSPHRASE, RECOVERY = 1, 2  # kinds of slots; 3 device key, 4 FIDO2 hmac-secret, 5 member's public key are reserved
@@ -45,7 +44,7 @@ def _table(name: str, columns: str, key: str) -> str:
 
 
 # By name. No CHECK: SQLite leaves those out in a database that it opened read-only, so a reader that trusts them
-# believes rows of any shape there. Types and lengths are asked for by `MISSHAPEN`, and where a row is taken in.
+# believes rows of any shape there. Types and lengths are looked at where a row is taken in.
 SCHEMA = {
     "head": _table("head", "one INTEGER NOT NULL, nonce BLOB NOT NULL, sealed BLOB NOT NULL", "one"),
     "header": _table(
@@ -65,18 +64,6 @@ SCHEMA = {
         "id",
     ),
 }
-
-# Finds a record's row that is none, at SQLite's own speed: typeof and length look at a row's header alone.
-MISSHAPEN = (
-    "SELECT 1 FROM records"  # noqa: S608 - numbers of this file
-    f" WHERE typeof(id) <> 'blob' OR length(id) <> {RECORD_ID}"
-    " OR typeof(revision) <> 'integer' OR revision < 1"
-    f" OR typeof(part) <> 'integer' OR part NOT IN ({META}, {VALUE})"
-    f" OR typeof(nonce) <> 'blob' OR length(nonce) <> {NONCE}"
-    f" OR typeof(tag) <> 'blob' OR length(tag) <> {TAG}"
-    f" OR typeof(sealed) <> 'blob' OR length(sealed) NOT BETWEEN {SEALED_MIN} AND {SEALED_MAX}"
-    " LIMIT 1"
-)
 
 
 def damaged(why: str) -> KvError:
@@ -129,6 +116,7 @@ AUDIT_HEAD_MAX = 127  # bytes: fills the head's last field
 GENERATION_MAX = (1 << 63) - 1
 
 record_mark = _MARK.pack  # revision, part: as the set digest has them after the id
+MARK = RECORD_ID + _MARK.size
 
 
 def record_aad(vault: bytes, record: bytes, revision: int, part: int) -> bytes:
@@ -180,7 +168,7 @@ def unpack_head(packed: bytes) -> Head:
 
 HEAD_BYTES = _HEAD.size
 
-_COARSE = 4096
+_SMALLEST, _COARSE = 128, 4096
 
 
 def padded_size(content: int) -> int:
@@ -189,7 +177,7 @@ def padded_size(content: int) -> int:
     Powers of two up to 4 KiB, where secrets live: a file tells passwords from keys no better than that. Above,
     Padmé (Nikitin et al., PETS 2019), which leaks O(log log n) bits of a length and costs 12 % at most.
     """
-    size = max(content + _LENGTH.size, SEALED_MIN)
+    size = max(content + _LENGTH.size, _SMALLEST)
     exponent = (size - 1).bit_length()
     if size <= _COARSE:
         return 1 << exponent
@@ -208,7 +196,7 @@ def pad(content: bytes) -> bytearray:
 
 def unpad(padded: bytearray) -> bytes:
     """The content. Raises `ValueError` for another length, size class or padding than `pad` makes."""
-    if len(padded) < SEALED_MIN:
+    if len(padded) < _SMALLEST:
         raise ValueError("size")
     (length,) = _LENGTH.unpack_from(padded)
     end = _LENGTH.size + length

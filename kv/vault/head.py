@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import closing
+from struct import error as StructError  # noqa: N812 - an exception, as such are named
 from typing import TYPE_CHECKING, Any
 
 from kv.vault import box
@@ -22,6 +23,7 @@ from kv.vault.format import (
     DIGEST,
     GENERATION_MAX,
     HEAD_BYTES,
+    MARK,
     PERSON,
     TAG,
     Head,
@@ -68,24 +70,27 @@ class Tally:
 
 
 def scan(keys: Keys, rows: Iterable[tuple[Any, ...]]) -> tuple[int, bytes]:
-    """How many rows, and the digest of their set. Raises `KvError("vault-damaged")` for rows out of order.
+    """How many rows, and the digest of their set. Raises `KvError("vault-damaged")` for rows out of order or shape.
 
     In strict order they are found by searching as well as by walking: a tree that shows the walker a row which the
-    searcher misses has one out of order. (`Store` saw to types and lengths before.)
+    searcher misses has one out of order, or an id of the right bytes and the wrong type.
     """
     # hashlib, since a call from Python costs it half of what it costs cffi, and this is done for every row. The
     # state that the key goes into is wiped when it is freed.
     fresh = hashlib.blake2b(key=keys.set, digest_size=DIGEST, person=PERSON)
     count, total, last, number = 0, 0, b"", int.from_bytes
-    for record, revision, part, tag in rows:
-        mark = record + record_mark(revision, part)
-        if mark <= last or len(tag) != TAG:
-            raise damaged("its records are not in order")
-        last = mark
-        each = fresh.copy()
-        each.update(mark + tag)
-        total += number(each.digest(), "big")
-        count += 1
+    try:
+        for record, revision, part, tag in rows:
+            mark = record + record_mark(revision, part)
+            if mark <= last or len(mark) != MARK or len(tag) != TAG:
+                raise damaged("its records are not in order")
+            last = mark
+            each = fresh.copy()
+            each.update(mark + tag)
+            total += number(each.digest(), "big")
+            count += 1
+    except (TypeError, StructError):  # SQLite keeps any type in any column
+        raise damaged("its records are malformed") from None
     return count, (total % _MODULUS).to_bytes(DIGEST, "big")
 
 

@@ -12,8 +12,6 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from argon2.low_level import ARGON2_VERSION, Type, core, ffi
-
 from kv.errors import KvError
 from kv.vault.format import KEY
 
@@ -49,6 +47,9 @@ CEILING = KdfParameters(1 << 20, 10, 8)
 
 def derive(passphrase: bytes | bytearray, salt: bytes, parameters: KdfParameters, into: memoryview) -> None:
     """Write the 32-byte key of `passphrase` into `into`. Raises `KvError("vault-kdf" | "busy")`."""
+    # Here, and not at the top: a keeper is born with the root key in hand and never derives one.
+    from argon2.low_level import ARGON2_VERSION, Type, core, ffi
+
     parameters.check()
     with ffi.from_buffer(passphrase) as pwd, ffi.from_buffer(salt) as salted, ffi.from_buffer(into) as out:
         context = ffi.new(

@@ -142,7 +142,7 @@ class Records:
             box.unseal(self._keys.records, row.nonce, row.sealed + row.tag, aad, padded)
             content = unpad(padded)
             return content if row.part == META else check_value(content)
-        except (box.Forged, ValueError, TypeError, KvError):  # a type: the file was changed while it was open
+        except (box.Forged, ValueError, TypeError, KvError):  # SQLite keeps any type in any column
             raise damaged("a record does not open") from None
         finally:
             box.wipe(padded)

@@ -225,7 +225,12 @@ def hostile_records(bases: dict[str, Base]) -> list[Vector]:
     add("parts-exchanged", "meta and value change places", *exchanged)
     for each in ("id", "nonce", "tag", "sealed"):
         title = f"a record's {each} of the same bytes and another type"
-        add(f"{each}-as-text", title, f"UPDATE records SET {each} = CAST({each} AS TEXT) {value}")
+        add(
+            f"{each}-as-text",
+            title,
+            f"UPDATE records SET {each} = CAST({each} AS TEXT) {value}",
+            expect=INSIDE if each in {"nonce", "sealed"} else HIDDEN,
+        )
     add("revision-as-text", "a revision that is a word", f"UPDATE records SET revision = 'three' {value}")
     add("part-as-text", "a part that is a word", f"UPDATE records SET part = 'value' {value}")
     add("id-cut", "an id of 15 bytes", f"UPDATE records SET id = substr(id, 1, 15) {value}")
@@ -233,8 +238,8 @@ def hostile_records(bases: dict[str, Base]) -> list[Vector]:
     add("revision-fraction", "a revision that is no whole number", f"UPDATE records SET revision = 3.5 {value}")
     add("revision-zero", "revision 0", f"UPDATE records SET revision = 0 {value}")
     add("part-three", "a part that there is not", f"UPDATE records SET part = 3 {value}")
-    add("huge", "a row of 3 MiB", f"UPDATE records SET sealed = zeroblob({3 << 20}) {value}")
-    add("emptied", "a sealed part without bytes", f"UPDATE records SET sealed = x'' {value}")
+    add("huge", "a row of 3 MiB", f"UPDATE records SET sealed = zeroblob({3 << 20}) {value}", expect=INSIDE)
+    add("emptied", "a sealed part without bytes", f"UPDATE records SET sealed = x'' {value}", expect=INSIDE)
     return found
 
 
