@@ -2,16 +2,17 @@
 
 Rules of this file
 - Standard library only. Only a sheltered process (`kv.harden`) with the opened root key calls this.
-- A process is readable to others of our uid between `exec` and its `prctl`. So the one that is started is given no
-  descriptor that the key will travel through (it could be taken by `/proc/PID/fd` or `pidfd_getfd` meanwhile).
-  It hardens and forks; its child, never readable, connects to a socket of ours, and the kernel tells us that the
-  peer is a child of the process we started. Only then the key is written.
+- A process is readable to others of our uid between `exec` and its `prctl`; a descriptor that it had then may have been
+  taken (`/proc/PID/fd`, `pidfd_getfd`). So the key never travels through one: the process we started hardens first,
+  makes a new pair of sockets, gives one end to its child, which was never readable, and sends us the other.
+- Whose word that is, the kernel says: the message carries its sender's pid (SCM_CREDENTIALS), and the pid of our own
+  child is nobody else's before we have waited for it. A pid read from `/proc` or from a connection made earlier would
+  not do: whoever stops both sides in between can have it reused.
 - `python -I`, an absolute path, an environment rebuilt from a list: nothing of the caller's reaches the keeper.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import struct
@@ -21,13 +22,13 @@ from typing import TYPE_CHECKING
 
 from kv import wire
 from kv.errors import KvError, RemoteError
-from kv.paths import Runtime, socket_address
+from kv.paths import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _SECONDS = 30.0  # a start takes a quarter of one; a cold disk under load some
-_PEERCRED = struct.Struct("3i")
+_CREDENTIALS = struct.Struct("3i")  # `struct ucred`: pid, uid, gid
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 _LINE_MAX = 1 << 16
 
@@ -39,21 +40,25 @@ def birth(vault: str, key: bytes | memoryview, options: Mapping[str, object] | N
     """
     import json
 
-    runtime = Runtime(vault)
-    runtime.make()
+    Runtime(vault).make()
     line = json.dumps({**(options or {}), "vault": vault, "wire": wire.VERSION}).encode() + b"\n"
-    with _listener(runtime) as (listener, path):
-        process = _spawn(path)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with ours, theirs:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        ours.settimeout(_SECONDS)
+        process = _spawn(theirs.fileno())
+        theirs.close()
         try:
-            with _accept(listener, process) as peer:
+            with _private(ours, process.pid) as peer:
                 peer.sendall(line)
                 peer.sendall(key)
                 peer.shutdown(socket.SHUT_WR)
                 told = _line(peer)
+        except (OSError, KvError):
+            process.kill()
+            raise KvError("keeper-start", why="it did not come up") from None
         finally:
-            # The process we started has forked and waits for us to hang up; it holds nothing.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=_SECONDS)
+            process.wait()
     answer = json.loads(told) if told else {}
     if isinstance(answer.get("error"), dict):
         raise RemoteError(answer["error"])
@@ -63,68 +68,36 @@ def birth(vault: str, key: bytes | memoryview, options: Mapping[str, object] | N
     return ok
 
 
-@contextlib.contextmanager
-def _listener(runtime: Runtime) -> Iterator[tuple[socket.socket, str]]:
-    import secrets
-
-    path = os.path.join(runtime.folder, f"birth-{secrets.token_hex(4)}")
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    address, descriptor = socket_address(path)
-    try:
-        listener.bind(address)
-        listener.listen(4)
-        yield listener, path
-    finally:
-        listener.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        if descriptor is not None:
-            os.close(descriptor)
-
-
-def _spawn(path: str) -> subprocess.Popen[bytes]:
+def _spawn(descriptor: int) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
-        [sys.executable, "-I", "-m", "kv.daemon.main", path],
+        [sys.executable, "-I", "-m", "kv.daemon.main", str(descriptor)],
+        pass_fds=(descriptor,),
         env=environment,
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        close_fds=True,
     )
 
 
-def _accept(listener: socket.socket, process: subprocess.Popen[bytes]) -> socket.socket:
-    """The connection of the started process's child. Others that connect are hung up on."""
-    import time
-
-    deadline = time.monotonic() + _SECONDS
-    while (left := deadline - time.monotonic()) > 0:
-        listener.settimeout(min(left, 0.2))
-        try:
-            peer, _ = listener.accept()
-        except TimeoutError:
-            if process.poll() is not None:
-                break
-            continue
-        pid, uid, _ = _PEERCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
-        if uid == os.geteuid() and _parent(pid) == process.pid:
+def _private(ours: socket.socket, pid: int) -> socket.socket:
+    """The end that process `pid` sent: the only one whose word counts. Raises `KvError`, `OSError`."""
+    size = struct.calcsize("i")
+    while True:
+        data, ancillary, _, _ = ours.recvmsg(1, socket.CMSG_SPACE(size) + socket.CMSG_SPACE(_CREDENTIALS.size))
+        if not data:
+            raise KvError("keeper-start", why="it ended before it served")
+        found = {kind: content for level, kind, content in ancillary if level == socket.SOL_SOCKET}
+        descriptors = [number for (number,) in struct.iter_unpack("i", found.get(socket.SCM_RIGHTS, b""))]
+        sender = _CREDENTIALS.unpack(found[socket.SCM_CREDENTIALS]) if socket.SCM_CREDENTIALS in found else None
+        if sender == (pid, os.geteuid(), os.getegid()) and len(descriptors) == 1:
+            peer = socket.socket(fileno=descriptors[0])
             peer.settimeout(_SECONDS)
             return peer
-        peer.close()
-    process.kill()
-    raise KvError("keeper-start", why="it did not come up")
-
-
-def _parent(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            stat = file.read()
-    except OSError:
-        return 0
-    return int(stat[stat.rindex(b")") + 2 :].split()[1])
+        for descriptor in descriptors:  # somebody took the other end and speaks for himself
+            os.close(descriptor)
 
 
 def _line(peer: socket.socket) -> bytes:

@@ -52,7 +52,7 @@ def _daily(options: Options, kind: str, action: str) -> None:
         else:
             with Terminal() as terminal:
                 take_shelter()
-                keeper.reach()
+                keeper.root()  # the passphrase first: what follows is proved with it
                 (enrol_totp if kind == "totp" else enrol_pin)(keeper, terminal)
     if options.as_json:
         tui.print_json({kind: not off})

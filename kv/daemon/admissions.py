@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from kv.daemon.clock import boot_time
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kv.daemon.approvals import Approvals
     from kv.vault.session import Vault
 
@@ -26,6 +28,14 @@ def remember(vault: Vault, project: str, connection: str) -> None:
     rows.append((project, connection, time.time() + _SECONDS))
     rows = rows[-_MOST:]
     vault.put("setting", "admissions", {"rows": [list(row) for row in rows]}, None, now=time.time())
+
+
+def forget(vault: Vault, connections: Iterable[str]) -> None:
+    """Drop what was admitted to connections that are no longer what they were."""
+    gone, rows = set(connections), _rows(vault)
+    kept = [row for row in rows if row[1] not in gone]
+    if len(kept) < len(rows):
+        vault.put("setting", "admissions", {"rows": [list(row) for row in kept]}, None, now=time.time())
 
 
 def recall(vault: Vault, approvals: Approvals) -> None:

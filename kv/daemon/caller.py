@@ -34,6 +34,7 @@ class Ancestor:
     process: Process
     parent: int
     leader: int
+    tty: int
     exe: str
     argv: tuple[str, ...]
 
@@ -41,14 +42,15 @@ class Ancestor:
 def identify(peer: socket.socket, channel: str) -> Caller:
     """The caller behind a connected socket, as a `cli` caller. Raises `KvError("gone")` if it ended meanwhile."""
     pid, uid, _ = _PEERCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
-    watch = _pidfd(peer, pid)
+    watch = _pidfd(peer)
+    if watch is None:
+        return _describe(uid, (), channel)
     try:
         chain = ancestry(pid)
-        if watch is not None and _ended(watch):
+        if _ended(watch):
             raise KvError("gone")
     finally:
-        if watch is not None:
-            os.close(watch)
+        os.close(watch)
     return _describe(uid, chain, channel)
 
 
@@ -57,13 +59,14 @@ def as_relay(caller: Caller) -> Caller:
     return replace(caller, session=_session_id(caller.uid, caller.process), session_process=caller.process)
 
 
-def _pidfd(peer: socket.socket, pid: int) -> int | None:
+def _pidfd(peer: socket.socket) -> int | None:
+    """A descriptor of the very process that connected (Linux 6.5), None before that.
+
+    Opening one by the pid's number would open whoever has the number by now. So without it a peer is nobody known,
+    and each connection a session of its own.
+    """
     try:
         return peer.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
-    except OSError:
-        pass
-    try:
-        return os.pidfd_open(pid)
     except OSError:
         return None
 
@@ -93,7 +96,7 @@ def _read(pid: int) -> Ancestor | None:
     # The name in parentheses may hold anything, ')' too: fields are counted from the last one (proc(5)).
     fields = stat[stat.rindex(b")") + 2 :].split()
     process = Process(pid, int(fields[19]))
-    return Ancestor(process, int(fields[1]), int(fields[3]), _exe(pid), _argv(pid))
+    return Ancestor(process, int(fields[1]), int(fields[3]), int(fields[4]), _exe(pid), _argv(pid))
 
 
 def _exe(pid: int) -> str:
@@ -142,7 +145,8 @@ def _describe(uid: int, chain: tuple[Ancestor, ...], channel: str) -> Caller:
     return replace(
         stranger,
         process=chain[0].process,
-        parent=chain[1].process if len(chain) > 1 else nobody,
+        # A parent without a terminal is no person's shell: a supervisor, say, that adopts whoever is orphaned.
+        parent=chain[1].process if len(chain) > 1 and chain[1].tty else nobody,
         session=_session_id(uid, session),
         session_process=session,
         label=label or "a program",

@@ -122,6 +122,7 @@ class House:
         for name in connections:
             self._entries.pop(name, None)
             self.approvals.forget(name)
+        admissions.forget(self.vault, connections)
         self.revision += bool(connections)
 
     def standing(self, caller: Caller) -> Standing:

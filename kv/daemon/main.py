@@ -1,7 +1,8 @@
-"""A keeper's birth, from the inside: `python -I -m kv.daemon.main SOCKET`, started by `kv.birth` alone.
+"""A keeper's birth, from the inside: `python -I -m kv.daemon.main DESCRIPTOR`, started by `kv.birth` alone.
 
 Rules of this file
-- Memory that holds a key was never readable: harden, fork, and only the child connects to be given the key.
+- Memory that holds a key was never readable: harden, fork, and only the child has the socket that the key comes by,
+  one of a pair that is made after hardening.
 - One keeper a vault: the child holds the record lock beside the vault before it opens anything.
 - The parent of the birth is told one line, `{"ok": …}` or `{"error": …}`, and nothing else.
 """
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from kv.errors import KvError
 from kv.harden import harden, refuse_tracer
-from kv.paths import Runtime, socket_address
+from kv.paths import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,44 +39,29 @@ _SECONDS = 30.0
 
 def main() -> None:
     """Become the keeper. Ends by `os._exit`: no interpreter shutdown runs over memory that held values."""
-    path = sys.argv[1]
+    starter = socket.socket(fileno=int(sys.argv[1]))
     try:
         harden()
     except KvError:
         os._exit(1)
-    told_apart, stay = os.pipe()
+    birth, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     if os.fork():
-        # Who started us tells our child by its parent, us: stay until that is done, and hold nothing meanwhile.
-        os.close(stay)
-        os.read(told_apart, 1)
+        # The starter knows this process, not its child: it is this one that has to hand over the other end.
+        socket.send_fds(starter, [b"."], [end.fileno()])
         os._exit(0)
-    os.close(told_apart)
+    starter.close()
+    end.close()
+    birth.settimeout(_SECONDS)
     os.setsid()
-    birth = _connect(path)
     try:
         refuse_tracer()
         options, key = _read(birth)
-        os.close(stay)
         runtime = _hold_lock(options)
         _live(_open_house(options, key), options, _open_log(runtime), birth)
     except KvError as error:
         _tell(birth, {"error": error.as_wire()})
         os._exit(error.exit)
     os._exit(0)
-
-
-def _connect(path: str) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    sock.settimeout(_SECONDS)
-    address, descriptor = socket_address(path)
-    try:
-        sock.connect(address)
-    except OSError:
-        os._exit(1)
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
-    return sock
 
 
 def _read(birth: socket.socket) -> tuple[Options, bytearray]:

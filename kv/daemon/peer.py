@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -117,6 +118,11 @@ class Peer:
             await self._hang_up()
         except OSError:
             return
+
+    def hang_up(self) -> None:
+        """End the conversation from this side; whoever reads here sees the stream's end."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Hang up."""

@@ -196,6 +196,8 @@ class Secrets:
             self._vault.delete("connection", args.name)
             self._house.changed(args.name)
         elif args.declaration is not None:
+            if args.declaration.name != args.name:
+                raise KvError("bad-argument", argument="name", why="the declaration is of another connection")
             made = self._declared(args.declaration, None)
             for secret in made.connection.secrets.values():
                 self._record(secret)

@@ -27,7 +27,7 @@ def select(expression: str, document: object) -> object:
     try:
         tree = parser.Parser().parse(expression)
         found = _Counting().visit(tree.parsed, document)
-        _check_size(found)
+        _expanded(found, _BUDGET)
     except (exceptions.JMESPathError, ValueError, TypeError, OverflowError):
         raise KvError("bad-argument", argument="select", why="this JMESPath does not parse or apply") from None
     except (_TooMuchError, RecursionError, MemoryError):
@@ -48,16 +48,19 @@ class _Counting(visitor.TreeInterpreter):
 
     def visit(self, node: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the library's signature
         found = super().visit(node, *args, **kwargs)  # type: ignore[arg-type]  # the stub's own node type is private
-        if node["type"] not in {"field", "identity", "current", "literal", "subexpression", "index"}:
+        if node["type"] in {"multi_select_list", "multi_select_dict"}:
+            # `[@,@]|[@,@]|…` shares what it doubles; a function or a comparison would walk it written out.
+            self._left -= _expanded(found, self._left)
+        elif node["type"] not in {"field", "identity", "current", "literal", "subexpression", "index"}:
             self._left -= len(found) if isinstance(found, list | dict | str) else 1
         if self._left < 0:
             raise _TooMuchError
         return found
 
 
-def _check_size(document: object) -> None:
-    """Refuse shared structure that only becomes large when written out (`[@,@]|[@,@]…`)."""
-    left = _BUDGET
+def _expanded(document: object, budget: int) -> int:
+    """How many elements `document` has when written out. Raises `_TooMuchError` beyond `budget` or too deep."""
+    left = budget
     stack: list[tuple[object, int]] = [(document, 0)]
     while stack:
         found, depth = stack.pop()
@@ -68,3 +71,4 @@ def _check_size(document: object) -> None:
             stack.extend((child, depth + 1) for child in found.values())
         elif isinstance(found, list):
             stack.extend((child, depth + 1) for child in found)
+    return budget - left

@@ -14,7 +14,7 @@ import contextlib
 import os
 import socket
 import struct
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kv.model import Caller
 
 _PLACES = {"agent": 448, "kv": 64}  # connections at once; with the brokers' own they stay below 1,024 descriptors
-_PER_SESSION = 64  # of them one session may hold: sub-agents in parallel, not a flood
+_PER_SESSION = {"agent": 64, "kv": 8}  # of them one session may hold: sub-agents in parallel, not a flood
 _BACKLOG = 1024
 _ROOM = 256 << 20  # bytes of requests that are coming in, on one channel: fifteen of the largest at once
 _PEERCRED = struct.Struct("3i")
@@ -85,6 +85,7 @@ class Server:
         self._room = Room(_ROOM)
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: Counter[str] = Counter()
+        self._silent: OrderedDict[Peer, None] = OrderedDict()  # between requests, longest first
 
     async def serve(self) -> None:
         """Accept until cancelled."""
@@ -131,14 +132,22 @@ class Server:
             if not self._held[who.session]:
                 del self._held[who.session]
 
+    def _make_room(self) -> bool:
+        """Hang up on the connection that has been silent longest: sessions are cheap, and places must not be."""
+        if not self._silent:
+            return False
+        oldest, _ = self._silent.popitem(last=False)
+        oldest.hang_up()
+        return True
+
     def _admit(self, sock: socket.socket) -> Caller:
         _, uid, _ = _PEERCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
         if uid not in self._uids:
             raise KvError("denied", rule="peer", why="this socket is another user's", help="")
-        if len(self._tasks) > _PLACES[self._channel]:
+        if len(self._tasks) > _PLACES[self._channel] and not self._make_room():
             raise KvError("busy", what="connections")
         who = callers.identify(sock, self._channel)
-        if self._held[who.session] >= _PER_SESSION:
+        if self._held[who.session] >= _PER_SESSION[self._channel]:
             raise KvError("busy", what="connections of one session")
         return who
 
@@ -146,7 +155,11 @@ class Server:
         connection = Connection()
         while True:
             try:
-                frame = await peer.receive()
+                self._silent[peer] = None
+                try:
+                    frame = await peer.receive()
+                finally:
+                    self._silent.pop(peer, None)
                 if frame is None:
                     return
                 request = decode(frame.header, frame.body, self._channel)
@@ -155,7 +168,7 @@ class Server:
                 if error.code in {"bad-frame", "busy"}:
                     return
                 continue
-            asks = callers.as_relay(who) if request.relay else who
+            asks = callers.as_relay(who) if request.relay and self._channel == "agent" else who
             exchange = Exchange(request, asks, connection, peer.take_folder(), peer.send)
             try:
                 await peer.unless_gone(self._answer(peer, exchange))
@@ -166,14 +179,14 @@ class Server:
     async def _answer(self, peer: Peer, exchange: Exchange) -> None:
         try:
             ok, body = await self._handle(exchange)
+            await peer.send({"ok": ok}, body)
+        except (TimeoutError, ConnectionError):
+            raise
         except KvError as error:
             await peer.send({"error": error.as_wire()})
-            return
         except (OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, AttributeError) as defect:
             place = self._log(_place(defect))
             await peer.send({"error": KvError("internal", id=place).as_wire()})
-            return
-        await peer.send({"ok": ok}, body)
 
 
 def _place(defect: BaseException) -> str:

@@ -50,8 +50,8 @@ class Shown:
         return self.members, self.raw
 
     def facts(self) -> Fields:
-        """What the audit records of it."""
-        return {"status": self.status, "bytes_in": self.came, "redactions": self.places}
+        """What the audit records of it. Of a withheld one no counts: an agent reads its own entries."""
+        return {"status": self.status, "bytes_in": self.came, "redactions": {} if self.withheld else self.places}
 
 
 async def show(outcome: Outcome, plan: Plan, args: Call, database: Database, saved: SavedFile | None) -> Shown:

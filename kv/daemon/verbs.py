@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kv.daemon.server import Answer, Exchange
     from kv.model import Caller
 
+_LISTED_MAX = 128 << 10  # bytes of cards in one answer; a header holds 256 KiB
 _RESUME_SECONDS = 5.0  # how long `approve` waits to tell how the resumed call went; most take less, none waits on it
 
 
@@ -159,7 +160,10 @@ class Verbs:
     async def approvals(self, exchange: Exchange) -> Answer:
         """What waits: one's own, or everybody's with a proof."""
         session = None if exchange.caller.is_person else exchange.caller.session
-        found: dict[str, object] = {"approvals": cards(self.house.approvals.waiting(session), boot_time())}
+        listed = cards(self.house.approvals.waiting(session), boot_time())
+        if len(msgspec.json.encode(listed)) > _LISTED_MAX:  # a crowd of long cards must not hide the list itself
+            listed = [{**each, "details": []} for each in listed]
+        found: dict[str, object] = {"approvals": listed}
         if session is None:
             found["frozen"] = self.house.approvals.frozen()
         return found, b""

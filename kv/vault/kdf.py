@@ -17,6 +17,7 @@ from kv.vault.format import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 PASSPHRASE_MAX = 1 << 10  # bytes: nobody types more, and a descriptor is not read for ever
 
@@ -46,11 +47,10 @@ CEILING = KdfParameters(1 << 20, 10, 8)
 
 
 def derive(passphrase: bytes | bytearray, salt: bytes, parameters: KdfParameters, into: memoryview) -> None:
-    """Write the 32-byte key of `passphrase` into `into`. Raises `KvError("vault-kdf" | "busy")`."""
-    # Here, and not at the top: a keeper is born with the root key in hand and never derives one.
-    from argon2.low_level import ARGON2_VERSION, Type, core, ffi
-
+    """Write the 32-byte key of `passphrase` into `into`. Raises `KvError("vault-kdf" | "unsupported")`."""
     parameters.check()
+    argon2 = _library()
+    ffi = argon2.ffi
     with ffi.from_buffer(passphrase) as pwd, ffi.from_buffer(salt) as salted, ffi.from_buffer(into) as out:
         context = ffi.new(
             "argon2_context *",
@@ -65,12 +65,21 @@ def derive(passphrase: bytes | bytearray, salt: bytes, parameters: KdfParameters
                 "m_cost": parameters.memory,
                 "lanes": parameters.lanes,
                 "threads": parameters.lanes,
-                "version": ARGON2_VERSION,
+                "version": argon2.ARGON2_VERSION,
             },
         )
-        if core(context, Type.ID.value) != 0:
+        if argon2.core(context, argon2.Type.ID.value) != 0:
             # All lengths are ours and all numbers were checked: what is left is memory that could not be had.
-            raise KvError("busy", what="memory for the KDF")
+            raise KvError(
+                "unsupported", why=f"the KDF needs {parameters.memory >> 10} MiB of memory, and there is less"
+            )
+
+
+def _library() -> ModuleType:
+    """`argon2`, imported when a key is derived: a keeper is born with the root key in hand, and never does."""
+    from argon2 import low_level
+
+    return low_level
 
 
 def calibrate(clock: Callable[[], float] = time.perf_counter) -> KdfParameters:
@@ -90,6 +99,7 @@ def calibrate(clock: Callable[[], float] = time.perf_counter) -> KdfParameters:
 
 
 def _measure(parameters: KdfParameters, clock: Callable[[], float]) -> float:
+    _library()
     start = clock()
     derive(b"calibration", bytes(16), parameters, memoryview(bytearray(KEY)))
     return clock() - start

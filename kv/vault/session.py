@@ -30,6 +30,7 @@ from kv.vault.slots import (
     UnlockKey,
     find_slot,
     open_slot,
+    read_slot,
     seal_recovery,
     seal_slot,
     unlock,
@@ -42,18 +43,7 @@ if TYPE_CHECKING:
 
     from kv.vault.kdf import KdfParameters
 
-__all__ = [
-    "Passphrase",
-    "PublicSlot",
-    "Recovery",
-    "RootKey",
-    "UnlockKey",
-    "Vault",
-    "open_slot",
-    "read_slot",
-    "seal_recovery",
-    "seal_slot",
-]
+__all__ = ["Passphrase", "PublicSlot", "Recovery", "RootKey", "UnlockKey", "Vault", "open_slot", "read_slot"]
 
 Row = tuple[str, str, "Mapping[str, object]", "bytes | None"]  # kind, name, meta, value
 
@@ -299,15 +289,6 @@ class Vault:
         """
         self._require_open()
         back_up(self._store, self._keys, self._head, os.fspath(target))
-
-
-def read_slot(path: str | os.PathLike[str], kind: str = "passphrase") -> PublicSlot:
-    """The public data of a locked vault's slot, bounded. Raises what `Vault.open` raises before it needs a key."""
-    store = Store(os.path.abspath(path), "slots")
-    try:
-        return find_slot(store.vault_id(), store.slots(), kind)
-    finally:
-        store.close()
 
 
 def _unknown(name: str, revision: int | None) -> KvError:

@@ -20,6 +20,7 @@ from kv.vault.arena import Arena
 from kv.vault.format import KEY, NONCE, PASSPHRASE, RECOVERY, SALT, TAG, VAULT_ID, SlotRow, damaged, slot_aad
 from kv.vault.kdf import KdfParameters
 from kv.vault.keys import RootKey
+from kv.vault.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,3 +165,12 @@ def find_slot(vault: bytes, slots: list[SlotRow], kind: str) -> PublicSlot:
     if len(found) != 1:
         raise damaged(f"it has {len(found)} {kind} slots")
     return PublicSlot(vault, found[0])
+
+
+def read_slot(path: str | os.PathLike[str], kind: str = "passphrase") -> PublicSlot:
+    """The public data of a locked vault's slot, bounded. Raises what `Vault.open` raises before it needs a key."""
+    store = Store(os.path.abspath(path), "slots")
+    try:
+        return find_slot(store.vault_id(), store.slots(), kind)
+    finally:
+        store.close()

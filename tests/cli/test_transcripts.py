@@ -253,3 +253,31 @@ def test_ctrl_c_at_a_hidden_prompt_leaves_the_terminal_as_it_was(world: World, p
     person.read("person> ")
     assert " -echo " not in person.run("stty -a")[1]
     assert "NEVER" not in world.must("ls").out
+
+
+def test_one_pin_shows_the_card_and_answers_it(fresh: World, newcomer: Person) -> None:
+    """`kv approve` without an id: the PIN once, the oldest card of whatever session, the answer."""
+    fresh.init()
+    status, _ = newcomer.run(
+        "kv pin",
+        ASK,
+        ("hidden): ", "111111"),
+        ("hidden): ", "918273"),
+        ("Again: ", "918273"),
+    )
+    assert status == 0
+    fresh.store(
+        "shop/KEY", b"shop-key-0123456789", "--connection", "shop", "--host", "https://shop.test", "--auth", "bearer"
+    )
+    ticket = fresh.kv("api", "shop", "GET", "/v1/x", "--reason", "look", "--wait", "0", "--json").json["pending"]
+    status, text = newcomer.run("kv approve", ("PIN: ", "918273"), ("[d] deny     ", "x"), ("[d] deny     ", "d"))
+    assert status == 0
+    assert f"{ticket}  admission" in text
+    assert "GET https://shop.test/v1/x" in text
+    assert 'the agent says: "look"' in text
+    assert text.endswith(f"denied: {ticket}\n")
+    assert text.count("PIN: ") == 1
+    status, text = newcomer.run("kv approve", ("PIN: ", "000000"), ("PIN: ", "918273"))
+    assert status == 6
+    assert "the proof is wrong" in text
+    assert "nothing waits" in text

@@ -72,6 +72,7 @@ LAST: dict[str, Callable[[bytes], bytes]] = {
     "hex with spaces": lambda data: data.hex(" ", 2).encode(),
     "UTF-16": lambda data: data.decode("latin-1").encode("utf-16-le"),
     "indented base64": _wrapped(20, b"\r\n    "),
+    "base64 wrapped in a JSON string": _wrapped(76, b"\\n"),
 }
 
 ALPHABETS = (

@@ -113,6 +113,43 @@ def test_other_characters(text: str) -> None:
         }
 
 
+@pytest.mark.parametrize("inner", ["base64", "hex", "base32"])
+def test_a_file_in_a_json_string(inner: str) -> None:
+    """A file that comes as wrapped base64 in JSON is read, and only what encodes the value is replaced."""
+    lines = b"PATH=/usr/bin\nKEY=" + ENCODERS[inner](VALUES["token"]) + b"\nHOME=/root\n"
+    for before in range(0, 120, 7):
+        data = b"#" * before + lines + b"#" * 200
+        answer = b'{"content": "' + LAST["base64 wrapped in a JSON string"](data) + b'", "encoding": "base64"}'
+        redaction = redaction_of(VALUES["token"])
+        out = redaction.scrub(answer, "body")
+        assert redaction.verdict.count == 1
+        head, _, tail = out.partition(b"{{kv:prod/KEY}}")
+        assert answer.startswith(head)
+        assert answer.endswith(tail)
+        covered = len(answer) - len(head) - len(tail)
+        assert covered <= len(ENCODERS[inner](VALUES["token"])) * 4 / 3 + 10
+        assert base64.b64decode(head[13:].replace(b"\\n", b"")[: before // 3 * 4]) == b"#" * (before // 3 * 3)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'C:\\new\\table\\users"\xc3\xa9',
+        b'nested"secret\xc3\xa9',
+        b'u00e9"secret\xc3\xa9',
+        b"x41secret\n\\x41\\101\xc3\xa9",
+    ],
+)
+@pytest.mark.parametrize("before", [b"", b"\\", b"DOMAIN\\", b"\\\\"])
+def test_backslashes_are_read_either_way(value: bytes, before: bytes) -> None:
+    """A value with backslashes of its own, or with one before it, is found in JSON, and in JSON in JSON."""
+    once = ENCODERS["JSON"](before + value)
+    for made in (once, ENCODERS["JSON"](once), base64.b64encode(once)):
+        redaction = redaction_of(value)
+        assert b"secret" not in redaction.scrub(b'"' + made + b'"', "body")
+        assert redaction.verdict.count == 1
+
+
 def test_what_is_no_value_stays() -> None:
     """Text without the value comes out unchanged: program text, JSON, base64 and compressed bytes."""
     chance = random.Random(7)  # noqa: S311 - the same bytes in every run

@@ -153,6 +153,24 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert int(done.stdout) < 8 << 10
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"%2541%41bcdefgh", b"541Abcdefgh"),
+        (b"&#x4141;&#65;bcdefgh", b"41;Abcdefgh"),
+        (b"\\u00e9\\u0041bcdefgh", b"00e9Abcdefgh"),
+    ],
+)
+def test_a_window_that_tears_a_token_finds_nothing_new(text: bytes, value: bytes) -> None:
+    """What only half a token would decode to is no find, wherever a window begins."""
+    needles = Needles()
+    needles.add("K", value, bits=128)
+    for window in range(1, len(text)):
+        geometry = GEOMETRY._replace(window=window, quantum=1)
+        scrubber = Scrubber(needles.database(), Tally(frozenset()), "body", geometry)
+        assert scrubber.feed(text) + scrubber.flush() == text
+
+
 def test_a_find_is_never_longer_than_the_reach() -> None:
     """What is spread wider than can be held back is not one value: that is the stated limit."""
     spread = VALUE[:9] + b" " * GEOMETRY.reach + VALUE[9:]

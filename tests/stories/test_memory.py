@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -86,13 +87,12 @@ def _lock(folder: Path, options: dict[str, Any]) -> None:
     )  # fmt: skip
 
 
-def _keeper(folder: Path) -> int:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            command = (entry / "cmdline").read_bytes() if (entry / "cmdline").exists() else b""
-            if b"kv.daemon.main" in command and str(folder).encode() in command:
-                return int(entry.name)
-    raise AssertionError("no keeper runs")
+def _keeper(folder: Path, options: dict[str, Any]) -> int:
+    done = subprocess.run(
+        [sys.executable, "-m", "kv", "status", "--json"], cwd=folder, capture_output=True, check=True,
+        env={"HOME": str(folder), "KV_VAULT": str(folder / "vault.kv")}, **options,
+    )  # fmt: skip
+    return int(json.loads(done.stdout)["pid"])
 
 
 def test_no_way_into_the_keeper(unprivileged: tuple[Path, dict[str, Any]]) -> None:
@@ -102,7 +102,7 @@ def test_no_way_into_the_keeper(unprivileged: tuple[Path, dict[str, Any]]) -> No
     assert made.returncode == 0, made.stderr
     try:
         assert _kv(folder, options, "set", "demo/KEY", "--stdin", stdin=VALUE).returncode == 0
-        pid = _keeper(folder)
+        pid = _keeper(folder, options)
         done = subprocess.run(
             [sys.executable, "-c", INTRUDER, str(pid)],
             capture_output=True,
@@ -221,7 +221,7 @@ def test_nothing_of_the_keeper_is_left_after_lock(unprivileged: tuple[Path, dict
     """Locked means that there is no keeper: its process is gone, and with it every copy."""
     folder, options = unprivileged
     assert _kv(folder, options, "init", "--no-totp", "--recovery-file", "rc", "--kdf-memory", "64MiB").returncode == 0
-    pid = _keeper(folder)
+    pid = _keeper(folder, options)
     _lock(folder, options)
     deadline = time.monotonic() + 20
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:

@@ -9,7 +9,8 @@ import pytest
 from vault.world import NOW, PASSPHRASE, World, code_of, contents
 
 from kv.vault.kdf import FLOOR
-from kv.vault.session import Passphrase, Recovery, RootKey, Vault, open_slot, read_slot, seal_recovery, seal_slot
+from kv.vault.session import Passphrase, Recovery, RootKey, Vault, open_slot, read_slot
+from kv.vault.slots import seal_recovery, seal_slot
 
 if TYPE_CHECKING:
     from pathlib import Path

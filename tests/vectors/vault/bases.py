@@ -17,7 +17,8 @@ from kv.vault import head, recovery
 from kv.vault.format import SlotRow
 from kv.vault.kdf import FLOOR
 from kv.vault.keys import Keys, RootKey
-from kv.vault.session import Vault, seal_slot
+from kv.vault.session import Vault
+from kv.vault.slots import seal_slot
 from kv.vault.store import build
 
 if TYPE_CHECKING:
