@@ -77,6 +77,10 @@ class Keeper:
             try:
                 return self._live().ask(verb, args, body, proof=proof)
             except KvError as error:
+                if error.code == "proof-needed" and proof.get("kind") == "window":
+                    self._prover.past_window()
+                    tries += 1
+                    continue
                 if error.code not in {"proof-wrong", "proof-used"} or not tries:
                     raise
                 self._prover.again(error)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kv.vault.keys import RootKey
     from kv.vault.slots import PublicSlot
 
-WINDOW_VERBS = frozenset({"set", "generate", "import", "connect", "mv", "rm", "restore"})
+WINDOW_VERBS = frozenset({"set", "generate", "import", "mv", "rm", "restore"})
 PASSPHRASE_VERBS = frozenset({"get", "passwd", "recovery", "totp", "pin"})
 
 _ANSWERS = frozenset({"approve", "deny"})  # after `approvals` was proved on this connection, one answer needs no second
@@ -40,6 +40,11 @@ class Prover:
         self._options = options
         self._root: RootKey | None = None
         self._pin = ""
+        self._past_window = False
+
+    def past_window(self) -> None:
+        """The keeper wants more for this act than that a proof was given a moment ago."""
+        self._past_window = True
 
     def asks_at_terminal(self) -> bool:
         """Whether a wrong proof may be typed once more."""
@@ -60,7 +65,7 @@ class Prover:
     ) -> dict[str, object]:
         """The `proof` member of a request. Raises `KvError`."""
         told = challenge()
-        if verb in WINDOW_VERBS and told.get("window") and self.asks_at_terminal():
+        if verb in WINDOW_VERBS and told.get("window") and self.asks_at_terminal() and not self._past_window:
             return {"kind": "window"}
         if verb in _ANSWERS and told.get("held"):
             return {"kind": "held"}

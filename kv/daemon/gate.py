@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from kv.daemon.clock import boot_time
 from kv.daemon.requests import Needs
+from kv.daemon.schema import Import, Set
 from kv.daemon.server import Held
 from kv.errors import KvError
 from kv.proofs import passphrase, pin, totp
@@ -93,9 +94,26 @@ class Gate:
             self._check_daily(proof)
 
     def _window(self, request: Request, caller: Caller) -> str:
-        if request.verb.needs is not Needs.WINDOW or not self._has_window(caller):
+        if request.verb.needs is not Needs.WINDOW or not self._has_window(caller) or self._leads(request):
             raise KvError("proof-needed", verb=request.name)
         return "window"
+
+    def _leads(self, request: Request) -> bool:
+        """Whether the request may lead a credential that exists already to another place.
+
+        What the person's own shell runs (a project's script, a test) has that shell as its parent too.
+        """
+        args = request.args
+        items = args.items if isinstance(args, Import) else [args] if isinstance(args, Set) else []
+        return any(
+            item.connection is not None
+            and (
+                self._vault.get("secret", item.name) is not None
+                or self._vault.get("connection", item.connection.name) is not None
+                or item.connection.secrets is not None
+            )
+            for item in items
+        )
 
     def _has_window(self, caller: Caller) -> bool:
         until = self._windows.get(caller.parent, 0.0)

@@ -64,7 +64,7 @@ class Pipeline:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.tickets: Tickets[shape.Shown] = Tickets(boot_time)
+        self.tickets: Tickets[shape.Shown] = Tickets(boot_time, size=lambda shown: len(shown.raw))
 
     def judge(self, caller: Caller, args: Call, body: bytes) -> Judged:
         """Steps 1 to 3. Raises `KvError`."""

@@ -76,7 +76,7 @@ VERBS: dict[str, Verb] = {
     "set": Verb(Set, Needs.WINDOW),
     "generate": Verb(Generate, Needs.WINDOW),
     "import": Verb(Import, Needs.WINDOW),
-    "connect": Verb(Connect, Needs.WINDOW),
+    "connect": Verb(Connect, Needs.FRESH),
     "mv": Verb(Move, Needs.WINDOW),
     "rm": Verb(Named, Needs.WINDOW),
     "restore": Verb(Revision, Needs.WINDOW),

@@ -13,7 +13,8 @@ import os
 
 from kv.errors import KvError
 
-_MAX_BYTES = 1 << 30  # a saved answer: enough for an export, too little to fill a disk in one call
+_MAX_BYTES = 256 << 20  # a saved answer: enough for an export, too little to fill memory or a disk in one call
+_CHUNK = 1 << 20
 _MAX_PARTS = 16
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -31,42 +32,56 @@ def _plain(part: str) -> bool:
 
 
 class SavedFile:
-    """A file being written. `write` redacted bytes, then `keep` it; unless kept, `close` removes it."""
+    """A file to be. `write` redacted bytes, then `keep` them; `close` in any case.
+
+    Until it is kept, what was written lies in memory that no other process can open: a result that is withheld in
+    the end must not have stood in the agent's folder meanwhile, where a hard link would have kept it.
+    """
 
     def __init__(self, folder: int, path: str) -> None:
         *folders, self._name = check_path(path)
         self.size = 0
-        self._kept = False
         self._folder = _descend(folder, folders)
-        try:
-            self._file = os.open(self._name, _NEW, 0o600, dir_fd=self._folder)
-        except OSError as error:
-            os.close(self._folder)
-            raise KvError("save", why=_reason(error)) from None
+        self._spool = os.memfd_create("save", os.MFD_CLOEXEC)
 
     def write(self, data: bytes) -> None:
-        """Append. Raises `KvError("save" | "disk-full")`."""
+        """Append. Raises `KvError("save")`."""
         self.size += len(data)
         if self.size > _MAX_BYTES:
-            raise KvError("save", why="it is larger than 1 GiB")
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._file, view) :]
-        except OSError as error:
-            raise KvError("save", why=_reason(error)) from None
+            raise KvError("save", why="it is larger than 256 MiB")
+        _write(self._spool, data)
 
     def keep(self) -> None:
-        """The result is whole and not withheld: leave the file where it is."""
-        self._kept = True
-
-    def close(self) -> None:
-        """Close, and remove the file unless it was kept."""
-        os.close(self._file)
-        if not self._kept:
+        """The result is whole and not withheld: make the file. Raises `KvError("save")`; then there is none."""
+        try:
+            file = os.open(self._name, _NEW, 0o600, dir_fd=self._folder)
+        except OSError as error:
+            raise KvError("save", why=_reason(error)) from None
+        try:
+            at = 0
+            while at < self.size and (data := os.pread(self._spool, _CHUNK, at)):
+                _write(file, data)
+                at += len(data)
+        except KvError:
             with contextlib.suppress(OSError):
                 os.unlink(self._name, dir_fd=self._folder)
+            raise
+        finally:
+            os.close(file)
+
+    def close(self) -> None:
+        """Forget what was not kept."""
+        os.close(self._spool)
         os.close(self._folder)
+
+
+def _write(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(file, view) :]
+    except OSError as error:
+        raise KvError("save", why=_reason(error)) from None
 
 
 def _descend(folder: int, parts: list[str]) -> int:

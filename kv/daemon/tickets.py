@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _KEEP_SECONDS = 600.0  # a finished result waits this long to be picked up
+_KEEP_BYTES = 64 << 20  # of results that nobody picked up; the oldest go first
 _MOST = 256  # open tickets; a session is bounded further by what may wait for approval
 
 
@@ -44,8 +45,9 @@ class Ticket(Generic[Result]):
 class Tickets(Generic[Result]):
     """The open tickets of a keeper."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], size: Callable[[Result], int]) -> None:
         self._clock = clock
+        self._size = size
         self._open: dict[str, Ticket[Result]] = {}
 
     def find(self, session: str, digest: str) -> Ticket[Result] | None:
@@ -123,6 +125,13 @@ class Tickets(Generic[Result]):
 
     def _sweep(self) -> None:
         now = self._clock()
-        for name, ticket in list(self._open.items()):
-            if ticket.finished and now - ticket.finished > _KEEP_SECONDS:
-                del self._open[name]
+        held = 0
+        for name, ticket in sorted(self._open.items(), key=lambda item: -item[1].finished):
+            if ticket.finished and not ticket.waiters:
+                held += self._held(ticket)
+                if now - ticket.finished > _KEEP_SECONDS or held > _KEEP_BYTES:
+                    del self._open[name]
+
+    def _held(self, ticket: Ticket[Result]) -> int:
+        done = ticket.task.done() and not ticket.task.cancelled() and ticket.task.exception() is None
+        return self._size(ticket.task.result()) if done else 0

@@ -10,8 +10,6 @@ Rules of this file
 from __future__ import annotations
 
 from functools import cached_property
-from itertools import takewhile
-from operator import eq
 from typing import TYPE_CHECKING, NamedTuple
 
 from kv.redact.decode import views
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from kv.redact.forms import Form
 
 LEVELS = 2
+_AROUND = 4_000  # bytes on each side of a window: with it a find stays within what is held back (`stream`)
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _LOOSE = frozenset(DELETED + b"{}?kv")  # what folding takes off the end of a form, and trimming (see `forms`)
 
@@ -128,17 +127,15 @@ def _outermost(start: int, end: int, above: tuple[View, ...]) -> tuple[int, int]
 
 
 def _grown(folded: bytes, start: int, end: int, form: Form) -> tuple[int, int]:
-    """A window with as much of the value around it as the text has."""
+    """A window with all the text around it that an excerpt can have there, whatever that text is.
+
+    Going only as far as the text agrees with the value would show which byte is the first to differ, and so spell the
+    value out, a byte at a time, to whoever can have guesses echoed behind 64 bytes that are known.
+    """
     if form.around is None:
         return start, end
     before, after = form.around()
-    there = folded[max(0, start - len(before)) : start]
-    return start - _common(there[::-1], before[::-1]), end + _common(folded[end : end + len(after)], after)
-
-
-def _common(one: bytes, other: bytes) -> int:
-    """Length of the common beginning."""
-    return sum(takewhile(bool, map(eq, one, other)))
+    return max(0, start - min(len(before), _AROUND)), min(len(folded), end + min(len(after), _AROUND))
 
 
 def _widened(data: bytes, at: int, step: int, loose: int, *, shared: bool) -> int:

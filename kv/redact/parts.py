@@ -30,6 +30,7 @@ _STRICT = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://[^:@/?#\s]*:([^@/?#\s]+)@")
 _SETTING = re.compile(
     rb"(?i)(?:\A|[\s;?&])(?:password|passwd|pwd|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s;&'\"]+)"
 )
+_PAIR = re.compile(rb"[^:\s/{}\[\]\"']{1,128}:([^:\s]+)")  # user:password, as basic auth stores it
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----(.*?)(?:-----END|\Z)", re.DOTALL)
 _PUBLIC_PEM = re.compile(rb"CERTIFICATE|PUBLIC KEY|PARAMETERS|CRL")
 _GOOGLE = ("service_account", "authorized_user", "external_account")
@@ -46,16 +47,18 @@ def parts(value: bytes) -> Iterator[bytes]:
 
 def _all(value: bytes, depth: int) -> Iterator[bytes]:
     if depth:
-        for part in (*_passwords(value), *_fields(value), *_lines(value)):
+        for part in (*passwords(value), *_fields(value), *_lines(value)):
             yield part
             if part != value:
                 yield from _all(part, depth - 1)
 
 
-def _passwords(value: bytes) -> Iterator[bytes]:
-    """The password of a DSN as it stands and percent-decoded; also `password=…` of a connection string."""
+def passwords(value: bytes) -> Iterator[bytes]:
+    """The password of a DSN as it stands and percent-decoded, of a connection string, and of `user:password`."""
     if len(value) > _DSN:
         return
+    if pair := _PAIR.fullmatch(value):
+        yield pair[1]
     for match in (_GREEDY.match(value), _STRICT.match(value), *_SETTING.finditer(value)):
         if match:
             password = match[1]

@@ -14,6 +14,8 @@ import math
 import string
 import zlib
 
+from kv.redact.parts import passwords
+
 GUESSABLE = 64  # bits under which a guess at a value can be worth confirming
 _MOST = 4096  # bits: no difference matters beyond
 _SAMPLE = 1024  # bytes that are read
@@ -27,7 +29,14 @@ _ELSE = 128
 
 
 def strength(value: bytes) -> int:
-    """Bits of a value: 0 for an empty one, at most 4,096."""
+    """Bits of a value: 0 for an empty one, at most 4,096. Of one that holds a password, no more than the password's.
+
+    The rest of a DSN can be known (host, user, database), and then a guess at the whole is one at the password.
+    """
+    return min(_estimate(part) for part in (value, *passwords(value)))
+
+
+def _estimate(value: bytes) -> int:
     sample = value[:_SAMPLE].decode("latin-1")
     packed = max(0, len(zlib.compress(value[:_SAMPLE], 9)) - _STREAM) * 8
     bits = min(_drawn(sample), packed)

@@ -25,6 +25,8 @@ KINDS: tuple[Kind, ...] = ("secret", "connection", "rule", "setting")
 
 _SEGMENTS_MAX = 4
 _SEGMENT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_PART = rf"(?!\.\.?(?:/|\Z)){_SEGMENT.pattern}"
+_NAME = re.compile(rf"{_PART}(?:/{_PART}){{0,{_SEGMENTS_MAX - 1}}}")
 _DEPTH_MAX = 32  # what a person declares nests three deep; deeper ends in Python's recursion limit
 _MICROSECONDS = 1_000_000
 _CREATED_MAX = (1 << 53) - 1  # whole in every JSON reader (RFC 8259, section 6); in microseconds the year 2255
@@ -47,15 +49,17 @@ class Record:
 
 def check_name(name: str) -> str:
     """`name`, if it is one: 1 to 4 segments of `[A-Za-z0-9_.-]{1,64}` joined by `/`. Raises `KvError("bad-name")`."""
-    segments = name.split("/")
-    if len(segments) > _SEGMENTS_MAX:
-        raise KvError("bad-name", why=f"it has more than {_SEGMENTS_MAX} parts")
-    for segment in segments:
-        if not _SEGMENT.fullmatch(segment):
-            raise KvError("bad-name", why="a part is empty, too long or has another character")
-        if segment in {".", ".."}:
-            raise KvError("bad-name", why="'.' and '..' name no part")
+    if not _NAME.fullmatch(name):
+        raise KvError("bad-name", why=_why_no_name(name.split("/")))
     return name
+
+
+def _why_no_name(segments: list[str]) -> str:
+    if len(segments) > _SEGMENTS_MAX:
+        return f"it has more than {_SEGMENTS_MAX} parts"
+    if not all(map(_SEGMENT.fullmatch, segments)):
+        return "a part is empty, too long or has another character"
+    return "'.' and '..' name no part"
 
 
 def check_value(value: bytes) -> bytes:
@@ -100,17 +104,9 @@ def decode_meta(data: bytes, revision: int) -> Record:
     created, kind, meta, name = (told[member] for member in ("created", "kind", "meta", "name"))
     if type(created) is not int or not 0 <= created <= _CREATED_MAX or not isinstance(meta, dict):
         raise ValueError("this is no record")
-    if kind not in KINDS or not isinstance(name, str) or not _is_name(name):
+    if kind not in KINDS or not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError("this is no record")
     return Record(kind, name, revision, created / _MICROSECONDS, meta)
-
-
-def _is_name(name: str) -> bool:
-    try:
-        check_name(name)
-    except KvError:
-        return False
-    return True
 
 
 def same_meta(record: Record, meta: Mapping[str, object]) -> bool:
