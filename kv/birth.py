@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 30.0  # a start takes a quarter of one; a cold disk under load some
 _CREDENTIALS = struct.Struct("3i")  # `struct ucred`: pid, uid, gid
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "XDG_STATE_HOME")
 _LINE_MAX = 1 << 16
 
 

@@ -107,7 +107,7 @@ ERRORS: dict[str, tuple[int, str, str]] = {
     "proof-used": (PROOF, "this code was used already", "wait for the next one (30 s)"),
     "proof-kind": (PROOF, "this act takes {kinds} as proof", ""),
     "wrong-passphrase": (PROOF, "wrong passphrase", "kv recover opens the vault with the recovery code"),
-    "wrong-recovery": (PROOF, "wrong recovery code", "six groups of four; look for letters taken for digits"),
+    "wrong-recovery": (PROOF, "wrong recovery code", "seven groups of four; look for letters taken for digits"),
     "weak-passphrase": (
         USAGE,
         "too weak to stand a stolen file: {bits} bits, {floor} are needed",

@@ -21,10 +21,10 @@ from kv.cli.importing import perform, plan
 from kv.cli.keeper import Keeper, take_shelter
 from kv.cli.options import Options, verb
 from kv.cli.passphrase import CodeFile, choose, costs, from_fd, show_code
-from kv.cli.seen import remember
 from kv.cli.terminal import Terminal, refuse_agent
 from kv.cli.value import MAX_BYTES
 from kv.errors import KvError
+from kv.seen import remember
 
 if TYPE_CHECKING:
     from kv.cli.terminal import Typed
@@ -111,7 +111,7 @@ def _unlock(options: Options, typed: Typed) -> Keeper:
     path = options.path
     root = open_slot(read_slot(path), typed.buffer)
     with root.expose() as key:
-        remember(path, birth(path, key))
+        remember(path, birth(path, key), accept_older=True)  # what stood at this path before is gone
     keeper = Keeper(options)
     keeper.adopt(root)
     return keeper

@@ -120,7 +120,7 @@ class Keeper:
     def start(self, root: RootKey) -> None:
         """Start a keeper for this command alone. Raises `KvError("keeper-runs")`."""
         from kv.birth import birth
-        from kv.cli.seen import remember, seen
+        from kv.seen import remember, seen
 
         self._prover.adopt(root)
         with root.expose() as key:

@@ -16,11 +16,11 @@ from kv.cli.keeper import Keeper, acting, take_shelter, wait_for_end
 from kv.cli.options import Options, verb
 from kv.cli.passphrase import CodeFile, choose, from_fd, read_code, show_code
 from kv.cli.proof import Prover
-from kv.cli.seen import remember, seen
 from kv.cli.terminal import Terminal, Typed, refuse_agent
 from kv.client import ADMIN, Client
 from kv.errors import KvError
 from kv.hot.status import ask as ask_status
+from kv.seen import remember, seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

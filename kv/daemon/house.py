@@ -21,6 +21,7 @@ from kv.daemon.clock import boot_time
 from kv.daemon.entry import Entry, catalogued, decode_entry, scheme
 from kv.errors import KvError
 from kv.redact import Needles
+from kv.seen import remember
 from kv.similar import similar
 
 if TYPE_CHECKING:
@@ -165,12 +166,13 @@ class House:
             slots.clear()
 
     async def close(self) -> None:
-        """Close connections, seal the audit's head into the vault, close both files."""
+        """Close connections, seal the audit's head into the vault, note its generation, close both files."""
         for broker in self._brokers.values():
             await broker.aclose()
         head = self.audit.close()
         if not self.vault.read_only:
             self.vault.seal_audit_head(head)
+            remember(self.vault.path, {"generation": self.vault.generation})
         self.vault.close()
 
 

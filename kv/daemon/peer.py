@@ -5,7 +5,7 @@ Rules of this file
 - At most one descriptor is taken from a message; any other is closed at once, so nobody fills our table.
 - What comes in is held in a room that all connections of a channel share: 448 clients with a body of 17 MiB each
   are no way to 8 GB.
-- A request's bytes have a deadline from the first one on; between requests a connection may idle for a minute.
+- A request's bytes have a deadline from the first one on; between requests a connection may be silent for a while.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 18
 _FD_SIZE = array.array("i").itemsize
 _ANCILLARY = socket.CMSG_SPACE(4 * _FD_SIZE)
-_IDLE_SECONDS = 60.0  # clients of ours connect for a request; a connection that says nothing holds a place
 _FRAME_SECONDS = 60.0  # 17 MiB over a Unix socket take milliseconds; half a frame for a minute is no client
 _SEND_SECONDS = 60.0  # a client that does not read its answer
 
@@ -51,9 +50,10 @@ class Room:
 class Peer:
     """A connected client. `folder` is the descriptor that came with the last request, owned by whoever takes it."""
 
-    def __init__(self, sock: socket.socket, room: Room) -> None:
+    def __init__(self, sock: socket.socket, room: Room, idle: float) -> None:
         self._socket = sock
         self._room = room
+        self._idle = idle
         self._taken = 0
         self._decoder = wire.Decoder()
         self._loop = asyncio.get_running_loop()
@@ -61,7 +61,7 @@ class Peer:
 
     async def receive(self) -> wire.Frame | None:
         """The next frame, or None at a clean end. Raises `KvError("bad-frame")`, `TimeoutError`, `OSError`."""
-        deadline = self._loop.time() + _IDLE_SECONDS
+        deadline = self._loop.time() + self._idle
         while (frame := self._decoder.next()) is None:
             begins = self._decoder.empty
             async with asyncio.timeout_at(deadline):

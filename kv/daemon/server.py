@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _PLACES = {"agent": 448, "kv": 64}  # connections at once; with the brokers' own they stay below 1,024 descriptors
 _PER_SESSION = {"agent": 64, "kv": 8}  # of them one session may hold: sub-agents in parallel, not a flood
+# Between requests. A client connects for a request; a person at a prompt takes their time, on the socket of prompts.
+_IDLE_SECONDS = {"agent": 60.0, "kv": 600.0}
 _BACKLOG = 1024
 _ROOM = 256 << 20  # bytes of requests that are coming in, on one channel: fifteen of the largest at once
 _PEERCRED = struct.Struct("3i")
@@ -109,7 +111,7 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve_peer(self, sock: socket.socket) -> None:
-        peer = Peer(sock, self._room)
+        peer = Peer(sock, self._room, _IDLE_SECONDS[self._channel])
         try:
             # A peer that breaks off in any way has no more to be told; what its call did is in the audit.
             with contextlib.suppress(OSError, TimeoutError):
