@@ -45,7 +45,7 @@ class Store:
         with faults(path):
             self._held = file.hold(path)
             try:
-                file.check_shape(path, whole=not file.has_companions(path))
+                file.check_shape(path, whole=use == "copy" or not file.has_companions(path))
                 self._db = connect(path, "mode=ro&immutable=1" if use == "copy" else "mode=rw")
                 try:
                     self._check(use)

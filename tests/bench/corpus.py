@@ -8,6 +8,10 @@ import os
 import random
 import string
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _KINDS = 3
 
@@ -27,12 +31,12 @@ def _sources(size: int) -> bytes:
     return (text * (size // len(text) + 1))[:size]
 
 
-def _documents(size: int, spell: object) -> bytes:
+def _documents(size: int, spell: Callable[[bytes], str]) -> bytes:
     chance = random.Random(1)  # noqa: S311 - the same text in every run
     documents: list[bytes] = []
     made = 0
     while made < size:
-        blob = spell(chance.randbytes(chance.randrange(20, 600)))  # type: ignore[operator]
+        blob = spell(chance.randbytes(chance.randrange(20, 600)))
         documents.append(json.dumps({"id": made, "name": f"object {made}", "data": blob}).encode() + b"\n")
         made += len(documents[-1])
     return b"".join(documents)[:size]

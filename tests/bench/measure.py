@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MICROSECONDS = 1e6
 MILLISECONDS = 1e3
 
+_PATIENCE = 20.0  # seconds for the rounds of a row …
+_ROUNDS = 3  # … but so many in any case
+
 
 class NotMeasured(Exception):  # noqa: N818 - a reason, not an error
     """Why a row cannot be measured here."""
@@ -39,9 +42,15 @@ class Scale:
 
 
 def alternate(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> tuple[list[float], list[float]]:
-    """Samples of both, taken in turns after one turn that is not counted."""
-    pairs = [(ours(), theirs()) for _ in range(rounds + 1)][1:]
-    return [mine for mine, _ in pairs], [other for _, other in pairs]
+    """Samples of both, taken in turns after one turn that is not counted; fewer where the machine is slow."""
+    ours(), theirs()
+    end = time.monotonic() + _PATIENCE
+    mine: list[float] = []
+    other: list[float] = []
+    while len(mine) < rounds and (len(mine) < _ROUNDS or time.monotonic() < end):
+        mine.append(ours())
+        other.append(theirs())
+    return mine, other
 
 
 def seconds(act: Callable[[], object]) -> float:

@@ -12,6 +12,7 @@ import platform
 import sys
 import time
 import traceback
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,27 +27,47 @@ if TYPE_CHECKING:
 GROUPS = ("api", "body", "trip", "starts", "scan", "store", "unlock", "memory", "kills", "log")
 
 
+@dataclass(slots=True)
+class Group:
+    """What became of one group."""
+
+    rows: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
+    failed: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """With every sample."""
+        rows = [row.as_json() for row in self.rows]
+        return {"seconds": round(self.seconds, 1), "failed": self.failed, "rows": rows}
+
+
 def main(argv: Sequence[str]) -> int:
     """Measure, print, and write the samples where they are wanted."""
     options = _options(argv)
-    started, found, broken = time.monotonic(), dict[str, list[Row]](), []
     _say(head())
-    for name in options.only or GROUPS:
-        try:
-            found[name] = []
-            for row in import_module(f"bench.{name}").rows(Scale(quick=options.quick)):
-                found[name].append(row)
-                _say(line(row))
-        except NotMeasured as reason:
-            _say(f"{name}: not measured: {reason}")
-        except Exception:  # noqa: BLE001 - one group's trouble must not cost the others' figures; it is shown whole
-            broken.append(name)
-            _say(f"{name}: FAILED\n{traceback.format_exc()}")
-    _say(f"\n{time.monotonic() - started:.0f} s" + "".join(f"; {name} failed" for name in broken))
+    groups = {name: measured(name, Scale(quick=options.quick)) for name in options.only or GROUPS}
+    failed = [name for name, group in groups.items() if group.failed]
+    _say(f"\n{sum(group.seconds for group in groups.values()):.0f} s" + "".join(f"; {name} failed" for name in failed))
     if options.json:
-        told = {"machine": _machine(), "rows": {n: [row.as_json() for row in rows] for n, rows in found.items()}}
+        told = {"machine": _machine(), "groups": {name: group.as_json() for name, group in groups.items()}}
         Path(options.json).write_text(json.dumps(told, indent=1) + "\n")
-    return bool(broken)
+    return bool(failed)
+
+
+def measured(name: str, scale: Scale) -> Group:
+    """Run one group, printing its rows."""
+    group, start = Group(), time.monotonic()
+    try:
+        for row in import_module(f"bench.{name}").rows(scale):
+            group.rows.append(row)
+            _say(line(row))
+    except NotMeasured as reason:
+        _say(f"{name}: not measured: {reason}")
+    except Exception:  # noqa: BLE001 - one group's trouble must not cost the others' figures; it is shown whole
+        group.failed = True
+        _say(f"{name}: FAILED\n{traceback.format_exc()}")
+    group.seconds = time.monotonic() - start
+    return group
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:

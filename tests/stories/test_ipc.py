@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -144,6 +145,16 @@ def test_ten_thousand_connections_do_not_move_the_keeper(scene: Scene) -> None:
     assert made == 10_000
     assert _keeper(world) == pid
     assert world.must("api", "echo", "GET", "/echo", "--json").json["status"] == 200
+
+
+def test_nobody_shuts_the_person_out(world: World) -> None:
+    """Connections that hold every place of the person's socket are hung up on: `kv lock` still gets through."""
+    with ExitStack() as stack:
+        for _ in range(80):
+            with suppress(OSError):
+                stack.enter_context(Raw(world, "kv"))
+        world.must("lock")
+    assert world.kv("status", "--json").json["locked"] is True
 
 
 def test_a_foreign_listener_is_told_nothing(world: World) -> None:

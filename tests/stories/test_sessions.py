@@ -66,6 +66,24 @@ def test_an_approval_never_comes_after_the_sessions_end(scene: Scene) -> None:
     assert not scene.upstream.requests
 
 
+def test_a_projects_admission_ends_with_the_connection_it_was_for(scene: Scene) -> None:
+    """Thirty days for this project are for the connection as it was: changed, it asks again, after a lock as well."""
+    world = scene.world
+    world.connect("asked", scene.key, scene.upstream.port, scene.upstream.ca_pem, "--auth", "bearer")
+    first = world.kv("api", "asked", "GET", "/echo", "--wait", "0", "--json").json
+    world.must("approve", first["pending"], "--scope", "project", proof=True)
+    world.must("wait", first["pending"])
+    world.must("lock")
+    world.must("unlock", proof=True)
+    assert world.must("api", "asked", "GET", "/echo", "--json").json["status"] == 200
+    world.must(
+        "connect", "asked", "--host", f"https://api.test:{scene.upstream.port}/", "--preset", "balanced", proof=True
+    )
+    world.must("lock")
+    world.must("unlock", proof=True)
+    assert world.kv("api", "asked", "GET", "/echo", "--wait", "0").status == PENDING
+
+
 def test_three_denials_freeze_the_session(scene: Scene) -> None:
     """After three denials in five minutes a session gets nothing more, reads included; another one is not touched."""
     world = scene.world
