@@ -27,3 +27,18 @@ def scene(world: World) -> Iterator[Scene]:
     with Upstream(key=KEY) as upstream:
         world.connect("echo", KEY, upstream.port, upstream.ca_pem)
         yield Scene(world, upstream)
+
+
+@pytest.fixture(scope="module")
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with World(tmp_path_factory.mktemp("shared")) as made, Upstream(key=KEY) as upstream:
+        made.init().connect("echo", KEY, upstream.port, upstream.ca_pem)
+        yield Scene(made, upstream)
+
+
+@pytest.fixture
+def shared(_shared: Scene) -> Scene:
+    """A scene for stories that leave it as it was; what was seen and received is forgotten before each."""
+    _shared.world.seen.clear()
+    _shared.upstream.requests.clear()
+    return _shared

@@ -33,30 +33,30 @@ UPSTREAM, DENIED, USAGE, UNKNOWN, PROOF, DAMAGED = 8, 3, 2, 6, 7, 9
         ("/drop", UPSTREAM),
     ],
 )
-def test_a_misbehaving_service_ends_in_one_error(scene: Scene, path: str, status: int) -> None:
+def test_a_misbehaving_service_ends_in_one_error(shared: Scene, path: str, status: int) -> None:
     """A service that hangs, bombs, floods or breaks its protocol costs one error with a hint, never the keeper."""
-    world = scene.world
+    world = shared.world
     pid = world.must("status", "--json").json["pid"]
     ran = world.kv("api", "echo", "GET", path, "--timeout", "2", "--max-bytes", str(16 << 20), "--json")
     assert ran.status == status, ran.all
     assert "error" in ran.json
-    assert world.leaked(scene.key) == []
+    assert world.leaked(shared.key) == []
     assert world.must("status", "--json").json["pid"] == pid
 
 
-def test_a_gigabyte_is_cut_at_the_cap(scene: Scene) -> None:
+def test_a_gigabyte_is_cut_at_the_cap(shared: Scene) -> None:
     """A body without end is read to the cap and marked as truncated."""
-    found = scene.world.must("api", "echo", "GET", "/big", "--max-bytes", "100000", "--json").json
+    found = shared.world.must("api", "echo", "GET", "/big", "--max-bytes", "100000", "--json").json
     assert found["truncated"] is True
     assert len(found["body"]) <= 100_000
 
 
-def test_a_redirect_is_returned_and_never_followed(scene: Scene) -> None:
+def test_a_redirect_is_returned_and_never_followed(shared: Scene) -> None:
     """Status and Location come back, scrubbed; the credential goes nowhere else."""
-    found = scene.world.must("api", "echo", "GET", "/redirect", "--json").json
+    found = shared.world.must("api", "echo", "GET", "/redirect", "--json").json
     assert 300 <= found["status"] < 400
     assert "location" in found["headers"]
-    assert len(scene.upstream.requests) == 1
+    assert len(shared.upstream.requests) == 1
 
 
 def test_a_wrong_certificate_gets_no_request(scene: Scene) -> None:
@@ -99,14 +99,14 @@ def test_loopback_without_a_pin_is_blocked(scene: Scene) -> None:
         "/a#fragment",
     ],
 )
-def test_a_path_that_two_servers_could_read_differently_is_refused(scene: Scene, path: str) -> None:
+def test_a_path_that_two_servers_could_read_differently_is_refused(shared: Scene, path: str) -> None:
     """The agent gives a canonical relative path or nothing is sent (an '@' in a path is harmless and may pass)."""
-    ran = scene.world.kv("api", "echo", "GET", path, "--json")
+    ran = shared.world.kv("api", "echo", "GET", path, "--json")
     if path == "/@evil.test":
-        assert all(request.sni == "api.test" for request in scene.upstream.requests)
+        assert all(request.sni == "api.test" for request in shared.upstream.requests)
         return
     assert ran.status == USAGE, ran.all
-    assert not scene.upstream.requests
+    assert not shared.upstream.requests
 
 
 @pytest.mark.parametrize(
@@ -123,19 +123,19 @@ def test_a_path_that_two_servers_could_read_differently_is_refused(scene: Scene,
         "X-A: {{kv:demo/ECHO}}",
     ],
 )
-def test_a_header_that_is_not_the_agents_is_refused(scene: Scene, header: str) -> None:
+def test_a_header_that_is_not_the_agents_is_refused(shared: Scene, header: str) -> None:
     """Auth, host, cookie, hop-by-hop, override and range headers, and references, are refused."""
-    ran = scene.world.kv("api", "echo", "GET", "/echo", "-H", header, "--json")
+    ran = shared.world.kv("api", "echo", "GET", "/echo", "-H", header, "--json")
     assert ran.status == USAGE, ran.all
-    assert not scene.upstream.requests
+    assert not shared.upstream.requests
 
 
-def test_unknown_names_come_with_a_suggestion(scene: Scene) -> None:
+def test_unknown_names_come_with_a_suggestion(shared: Scene) -> None:
     """An unknown connection or verb is answered by the nearest known one."""
-    ran = scene.world.kv("api", "ech", "GET", "/echo")
+    ran = shared.world.kv("api", "ech", "GET", "/echo")
     assert ran.status == UNKNOWN
     assert "did you mean 'echo'" in ran.err
-    assert "unlock" in scene.world.kv("unlok").err
+    assert "unlock" in shared.world.kv("unlok").err
 
 
 def test_values_that_may_not_be_stored_are_refused(world: World) -> None:
@@ -218,9 +218,9 @@ def test_twenty_writers_lose_nothing(world: World) -> None:
     assert {f"w/N{number}" for number in range(20)} <= names
 
 
-def test_save_goes_beneath_the_working_folder_only(scene: Scene) -> None:
+def test_save_goes_beneath_the_working_folder_only(shared: Scene) -> None:
     """`--save` makes a new file below the working folder: no links, no dot-files, no way up, no overwriting."""
-    world = scene.world
+    world = shared.world
     work = world.folder / "work"
     work.mkdir()
     (work / "sub").mkdir()
@@ -232,7 +232,7 @@ def test_save_goes_beneath_the_working_folder_only(scene: Scene) -> None:
     assert world.kv("api", "echo", "GET", "/encodings", "--save", "sub/out.json", cwd=work).status == 0
     saved = (work / "sub" / "out.json").read_bytes()
     assert saved
-    assert world.leaked(scene.key, [saved.decode("latin-1")]) == []
+    assert world.leaked(shared.key, [saved.decode("latin-1")]) == []
     for path in ("link/x", "../x", "/tmp/x", ".hidden", "sub/.git/x", "taken", "dangling", "a/../../x", ""):  # noqa: S108
         ran = world.kv("api", "echo", "GET", "/encodings", "--save", path, cwd=work)
         assert ran.status != 0 or path == "", (path, ran.all)

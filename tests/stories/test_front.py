@@ -66,6 +66,71 @@ def _matched(shell: pexpect.spawn[str]) -> str:
     return str(shell.match.group(1))
 
 
+def _open_window(shell: pexpect.spawn[str], world: World) -> None:
+    """Type a proof into the shell; afterwards the person's next verb needs none."""
+    shell.sendline(f"{sys.executable} -m kv set PROVED --file agent.py")
+    shell.expect("assphrase")
+    shell.sendline(world.passphrase.decode())
+    shell.expect("ready> ")
+    shell.sendline(f"{sys.executable} -m kv rm PROVED; echo status $?")
+    shell.expect(r"status (\d+)")
+    assert _matched(shell) == "0", shell.before
+    shell.expect("ready> ")
+
+
+# A file of the project that the person runs from their own shell: the shell is its parent, so the window is open to it.
+SCRIPT = """
+import json, socket, struct, sys
+sock = socket.socket(socket.AF_UNIX); sock.connect(sys.argv[1])
+def exactly(size):
+    data = b""
+    while len(data) < size:
+        data += sock.recv(size - len(data))
+    return data
+def receive():
+    return json.loads(exactly(struct.unpack(">I", exactly(4))[0]))
+def ask(verb, args, body=b""):
+    header = {"verb": verb, "args": args, "client": "cli", "proof": {"kind": "window"}, "body": len(body)}
+    text = json.dumps(header).encode()
+    sock.sendall(struct.pack(">I", len(text)) + text + body)
+    answer = receive()
+    return answer["error"]["code"] if "error" in answer else "done"
+receive()
+evil = {"name": "echo", "host": "https://evil.test", "admission": "always"}
+new = {**evil, "name": "new", "auth": {"scheme": "bearer"}}
+lent = {**new, "secrets": {"secret": "demo/ECHO"}}
+print("FOUND " + json.dumps([
+    ask("generate", {"name": "made/BY_WINDOW"}),
+    ask("connect", {"name": "echo", "declaration": evil}),
+    ask("connect", {"name": "new", "declaration": lent}),
+    ask("set", {"name": "demo/ECHO", "connection": new}, b"another-value-of-mine"),
+    ask("set", {"name": "demo/OTHER", "connection": evil}, b"another-value-of-mine"),
+    ask("import", {"items": [{"name": "demo/X", "size": 8, "connection": lent}]}, b"12345678"),
+    ask("get", {"name": "demo/ECHO"}),
+    ask("approve", {"id": "7F3K"}),
+]), flush=True)
+"""
+
+
+@pytest.mark.timeout(240)
+def test_a_window_turns_no_existing_credential_elsewhere(scene: Scene) -> None:
+    """What the person's own shell runs in the window may add what is new, and lead nothing that exists elsewhere."""
+    world = scene.world
+    (world.folder / "agent.py").write_text(AGENT)
+    (world.folder / "script.py").write_text(SCRIPT)
+    before = world.must("connections", "--json").json
+    shell = _shell(world)
+    try:
+        _open_window(shell, world)
+        shell.sendline(f"{sys.executable} script.py {world.vault}.d/kv.sock")
+        shell.expect(r"FOUND (\[.*\])\r\n")
+        found = json.loads(_matched(shell))
+    finally:
+        shell.close(force=True)
+    assert found == ["done", *["proof-needed"] * 7]
+    assert world.must("connections", "--json").json == before
+
+
 @pytest.mark.timeout(240)
 def test_a_child_of_the_unlocking_terminal_can_change_nothing(scene: Scene) -> None:
     """After `kv unlock` and a proved `kv set` in one terminal, an agent there gets no changing verb through."""
@@ -76,15 +141,7 @@ def test_a_child_of_the_unlocking_terminal_can_change_nothing(scene: Scene) -> N
     before = (world.must("ls", "--json").json, world.must("connections", "--json").json)
     shell = _shell(world)
     try:
-        shell.sendline(f"{sys.executable} -m kv set PROVED --file agent.py")
-        shell.expect("assphrase")
-        shell.sendline(world.passphrase.decode())
-        shell.expect("ready> ")
-        shell.sendline(f"{sys.executable} -m kv rm PROVED; echo status $?")
-        shell.expect(r"status (\d+)")
-        # The person's own next verb needs no proof: the window is open.
-        assert _matched(shell) == "0", shell.before
-        shell.expect("ready> ")
+        _open_window(shell, world)
         attempts = [[part.replace("{ticket}", ticket) for part in attempt] for attempt in ATTEMPTS]
         (world.folder / "attempts.json").write_text(json.dumps([world.argv(), attempts]))
         shell.sendline(f'{sys.executable} agent.py "$(cat attempts.json)" < /dev/null')
