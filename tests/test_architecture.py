@@ -42,6 +42,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.registry": set(),
     "kv.paths": {"kv.errors"},
     "kv.harden": {"kv.errors"},
+    "kv.seen": {"kv.paths"},
     # the client side
     "kv.wire": {"kv.errors"},
     "kv.client": {"kv", "kv.errors", "kv.paths", "kv.wire"},
@@ -49,7 +50,18 @@ ARROWS: dict[str, set[str]] = {
     "kv.hot": {"kv.client", "kv.errors", "kv.paths", "kv.similar"},
     "kv.mcp": {"kv", "kv.client", "kv.errors", "kv.paths"},
     "kv.cli": {
-        *("kv", "kv.card", "kv.client", "kv.clients", "kv.errors", "kv.harden", "kv.hot", "kv.paths", "kv.similar"),
+        *(
+            "kv",
+            "kv.card",
+            "kv.client",
+            "kv.clients",
+            "kv.errors",
+            "kv.harden",
+            "kv.hot",
+            "kv.paths",
+            "kv.seen",
+            "kv.similar",
+        ),
         *("kv.proofs", "kv.vault"),  # the passphrase opens its slot in the command, and never travels
     },
     "kv.demo": set(),  # it has what any outsider has: the command line and the official SDK
@@ -64,7 +76,17 @@ ARROWS: dict[str, set[str]] = {
     "kv.vault": {"brokers.contract", "kv.errors"},
     # the keeper
     "kv.daemon": {
-        *("brokers.contract", "kv", "kv.errors", "kv.paths", "kv.harden", "kv.wire", "kv.clients", "kv.similar"),
+        *(
+            "brokers.contract",
+            "kv",
+            "kv.errors",
+            "kv.paths",
+            "kv.harden",
+            "kv.wire",
+            "kv.clients",
+            "kv.seen",
+            "kv.similar",
+        ),
         *("kv.audit", "kv.card", "kv.model", "kv.policy", "kv.proofs", "kv.redact", "kv.registry", "kv.vault"),
     },
 }
