@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
     verb(app, "recover")(recover)
 
 
-def unlock(
+def unlock(  # noqa: PLR0913 - the options of a command
     options: Options,
     *,
     idle: Annotated[
@@ -54,6 +54,10 @@ def unlock(
         list[int] | None,
         typer.Option("--agent-uid", metavar="UID", help="Let this user make calls too; repeat for more."),
     ] = None,
+    calls_per_minute: Annotated[
+        int | None,
+        typer.Option("--calls-per-minute", metavar="N", min=1, help="How many calls one session may make (600)."),
+    ] = None,
 ) -> None:
     """Open the vault for calls.
 
@@ -63,6 +67,8 @@ def unlock(
       kv unlock --until 18:00
     """
     wishes: dict[str, object] = {"accept_older": accept_older, "agent_uids": agent_uid or []}
+    if calls_per_minute is not None:
+        wishes["calls_per_minute"] = calls_per_minute
     if idle is not None:
         wishes["idle"] = parse_span(idle)
     if until is not None:
