@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kv.model import Caller
 
 _PLACES = {"agent": 448, "kv": 64}  # connections at once; with the brokers' own they stay below 1,024 descriptors
-_PER_SESSION = {"agent": 64, "kv": 8}  # of them one session may hold: sub-agents in parallel, not a flood
+_PER_SESSION = {"agent": 64, "kv": 32}  # of them one session may hold: sub-agents in parallel, not a flood
 # Between requests. A client connects for a request; a person at a prompt takes their time, on the socket of prompts.
 _IDLE_SECONDS = {"agent": 60.0, "kv": 600.0}
 _BACKLOG = 1024
@@ -87,7 +87,7 @@ class Server:
         self._room = Room(_ROOM)
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: Counter[str] = Counter()
-        self._silent: OrderedDict[Peer, None] = OrderedDict()  # between requests, longest first
+        self._silent: OrderedDict[Peer, str] = OrderedDict()  # between requests, longest first
 
     async def serve(self) -> None:
         """Accept until cancelled."""
@@ -134,11 +134,12 @@ class Server:
             if not self._held[who.session]:
                 del self._held[who.session]
 
-    def _make_room(self) -> bool:
-        """Hang up on the connection that has been silent longest: sessions are cheap, and places must not be."""
-        if not self._silent:
+    def _make_room(self, session: str | None = None) -> bool:
+        """Hang up on the connection (of that session) which has been silent longest: who waits to speak comes first."""
+        oldest = next((peer for peer, whose in self._silent.items() if session in {None, whose}), None)
+        if oldest is None:
             return False
-        oldest, _ = self._silent.popitem(last=False)
+        del self._silent[oldest]
         oldest.hang_up()
         return True
 
@@ -149,7 +150,7 @@ class Server:
         if len(self._tasks) > _PLACES[self._channel] and not self._make_room():
             raise KvError("busy", what="connections")
         who = callers.identify(sock, self._channel)
-        if self._held[who.session] >= _PER_SESSION[self._channel]:
+        if self._held[who.session] >= _PER_SESSION[self._channel] and not self._make_room(who.session):
             raise KvError("busy", what="connections of one session")
         return who
 
@@ -157,7 +158,7 @@ class Server:
         connection = Connection()
         while True:
             try:
-                self._silent[peer] = None
+                self._silent[peer] = who.session
                 try:
                     frame = await peer.receive()
                 finally:
