@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from kv.redact.decode import views
+from kv.redact.escapes import Place
 from kv.redact.fold import DELETED, LINE_BREAKS, Kept, fold
 from kv.redact.strength import strength
 
@@ -71,16 +72,19 @@ class Database:
         return list(self._walk(text, ()))
 
     def _walk(self, data: bytes, above: tuple[View, ...]) -> Iterator[Find]:
-        for start, end, needle in self._matches(data):
-            span = _outermost(start, end, above)
+        for place, needle in self._matches(data):
+            span = _outermost(place, above)
             if span:
                 how = " of ".join([*(view.form for view in above), needle.form.label])
-                yield Find(*span, needle, how)
+                yield Find(span.start, span.end, needle, how)
+                if (span.first, span.last) != (span.start, span.end):
+                    # What is around a window may be spread too wide to be a find (`Geometry.reach`); the window is one.
+                    yield Find(span.first, span.last, needle, how)
         if len(above) < LEVELS:
             for view in views(data, above[-1] if above else None):
                 yield from self._walk(view.data, (*above, view))
 
-    def _matches(self, data: bytes) -> Iterator[tuple[int, int, Needle]]:
+    def _matches(self, data: bytes) -> Iterator[tuple[Place, Needle]]:
         """The needles in `data` as it stands, with the bytes at their ends that the folded form does not hold."""
         folded = fold(data)
         kept: Kept | None = None
@@ -89,10 +93,11 @@ class Database:
                 for needle in self._owners.get(patterns[index], ()):
                     kept = kept or Kept(data, DELETED)
                     form = needle.form
-                    first, last = _grown(folded, start, end, form)
-                    before = _widened(data, kept[first], -1, form.left, shared=form.shared[0])
-                    after = _widened(data, kept[last - 1], 1, form.right, shared=form.shared[1])
-                    yield before, after + 1, needle
+                    edges = []
+                    for first, last in (_grown(folded, start, end, form), (start, end)):
+                        edges.append(_widened(data, kept[first], -1, form.left, shared=form.shared[0]))
+                        edges.append(_widened(data, kept[last - 1], 1, form.right, shared=form.shared[1]) + 1)
+                    yield Place(*edges), needle
 
     def marker(self, name: str) -> bytes:
         """What stands in place of a value: `{{kv:NAME}}`, or `{{kv:?}}` where that name would itself say a value."""
@@ -116,14 +121,12 @@ class Database:
         return [pattern for pattern in self._owners if b"}}" in pattern or b"{{" in pattern]
 
 
-def _outermost(start: int, end: int, above: tuple[View, ...]) -> tuple[int, int] | None:
+def _outermost(place: Place, above: tuple[View, ...]) -> Place | None:
     """A place in the innermost view, led back to the text."""
+    span: Place | None = place
     for view in reversed(above):
-        span = view.span(start, end)
-        if span is None:
-            return None
-        start, end = span
-    return start, end
+        span = view.span(span) if span else None
+    return span
 
 
 def _grown(folded: bytes, start: int, end: int, form: Form) -> tuple[int, int]:

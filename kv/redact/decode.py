@@ -20,7 +20,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kv.redact.census import BASE32, BASE64, DIGITS, HEX, Alphabet, Census
-from kv.redact.escapes import TOKEN, Unescaped, unescaped
+from kv.redact.escapes import TOKEN, Place, Unescaped, unescaped
 from kv.redact.fold import LINE_BREAKS, Kept
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class View(Protocol):
     form: str
     data: bytes
 
-    def span(self, start: int, end: int) -> tuple[int, int] | None:
-        """Where the encoded bytes of `data[start:end]` stand; None if no one run's, or fewer than a hit can be."""
+    def span(self, place: Place) -> Place | None:
+        """Where the encoded bytes of a place in `data` stand; None if it is no one run's, or less than a hit can be."""
 
 
 class Run(NamedTuple):
@@ -64,15 +64,17 @@ class Joined:
         self._starts = list(accumulate((len(run.data) + 1 for run in runs), initial=0))
         self.data = b"\xff".join(run.data for run in runs)
 
-    def span(self, start: int, end: int) -> tuple[int, int] | None:
-        """The characters that hold bits of `data[start:end]`."""
-        at = bisect_right(self._starts, start) - 1
-        if end >= self._starts[at + 1] or end - start < self._alphabet.least:
+    def span(self, place: Place) -> Place | None:
+        """The characters that hold bits of a place in `data`: of the match's run, whatever is around the match."""
+        at = bisect_right(self._starts, place.first) - 1
+        low, high = self._starts[at], self._starts[at + 1] - 1
+        start, end = max(low, place.start), min(high, place.end)
+        if place.last > high or end - start < self._alphabet.least:
             return None
         run, bits = self._runs[at], self._alphabet.bits
-        first = run.first + (run.skew + 8 * (start - self._starts[at])) // bits
-        last = run.first + (run.skew + 8 * (end - self._starts[at]) - 1) // bits
-        return max(0, first), last + 1
+        begin, first = (max(0, run.first + (run.skew + 8 * (at - low)) // bits) for at in (start, place.first))
+        stop, last = (run.first + (run.skew + 8 * (at - low) - 1) // bits + 1 for at in (end, place.last))
+        return Place(begin, stop, first, last)
 
 
 class Decoded:
@@ -86,14 +88,14 @@ class Decoded:
         self._near = near
         self._kept: Kept | None = None
 
-    def span(self, start: int, end: int) -> tuple[int, int] | None:
+    def span(self, place: Place) -> Place | None:
         """See `View.span`."""
-        row = self._joined.span(start, end)
+        row = self._joined.span(place)
         if row is None:
             return None
-        self._kept = self._kept or Kept(self._text, LINE_BREAKS)
-        place = self._kept[row[0]], self._kept[row[1] - 1] + 1
-        return self._near.span(*place) if self._near else place
+        kept = self._kept = self._kept or Kept(self._text, LINE_BREAKS)
+        place = Place(kept[row.start], kept[row.end - 1] + 1, kept[row.first], kept[row.last - 1] + 1)
+        return self._near.span(place) if self._near else place
 
 
 def views(text: bytes, above: View | None = None) -> Iterator[View]:

@@ -41,6 +41,15 @@ class Token(NamedTuple):
     from_end: int
 
 
+class Place(NamedTuple):
+    """Bytes `[start, end)` around a match `[first, last)`: the match must be whole, what is around it may be cut."""
+
+    start: int
+    end: int
+    first: int
+    last: int
+
+
 class Unescaped:
     """A text with the tokens of one `Escape` decoded: a `View`."""
 
@@ -50,9 +59,11 @@ class Unescaped:
         self._escape = escape
         self._text = text
 
-    def span(self, start: int, end: int) -> tuple[int, int]:
+    def span(self, place: Place) -> Place:
         """See `View.span`."""
-        return self._source(start)[0], self._source(end - 1)[1]
+        start, first = (self._source(at)[0] for at in (place.start, place.first))
+        end, last = (self._source(at - 1)[1] for at in (place.end, place.last))
+        return Place(start, end, first, last)
 
     def _source(self, index: int) -> tuple[int, int]:
         """What one decoded byte was decoded from: its token, or itself."""

@@ -9,8 +9,9 @@ Rules of this file
   covered.
 - A long value is looked for by windows, so that an excerpt is found too. Which: any `2 * WINDOW - 1` = 127
   consecutive bytes of a value of up to 64 KiB; of a longer one, any 63 bytes and a 1,024th of its length. In every
-  encoding that a whole value is found in, and all of the excerpt is covered, not the window alone. Windows of fewer
-  than `VARIETY` different bytes (zeros, rules of dashes) stand in any file and are left out.
+  encoding that a whole value is found in, and all of the excerpt is covered, not the window alone (unless it is spread
+  wider than can be held back). Windows of fewer than `VARIETY` different bytes (zeros, rules of dashes) stand in any
+  file and are left out.
 """
 
 from __future__ import annotations

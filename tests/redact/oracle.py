@@ -168,14 +168,11 @@ def places(view: View, form: Form) -> Iterator[tuple[int, int]]:
     for at in range(len(plain)):
         if plain.startswith(form.pattern, at):
             start, end = at, at + len(form.pattern)
-            before, after = form.before, form.after
-            while before and start and plain[start - 1] == before[-1]:
-                start, before = start - 1, before[:-1]
-            while after and end < len(plain) and plain[end] == after[0]:
-                end, after = end + 1, after[1:]
-            first = widen(data, kept[start][0], -1, form.left, shared=form.shared[0])
-            last = widen(data, kept[end - 1][0], 1, form.right, shared=form.shared[1])
-            yield first, last + 1
+            wide = max(0, start - len(form.before)), min(len(plain), end + len(form.after))
+            for low, high in {(start, end), wide}:
+                first = widen(data, kept[low][0], -1, form.left, shared=form.shared[0])
+                last = widen(data, kept[high - 1][0], 1, form.right, shared=form.shared[1])
+                yield first, last + 1
 
 
 def finds(text: bytes, secrets: dict[str, bytes]) -> list[tuple[int, int, str]]:
