@@ -35,7 +35,7 @@ class _Cell(NamedTuple):
     minutes: int = 0
 
 
-# DESIGN 7, the agent's row. `allow` means after admission: whether a session may use a connection at all is a
+# The row of an agent. `allow` means after admission: whether a session may use a connection at all is a
 # question of its own, which only `--admission always` answers in advance.
 PRESETS: dict[str, dict[Effect, _Cell]] = {
     "balanced": {

@@ -1,4 +1,4 @@
-"""What may be done: the table of DESIGN 7, a person's rules above it, and what no rule can open."""
+"""What may be done: the table of presets, a person's rules above it, and what no rule can open."""
 
 from __future__ import annotations
 

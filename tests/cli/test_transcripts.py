@@ -190,12 +190,17 @@ def test_codes_of_an_app(fresh: World, newcomer: Person) -> None:
     used = app.now()
     newcomer.type(used)
     assert "TOTP codes are set" in newcomer.read("person> ")
-    newcomer.type("kv approvals --all")
+    where = ("--connection", "shop", "--host", "https://shop.test", "--auth", "bearer")
+    fresh.store("shop/KEY", b"shop-key-0123456789", *where)
+    ticket = fresh.kv("api", "shop", "GET", "/v1/x", "--wait", "0", "--json").json["pending"]
+    newcomer.type("kv approve")
     newcomer.read("Code: ")
     newcomer.type(used)
     assert "used already" in newcomer.read("Code: ")
-    newcomer.type(app.at(time.time() + 30))
-    assert "nothing waits" in newcomer.read("person> ")
+    newcomer.type(app.at(time.time() + 30))  # one code: for the card, and held for the answer
+    assert f"{ticket}  admission" in newcomer.read("[d] deny     ")
+    newcomer.type("d")
+    assert f"denied: {ticket}" in newcomer.read("person> ")
     assert fresh.must("status", "--json").json["proofs"] == ["totp", "passphrase"]
 
 
