@@ -45,9 +45,8 @@ class Basic:
         yield with_header(request, "authorization", f"Basic {pair}")
 
     def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
-        """`user:password`, and the password alone where the value holds both; base64 is met by decoding it."""
-        pair = _pair(credential, options)
-        return (pair,) if options else (pair, pair.partition(b":")[2])
+        """`user:password`: its base64 is met by decoding runs of base64 and looking for this within."""
+        return (_pair(credential, options),)
 
 
 def _pair(credential: Credential, options: Mapping[str, str]) -> bytes:
