@@ -39,7 +39,7 @@ def rows(scale: Scale) -> Iterator[Row]:
         mine, other = alternate(
             lambda: _first_reply(stage, [*kv(), "mcp"]),
             lambda: _first_reply(stage, [sys.executable, "-P", str(SERVERS / "mcp_one_tool.py")]),
-            scale.of(6, 3),
+            scale.of(5, 2),
         )
         yield Row("kv mcp to its first reply", "ms", mine, "SDK stdio server, one tool", other, Goal(1.2))
 

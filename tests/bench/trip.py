@@ -34,8 +34,8 @@ def rows(scale: Scale) -> Iterator[Row]:
     for name in ("starlette", "uvicorn"):
         if importlib.util.find_spec(name) is None:
             raise NotMeasured(f"{name} is not installed")
-    parser = "httptools" if importlib.util.find_spec("httptools") else "h11"
-    rival = f"starlette, uvicorn ({parser})"
+    faster = [name for name in ("uvloop", "httptools") if importlib.util.find_spec(name)]  # uvicorn takes what it finds
+    rival = f"starlette, uvicorn ({', '.join(faster) or 'h11'})"
     with a_stage(secrets=10) as stage, folder() as here:
         path = str(here / "rival.sock")
         with running(str(SERVERS / "starlette_status.py"), path):

@@ -19,7 +19,7 @@ _MANY, _FEW = 1000, 10
 def rows(scale: Scale) -> Iterator[Row]:
     """Both commands as a person and an agent run them; the KDF at its floor, which hides least."""
     with an_origin() as origin, a_stage(origin, secrets=_MANY) as large, a_stage(origin, secrets=_FEW) as small:
-        mine, other = alternate(lambda: _first(large), lambda: _first(small), scale.of(6, 3))
+        mine, other = alternate(lambda: _first(large), lambda: _first(small), scale.of(5, 2))
     yield Row(f"unlock and first call, {_MANY:,} secrets", "ms", mine, f"the same at {_FEW}", other, Goal(2))
 
 
