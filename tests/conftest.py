@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,7 +85,8 @@ def pytest_configure() -> None:
     """Give the suite a session of its own where it was started from one whose leader is gone (nohup, `&`, a daemon).
 
     kv counts a command whose session's leader is not among its ancestors as a session of its own, so every `kv` of a
-    story would be another one.
+    story would be another one. Such a start may also have switched Ctrl-C off, for every process that it leads to.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.platform == "linux" and not _session_leader_is_an_ancestor() and os.getpgrp() != os.getpid():
         os.setsid()

@@ -50,18 +50,8 @@ ARROWS: dict[str, set[str]] = {
     "kv.hot": {"kv.client", "kv.errors", "kv.paths", "kv.similar"},
     "kv.mcp": {"kv", "kv.client", "kv.errors", "kv.paths"},
     "kv.cli": {
-        *(
-            "kv",
-            "kv.card",
-            "kv.client",
-            "kv.clients",
-            "kv.errors",
-            "kv.harden",
-            "kv.hot",
-            "kv.paths",
-            "kv.seen",
-            "kv.similar",
-        ),
+        *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar"),
+        *("kv.card", "kv.client", "kv.clients", "kv.hot"),
         *("kv.proofs", "kv.vault"),  # the passphrase opens its slot in the command, and never travels
     },
     "kv.demo": set(),  # it has what any outsider has: the command line and the official SDK
@@ -76,17 +66,8 @@ ARROWS: dict[str, set[str]] = {
     "kv.vault": {"brokers.contract", "kv.errors"},
     # the keeper
     "kv.daemon": {
-        *(
-            "brokers.contract",
-            "kv",
-            "kv.errors",
-            "kv.paths",
-            "kv.harden",
-            "kv.wire",
-            "kv.clients",
-            "kv.seen",
-            "kv.similar",
-        ),
+        *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar", "kv.clients", "kv.wire"),
+        "brokers.contract",
         *("kv.audit", "kv.card", "kv.model", "kv.policy", "kv.proofs", "kv.redact", "kv.registry", "kv.vault"),
     },
 }

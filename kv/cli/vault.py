@@ -76,7 +76,7 @@ def unlock(  # noqa: PLR0913 - the options of a command
     status = ask_status(options.path)
     if status["locked"]:
         _open(options, wishes)
-        status = ask_status(options.path)
+        status = _serving(options.path)
         head = "unlocked"
     else:
         head = "unlocked already"
@@ -84,6 +84,16 @@ def unlock(  # noqa: PLR0913 - the options of a command
         tui.print_json(status)
     else:
         tui.say(f"{head}: {tui.tilde(options.path)}   {tui.times(status)}")
+
+
+def _serving(path: str) -> dict[str, object]:
+    """The status of a keeper that may be another's and still be opening the vault. Raises `KvError("locked")`."""
+    for _ in range(300):
+        status = ask_status(path)
+        if not status["locked"]:
+            return status
+        time.sleep(0.1)
+    raise KvError("locked")
 
 
 def _open(options: Options, wishes: Mapping[str, object]) -> None:
@@ -100,7 +110,7 @@ def _open(options: Options, wishes: Mapping[str, object]) -> None:
         with prover.root_of(path).expose() as key:
             told = birth(path, key, {**wishes, "seen": seen(path)})
     except KvError as error:
-        if error.code == "keeper-runs":
+        if error.code in {"keeper-runs", "vault-busy"}:
             return  # another `kv unlock` was faster, and has the same passphrase
         raise
     finally:

@@ -118,14 +118,14 @@ def test_a_proof_is_good_for_one_request_only(world: World) -> None:
         assert raw.receive()["error"]["code"] == "proof-wrong"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_ten_thousand_connections_do_not_move_the_keeper(scene: Scene) -> None:
     """A flood on the agents' socket is answered or refused; the person's socket still works in the midst of it."""
     world = scene.world
     pid = _keeper(world)
     held: list[socket.socket] = []
     made = 0
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while made < 10_000 and time.monotonic() < deadline:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(5)
