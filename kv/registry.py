@@ -8,6 +8,7 @@ Rules of this file
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 
 # kind of connection: the broker that performs its calls
@@ -28,8 +29,13 @@ AUTH = {
 
 def load(table: dict[str, str], name: str) -> type:
     """The class that `table` names. Raises `KeyError` for a name it does not have."""
-    module, _, attribute = table[name].partition(":")
+    return _attribute(table[name])
+
+
+@cache
+def _attribute(place: str) -> type:
+    module, _, attribute = place.partition(":")
     found = getattr(import_module(module), attribute)
     if not isinstance(found, type):
-        raise TypeError(name)
+        raise TypeError(place)
     return found

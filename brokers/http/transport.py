@@ -135,7 +135,7 @@ class Transport:
         lane.calls += 1
         entered = False
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(deadline if lane.room.locked() else None):
                 entered = await lane.room.acquire()
             exchange = await self._exchange(to, lane, request, deadline, seconds)
         except BaseException as error:

@@ -58,14 +58,16 @@ class Peer:
         self._decoder = wire.Decoder()
         self._loop = asyncio.get_running_loop()
         self._folder: int | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._working: asyncio.Task[object] | None = None
+        self._watched = False
 
     async def receive(self) -> wire.Frame | None:
         """The next frame, or None at a clean end. Raises `KvError("bad-frame")`, `TimeoutError`, `OSError`."""
         deadline = self._loop.time() + self._idle
         while (frame := self._decoder.next()) is None:
             begins = self._decoder.empty
-            async with asyncio.timeout_at(deadline):
-                data = await self._read()
+            data = await self._read(deadline)
             if begins:
                 deadline = self._loop.time() + _FRAME_SECONDS
             if not data:
@@ -89,35 +91,23 @@ class Peer:
 
     async def send(self, header: dict[str, object], body: bytes = b"") -> None:
         """Send one frame. Raises `TimeoutError`, `OSError` for a client that does not take it."""
-        async with asyncio.timeout(_SEND_SECONDS):
-            await self._loop.sock_sendall(self._socket, wire.encode(header, body))
+        data = wire.encode(header, body)
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            async with asyncio.timeout(_SEND_SECONDS):
+                await self._loop.sock_sendall(self._socket, memoryview(data)[sent:])
 
     async def unless_gone(self, work: Coroutine[object, object, None]) -> None:
-        """Run `work`, and cancel it when the client hangs up meanwhile."""
-        task = self._loop.create_task(work)
-        watch = self._loop.create_task(self._hang_up())
+        """Run `work`; when the client hangs up meanwhile, the task that runs here is cancelled with it."""
+        self._working = asyncio.current_task()
+        self._watch()
         try:
-            await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                task.cancel()
-            await task
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
+            await work
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
-
-    async def _hang_up(self) -> None:
-        """Return once the client closed its end. Bytes of a next request are left where they are."""
-        await self._readable()
-        try:
-            if self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
-                await asyncio.Event().wait()
-        except BlockingIOError:
-            await self._hang_up()
-        except OSError:
-            return
+            self._working = None
 
     def hang_up(self) -> None:
         """End the conversation from this side; whoever reads here sees the stream's end."""
@@ -126,20 +116,63 @@ class Peer:
 
     def close(self) -> None:
         """Hang up."""
+        self._unwatch()  # first: the next connection may be given this one's descriptor number
         self._give_back()
         if (folder := self.take_folder()) is not None:
             os.close(folder)
         self._socket.close()
 
-    async def _read(self) -> bytes:
+    def _watch(self) -> None:
+        """Be told when the socket has something to say; left on between requests, as each change is a system call."""
+        if not self._watched:
+            self._loop.add_reader(self._socket.fileno(), self._readable)
+            self._watched = True
+
+    def _unwatch(self) -> None:
+        if self._watched:
+            self._loop.remove_reader(self._socket.fileno())
+            self._watched = False
+
+    def _readable(self) -> None:
+        if self._working is not None:
+            self._look_after()
+        elif self._waiter is None:
+            self._unwatch()  # nobody reads just now; whoever does next looks at the socket first
+        elif not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _look_after(self) -> None:
+        """Something came while a request is under way: the end of its client, or a next request, which waits."""
+        try:
+            gone = not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            gone = True
+        self._unwatch()  # either way: what lies there would wake us in every round of the loop
+        if gone and self._working is not None:
+            self._working.cancel()
+
+    async def _read(self, deadline: float) -> bytes:
         while True:
             try:
                 data, ancillary, _, _ = self._socket.recvmsg(_CHUNK, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
             except BlockingIOError:
-                await self._readable()
+                await self._until_readable(deadline)
                 continue
             self._keep_one(ancillary)
             return data
+
+    async def _until_readable(self, deadline: float) -> None:
+        """Raises `TimeoutError` at the loop's time `deadline`."""
+        waiter = self._waiter = self._loop.create_future()
+        timer = self._loop.call_at(deadline, _expire, waiter)
+        self._watch()
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
 
     def _keep_one(self, ancillary: list[tuple[int, int, bytes]]) -> None:
         found = array.array("i")
@@ -152,16 +185,7 @@ class Peer:
             else:
                 os.close(descriptor)
 
-    async def _readable(self) -> None:
-        ready: asyncio.Future[None] = self._loop.create_future()
-        descriptor = self._socket.fileno()
-        self._loop.add_reader(descriptor, _wake, ready)
-        try:
-            await ready
-        finally:
-            self._loop.remove_reader(descriptor)
 
-
-def _wake(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())

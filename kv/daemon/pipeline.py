@@ -57,6 +57,7 @@ class Judged:
     entry: Entry
     plan: Plan
     decision: Decision
+    digest: str
 
 
 class Pipeline:
@@ -82,7 +83,7 @@ class Pipeline:
             if caller.uid != os.geteuid():
                 raise KvError("save", why="the keeper would write as its own user where another asks it to")
         standing = self.house.standing(caller)
-        return Judged(entry, plan, decide(caller, plan, entry.terms, standing, boot_time()))
+        return Judged(entry, plan, decide(caller, plan, entry.terms, standing, boot_time()), plan.digest())
 
     def explain(self, caller: Caller, args: Call, body: bytes) -> dict[str, object]:
         """What would happen, and why. Nothing is performed, asked or recorded."""
@@ -96,7 +97,7 @@ class Pipeline:
             "effect": plan.effect.value,
             "because": plan.because,
             "title": clean(plan.title, limit=2000),
-            "digest": plan.digest(),
+            "digest": judged.digest,
             "details": [[label, clean(text, limit=2000)] for label, text in plan.details],
             "secrets": sorted(set(plan.connection.secrets.values())),
         }
@@ -146,16 +147,15 @@ class Pipeline:
         if decision.verdict is Verdict.DENY:
             self._record_refusal(caller, judged, reason, "denied")
             raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
-        digest = plan.digest()
         pending: Pending | None = None
         if decision.verdict is Verdict.ASK:
-            if (open_ticket := self.tickets.find(caller.session, digest)) is not None:
+            if (open_ticket := self.tickets.find(caller.session, judged.digest)) is not None:
                 return open_ticket
             pending = self.house.approvals.open(caller, plan, decision, reason, self.house.revision)
         ticket_id = pending.id if pending else secrets.token_hex(4).upper()
         kept = None if folder is None or not args.save else os.dup(folder)
         work = self._run(caller, judged, args, pending, kept)
-        return self.tickets.start(ticket_id, caller.session, digest, pending, work)
+        return self.tickets.start(ticket_id, caller.session, judged.digest, pending, work)
 
     async def _run(
         self, caller: Caller, judged: Judged, args: Call, pending: Pending | None, folder: int | None
@@ -187,7 +187,9 @@ class Pipeline:
         started = boot_time()
         house.budget.charge(caller.session, plan.connection.name, judged.entry.terms.calls_per_hour, started)
         intent = record.merge(
-            record.who(caller), record.what(plan, judged.decision, args.reason), record.by(approval, caller)
+            record.who(caller),
+            record.what(plan, judged.digest, judged.decision, args.reason),
+            record.by(approval, caller),
         )
         entry = house.audit.intend(**intent)
         shown: shape.Shown | None = None
@@ -242,5 +244,5 @@ class Pipeline:
         raise KvError("withheld", why="it holds a guessable secret that was not lent to this call")
 
     def _record_refusal(self, caller: Caller, judged: Judged, reason: str, outcome: str) -> None:
-        told = record.what(judged.plan, judged.decision, reason)
+        told = record.what(judged.plan, judged.digest, judged.decision, reason)
         self.house.audit.event(**record.merge(record.who(caller), told, {"outcome": outcome}))

@@ -30,14 +30,14 @@ def who(caller: Caller) -> Fields:
     }
 
 
-def what(plan: Plan, decision: Decision, reason: str) -> Fields:
+def what(plan: Plan, digest: str, decision: Decision, reason: str) -> Fields:
     """The plan and what policy said of it. The title stops before the query: a query may hold anything."""
     return {
         "verb": "call",
         "connection": plan.connection.name,
         "effect": plan.effect.value,
         "title": title(plan),
-        "plan": plan.digest(),
+        "plan": digest,
         "rule": decision.rule,
         "decision": decision.verdict.value,
         "reason": reason,

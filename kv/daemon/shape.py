@@ -106,7 +106,8 @@ def _headers(head: dict[str, object], redaction: Redaction) -> dict[str, str]:
     listed = head.get("headers")
     for name, value in listed if isinstance(listed, list) else []:
         found[name] = f"{found[name]}, {value}" if name in found else value
-    return {redaction.present(n, "header"): redaction.present(v, "header") for n, v in found.items()}
+    shown = redaction.present_all([*found.keys(), *found.values()], "header")
+    return dict(zip(shown[: len(found)], shown[len(found) :], strict=True))
 
 
 async def _read(outcome: Outcome, redaction: Redaction, cap: int) -> tuple[bytes, int, bool]:

@@ -29,7 +29,7 @@ from kv.redact.strength import GUESSABLE, strength
 from kv.redact.tally import Hit, Tally, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "GUESSABLE",
@@ -81,3 +81,15 @@ class Redaction:
         redacted = self.scrub_text(text, place)
         stripped = strip_controls(redacted)
         return redacted if stripped == redacted else self.scrub_text(stripped, place)
+
+    def present_all(self, texts: Sequence[str], place: str) -> list[str]:
+        """Each of `texts` as `present` gives it.
+
+        One scan for all of them where it finds nothing, as it mostly does: a header is shorter than what a scan costs
+        before it begins. A tab between two ends every encoding and folds to nothing, so what a scan of one text
+        finds the scan of all finds too.
+        """
+        joined = "\t".join(texts)
+        if joined.isascii() and strip_controls(joined) == joined and not self._database.scan(joined.encode()):
+            return list(texts)
+        return [self.present(text, place) for text in texts]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLIENTS = 64
+_SETTLE_SECONDS = 0.1
 
 
 class Codec(Protocol):
@@ -76,6 +77,7 @@ class Responses:
 class _Client(asyncio.Protocol):
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
+        self._lost = False
         self._whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not codec.greeted:
             self._whole.set_result(None)
@@ -84,6 +86,7 @@ class _Client(asyncio.Protocol):
         self._transport = cast("asyncio.WriteTransport", transport)
 
     def connection_lost(self, _: Exception | None) -> None:
+        self._lost = True
         if not self._whole.done():
             self._whole.set_exception(RuntimeError("the server hung up"))
 
@@ -99,6 +102,8 @@ class _Client(asyncio.Protocol):
 
     async def ask(self, request: bytes, times: int) -> None:
         for _ in range(times):
+            if self._lost:
+                raise RuntimeError("the server hung up")
             self._whole = asyncio.get_running_loop().create_future()
             self._transport.write(request)
             await self._whole
@@ -119,7 +124,9 @@ async def throughput(path: str, codec: Callable[[], Codec], request: bytes, each
     finally:
         for client in clients:
             client.close()
-        await asyncio.sleep(0)
+        await asyncio.sleep(
+            _SETTLE_SECONDS
+        )  # the next crowd is of the same session, and a session's places are bounded
 
 
 def call_frame(verb: str, args: dict[str, object]) -> bytes:

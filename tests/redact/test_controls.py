@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,3 +93,15 @@ def test_what_is_presented_is_stripped_and_redacted() -> None:
 def test_text_that_is_no_unicode_is_shown() -> None:
     """A lone surrogate is no reason to fail."""
     assert redaction().scrub_text(f"\udc80{VALUE}", "header") == "\\udc80{{kv:K}}"
+
+
+PIECES = st.sampled_from(
+    ["a", "=", "\x1b[0m", "%2", "\\", "&", VALUE, VALUE[:9], VALUE[9:], b64encode(VALUE.encode()).decode()]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.lists(PIECES, max_size=4).map("".join), max_size=5))
+def test_texts_shown_together_are_shown_as_each_alone(texts: list[str]) -> None:
+    """Nothing that a scan of one header finds is overlooked because many were looked at in one scan."""
+    assert redaction().present_all(texts, "header") == [redaction().present(text, "header") for text in texts]
