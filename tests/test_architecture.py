@@ -13,18 +13,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
-from functools import cache
 from graphlib import TopologicalSorter
-from pathlib import Path
-from typing import Literal
 
 import pytest
+from source import PACKAGES, ROOT, Module, beneath, imports, modules, row_of
 
 from kv.hot import HOT
-
-ROOT = Path(__file__).parent.parent
-PACKAGES = ("brokers", "kv")
 
 # Who may import whom. A row covers a module and what is beneath it, but `kv` and `brokers` cover their `__init__`
 # alone: a new file of theirs needs a row. A part may always import itself.
@@ -129,6 +123,22 @@ EXPOSURES: dict[str, str] = {
     "kv.vault.slots": "a passphrase opens its slot",
 }
 
+# What judges, parses and counts does nothing else: no file, no clock, no chance, no waiting. A row is a module or what
+# is beneath it; `IMPURE` says which modules of the standard library would make a liar of it.
+PURE = {
+    *("brokers.contract", "kv.card", "kv.errors", "kv.model", "kv.policy", "kv.redact", "kv.similar", "kv.wire"),
+    *("brokers.http.arguments", "brokers.http.auth", "brokers.http.card", "brokers.http.classify"),
+    *("brokers.http.decoding", "brokers.http.operations", "brokers.http.pack", "brokers.http.pattern"),
+    *("kv.audit.chain", "kv.audit.entry", "kv.audit.view", "kv.cli.dotenv", "kv.cli.likeness"),
+    *("kv.daemon.budget", "kv.daemon.requests", "kv.daemon.schema"),
+    *("kv.proofs.passphrase", "kv.proofs.pin", "kv.proofs.throttle", "kv.proofs.totp"),
+    *("kv.vault.contents", "kv.vault.format", "kv.vault.names"),
+}
+IMPURE = {
+    *("asyncio", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil", "signal", "socket"),
+    *("sqlite3", "subprocess", "tempfile", "threading", "time"),
+}
+
 # Lines a module and a function may have, docstrings counted, and who may have more for which reason.
 MODULE_LINES, FUNCTION_LINES = 300, 60
 LONG: dict[str, str] = {}
@@ -140,64 +150,6 @@ START = {
     *("keyword", "kv", "math", "operator", "re", "reprlib", "select", "selectors", "socket", "struct", "types"),
     *("typing", "warnings"),
 }
-
-Kind = Literal["top", "late"]
-
-
-@dataclass(frozen=True)
-class Module:
-    """One file of the product."""
-
-    name: str
-    path: Path
-    tree: ast.Module
-    lines: int
-
-    def __str__(self) -> str:
-        return str(self.path.relative_to(ROOT))
-
-
-@cache
-def modules() -> dict[str, Module]:
-    """Every module of the product by its dotted name."""
-    found = {}
-    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        text = path.read_text(encoding="utf-8")
-        found[name] = Module(name, path, ast.parse(text), text.count("\n"))
-    return found
-
-
-def row_of(name: str, rows: set[str]) -> str | None:
-    """The nearest row that covers module `name`; the two packages' own rows cover their `__init__` alone."""
-    here = name
-    while here and (here == name or here not in PACKAGES):
-        if here in rows:
-            return here
-        here = here.rpartition(".")[0]
-    return None
-
-
-def imports(module: Module) -> set[tuple[str, Kind]]:
-    """What `module` imports: full names (a name taken from a package is a module where there is one) and where."""
-    at_top = {id(node) for node in module.tree.body}
-    found: set[tuple[str, Kind]] = set()
-    for node in ast.walk(module.tree):
-        kind: Kind = "top" if id(node) in at_top else "late"
-        if isinstance(node, ast.Import):
-            found |= {(alias.name, kind) for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            origin = node.module or ""
-            inner = {f"{origin}.{alias.name}" for alias in node.names}
-            names = {name if name in modules() else origin for name in inner}
-            found |= {(name, kind) for name in names}
-    return found
-
-
-def beneath(name: str, places: set[str]) -> bool:
-    """Whether module `name` is one of `places` or beneath one."""
-    return any(name == place or name.startswith(f"{place}.") for place in places)
 
 
 def test_every_module_has_a_place() -> None:
@@ -249,6 +201,28 @@ def test_arrows_make_no_circle() -> None:
     order = list(TopologicalSorter(ARROWS).static_order())
     assert order.index("kv.wire") < order.index("kv.client") < order.index("kv.mcp")
     assert order.index("kv.policy") < order.index("kv.daemon")
+
+
+def test_files_make_no_circle() -> None:
+    """The files, too, can be read in an order: none needs for its start what needs it for its own."""
+    known = modules()
+    TopologicalSorter(
+        {name: {target for target, kind in imports(known[name]) if kind == "top" and target in known} for name in known}
+    ).prepare()
+
+
+def test_what_decides_does_nothing_else() -> None:
+    """No module of PURE imports what reads a clock, a file or the world; what it leans on of ours is pure as well."""
+    strays = [
+        f"{module} imports {target}"
+        for module in modules().values()
+        if beneath(module.name, PURE)
+        for target, kind in sorted(imports(module))
+        if kind != "types"
+        and (target.partition(".")[0] in IMPURE or (target in modules() and not beneath(target, PURE)))
+    ]
+    assert not strays, "\n".join(strays)
+    assert all(any(beneath(name, {row}) for name in modules()) for row in PURE), "rows of PURE that cover no module"
 
 
 def test_libraries_do_not_know_the_application() -> None:
