@@ -127,8 +127,15 @@ EXPOSURES: dict[str, str] = {
 # is beneath it; `IMPURE` says which modules of the standard library would make a liar of it.
 PURE = {
     *("brokers.contract", "kv.card", "kv.errors", "kv.model", "kv.policy", "kv.redact", "kv.similar", "kv.wire"),
-    *("brokers.http.arguments", "brokers.http.auth", "brokers.http.card", "brokers.http.classify"),
+    *(
+        "brokers.http.addresses",
+        "brokers.http.arguments",
+        "brokers.http.auth",
+        "brokers.http.card",
+        "brokers.http.classify",
+    ),
     *("brokers.http.decoding", "brokers.http.operations", "brokers.http.pack", "brokers.http.pattern"),
+    "brokers.http.target",
     *("kv.audit.chain", "kv.audit.entry", "kv.audit.view", "kv.cli.dotenv", "kv.cli.likeness"),
     *("kv.daemon.budget", "kv.daemon.requests", "kv.daemon.schema"),
     *("kv.proofs.passphrase", "kv.proofs.pin", "kv.proofs.throttle", "kv.proofs.totp"),

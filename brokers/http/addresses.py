@@ -1,29 +1,24 @@
-"""Which addresses a call may dial: resolve once, judge every answer, dial what was judged.
+"""Which addresses a call may dial. Pure: asking for them is `resolver`'s.
 
 Rules of this file
-- `blocked` is a pure table. IPv4 is open except for the ranges listed (IANA special-purpose registry, RFC 6890);
+- `blocked` is a table. IPv4 is open except for the ranges listed (IANA special-purpose registry, RFC 6890);
   IPv6 is closed except for global unicast, and of that the listed parts are closed again.
 - One blocked answer blocks the name: an attacker who mixes a private answer among public ones must not get to
   try until the resolver's order favours him.
 - An exact pin was typed by a person and goes past the ranges, but never to a metadata service: no connection is
   worth the machine's own credentials.
-- Nothing here dials. The caller dials an address that came from here and never asks the resolver again.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import socket
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
-
-    Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+    from collections.abc import Iterable
 
 MAX_ANSWERS = 64  # real names have at most a few dozen addresses; a longer answer is somebody's experiment
 
@@ -35,6 +30,7 @@ _METADATA = frozenset(
             "169.254.170.2",  # AWS ECS task credentials
             "169.254.170.23",  # AWS EKS pod identity
             "100.100.100.200",  # Alibaba
+            "168.63.129.16",  # Azure's host, a public address that only its machines reach
             "fd00:ec2::254",  # AWS over IPv6
             "fd00:ec2::23",  # AWS EKS pod identity over IPv6
             "fd20:ce::254",  # GCP over IPv6
@@ -107,7 +103,7 @@ def parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 def blocked(text: str) -> str | None:
-    """The kind of blocked range that the address `text` lies in, or None. Pure."""
+    """The kind of blocked range that the address `text` lies in, or None."""
     address = parse(text)
     if address in _METADATA:
         return "metadata service"
@@ -147,24 +143,3 @@ def check_pins(pins: tuple[str, ...]) -> tuple[str, ...]:
         if kind is not None and kind not in _PINNABLE:
             raise BrokerError("address", kind=kind)
     return unique
-
-
-async def system_resolver(host: str, port: int) -> Sequence[str]:
-    """Ask the system's resolver once. Raises `BrokerError("dns")`."""
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise BrokerError("dns") from None
-    return [str(entry[4][0]) for entry in found]
-
-
-async def resolve(host: str, port: int, pins: tuple[str, ...], resolver: Resolver) -> tuple[str, ...]:
-    """The checked addresses of `host`, in the order to dial: the pins without asking anybody, or every answer's."""
-    if pins:
-        return check_pins(pins)
-    try:
-        literal = str(ipaddress.ip_address(host))
-    except ValueError:
-        return check_answers(await resolver(host, port))
-    return check_answers((literal,))

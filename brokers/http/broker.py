@@ -20,6 +20,7 @@ from brokers.http import addresses, card, classify, target
 from brokers.http.arguments import decode
 from brokers.http.auth import check_added
 from brokers.http.driver import drive
+from brokers.http.resolver import system_resolver
 from brokers.http.target import Origin, Pair, refuse
 from brokers.http.transport import Answer, Destination, Transport, Wired
 
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from brokers.contract import AuthScheme, Connection, Outcome
-    from brokers.http.addresses import Resolver
     from brokers.http.arguments import Draft
     from brokers.http.catalogue import Pack
+    from brokers.http.resolver import Resolver
 
 _SENDS_LENGTH = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 section 8.6: an empty body is said to be empty
 
@@ -46,7 +47,7 @@ class HttpBroker:
         self,
         schemes: Callable[[str], AuthScheme],
         catalogue: Callable[[str], Pack | None],
-        resolver: Resolver = addresses.system_resolver,
+        resolver: Resolver = system_resolver,
     ) -> None:
         self._schemes = schemes
         self._catalogue = catalogue

@@ -22,14 +22,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError
-from brokers.http.addresses import is_loopback, resolve
+from brokers.http.addresses import is_loopback
 from brokers.http.exchange import Exchange
+from brokers.http.resolver import resolve
 from brokers.http.stream import Stream, dial, failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from brokers.http.addresses import Resolver
+    from brokers.http.resolver import Resolver
     from brokers.http.target import Origin, Pair
 
 MAX_LANES = 64  # connections kept warm; the least recently used idle one gives way

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.contract import BrokerError
-from brokers.http import addresses
+from brokers.http import addresses, resolver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +62,7 @@ BLOCKED = [
     ("2001:20::1", "protocol assignments"),
     ("fc00::1", "unique local"),
     ("fd12:3456::1", "unique local"),
+    ("168.63.129.16", "metadata service"),
     ("fd00:ec2::254", "metadata service"),
     ("fd20:ce::254", "metadata service"),
     ("fe80::1", "link-local"),
@@ -141,7 +142,7 @@ def test_pins_are_not_looked_up() -> None:
     async def asked(host: str, port: int) -> Sequence[str]:
         raise AssertionError(host, port)
 
-    assert asyncio.run(addresses.resolve("api.test", 443, ("127.0.0.1",), asked)) == ("127.0.0.1",)
+    assert asyncio.run(resolver.resolve("api.test", 443, ("127.0.0.1",), asked)) == ("127.0.0.1",)
 
 
 def test_a_literal_host_is_judged_like_an_answer() -> None:
@@ -150,16 +151,16 @@ def test_a_literal_host_is_judged_like_an_answer() -> None:
     async def asked(host: str, port: int) -> Sequence[str]:
         raise AssertionError(host, port)
 
-    assert asyncio.run(addresses.resolve("1.1.1.1", 443, (), asked)) == ("1.1.1.1",)
+    assert asyncio.run(resolver.resolve("1.1.1.1", 443, (), asked)) == ("1.1.1.1",)
     with pytest.raises(BrokerError) as caught:
-        asyncio.run(addresses.resolve("10.0.0.1", 443, (), asked))
+        asyncio.run(resolver.resolve("10.0.0.1", 443, (), asked))
     assert caught.value.code == "address"
 
 
 def test_the_system_resolver_answers_or_says_so() -> None:
     """`localhost` resolves to loopback; a name that cannot exist is a dns error, not a driver's text."""
-    assert "127.0.0.1" in asyncio.run(addresses.system_resolver("localhost", 443))
+    assert "127.0.0.1" in asyncio.run(resolver.system_resolver("localhost", 443))
     with pytest.raises(BrokerError) as caught:
-        asyncio.run(addresses.system_resolver("no-such-name.invalid", 443))
+        asyncio.run(resolver.system_resolver("no-such-name.invalid", 443))
     assert caught.value.code == "dns"
     assert caught.value.__suppress_context__
