@@ -87,6 +87,8 @@ class Client:
         header: dict[str, object] = {"verb": verb, "args": args or {}, "client": self.kind}
         if proof is not None:
             header["proof"] = proof
+        if "echo" in self.keeper:
+            header["echo"] = self.keeper["echo"]
         self._send(wire.encode(header, body), folder)
         while True:
             frame = self._receive()

@@ -44,14 +44,21 @@ def identify(peer: socket.socket, channel: str) -> Caller:
     pid, uid, _ = _PEERCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
     watch = _pidfd(peer)
     if watch is None:
-        return _describe(uid, (), channel)
+        return describe(uid, (), channel)
     try:
         chain = ancestry(pid)
         if _ended(watch):
             raise KvError("gone")
     finally:
         os.close(watch)
-    return _describe(uid, chain, channel)
+    return describe(uid, chain, channel)
+
+
+def holds_peers(peer: socket.socket) -> bool:
+    """Whether this kernel gives a descriptor of the very process that connected (Linux 6.5)."""
+    if (watch := _pidfd(peer)) is not None:
+        os.close(watch)
+    return watch is not None
 
 
 def as_relay(caller: Caller) -> Caller:
@@ -62,8 +69,8 @@ def as_relay(caller: Caller) -> Caller:
 def _pidfd(peer: socket.socket) -> int | None:
     """A descriptor of the very process that connected (Linux 6.5), None before that.
 
-    Opening one by the pid's number would open whoever has the number by now. So without it a peer is nobody known,
-    and each connection a session of its own.
+    Opening one by the pid's number would open whoever has the number by now. So without it a peer is nobody known
+    until it has shown more (`presence`).
     """
     try:
         return peer.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
@@ -123,7 +130,8 @@ def alive(process: Process) -> bool:
     return found is not None and found.process == process
 
 
-def _describe(uid: int, chain: tuple[Ancestor, ...], channel: str) -> Caller:
+def describe(uid: int, chain: tuple[Ancestor, ...], channel: str) -> Caller:
+    """The caller whose `chain` this is; an empty one makes a stranger, a session of its own."""
     nobody = Process(0, 0)
     # A peer outside our pid namespace: nothing is known of it but its uid. Each connection is a session of its own.
     alone = Process(0, int.from_bytes(os.urandom(7), "big"))

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import struct
 from typing import TYPE_CHECKING
 
 from kv import wire
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18
 _FD_SIZE = array.array("i").itemsize
-_ANCILLARY = socket.CMSG_SPACE(4 * _FD_SIZE)
+_UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
+_ANCILLARY = socket.CMSG_SPACE(4 * _FD_SIZE) + socket.CMSG_SPACE(_UCRED.size)
 _FRAME_SECONDS = 60.0  # 17 MiB over a Unix socket take milliseconds; half a frame for a minute is no client
 _SEND_SECONDS = 60.0  # a client that does not read its answer
 
@@ -58,6 +60,7 @@ class Peer:
         self._decoder = wire.Decoder()
         self._loop = asyncio.get_running_loop()
         self._folder: int | None = None
+        self._senders: set[int] = set()
         self._waiter: asyncio.Future[None] | None = None
         self._working: asyncio.Task[object] | None = None
         self._watched = False
@@ -88,6 +91,11 @@ class Peer:
         """The descriptor that came along; the caller closes it."""
         folder, self._folder = self._folder, None
         return folder
+
+    @property
+    def senders(self) -> frozenset[int]:
+        """The processes that sent what has come so far, for a socket with `SO_PASSCRED`."""
+        return frozenset(self._senders)
 
     async def send(self, header: dict[str, object], body: bytes = b"") -> None:
         """Send one frame. Raises `TimeoutError`, `OSError` for a client that does not take it."""
@@ -160,7 +168,7 @@ class Peer:
             except BlockingIOError:
                 await self._until_readable(deadline)
                 continue
-            self._keep_one(ancillary)
+            self._take(ancillary)
             return data
 
     async def _until_readable(self, deadline: float) -> None:
@@ -174,11 +182,14 @@ class Peer:
             timer.cancel()
             self._waiter = None
 
-    def _keep_one(self, ancillary: list[tuple[int, int, bytes]]) -> None:
+    def _take(self, ancillary: list[tuple[int, int, bytes]]) -> None:
+        """One descriptor, and who sent these bytes where the kernel was asked to say so."""
         found = array.array("i")
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 found.frombytes(data[: len(data) - len(data) % _FD_SIZE])
+            elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS and len(data) == _UCRED.size:
+                self._senders.add(_UCRED.unpack(data)[0])
         for descriptor in found:
             if self._folder is None:
                 self._folder = descriptor

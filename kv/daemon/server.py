@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kv import __version__, wire
 from kv.daemon import caller as callers
 from kv.daemon.peer import Peer, Room
+from kv.daemon.presence import Presence
 from kv.daemon.requests import VERBS, decode
 from kv.errors import KvError
 
@@ -121,18 +122,22 @@ class Server:
 
     async def _converse(self, peer: Peer, sock: socket.socket) -> None:
         try:
-            who = self._admit(sock)
+            who, presence = self._admit(sock)
         except KvError as error:
             await peer.send({"error": error.as_wire()})
             return
-        self._held[who.session] += 1
+        session = presence.caller.session if presence else who.session  # places are counted by claim
+        self._held[session] += 1
         try:
-            await peer.send({"kv": wire.VERSION, "version": __version__, "pid": os.getpid()})
-            await self._requests(peer, who)
+            echo = {"echo": presence.word} if presence else {}
+            await peer.send({"kv": wire.VERSION, "version": __version__, "pid": os.getpid(), **echo})
+            await self._requests(peer, who, presence)
         finally:
-            self._held[who.session] -= 1
-            if not self._held[who.session]:
-                del self._held[who.session]
+            if presence:
+                presence.close()
+            self._held[session] -= 1
+            if not self._held[session]:
+                del self._held[session]
 
     def _make_room(self, session: str | None = None) -> bool:
         """Hang up on the connection (of that session) which has been silent longest: who waits to speak comes first."""
@@ -143,18 +148,22 @@ class Server:
         oldest.hang_up()
         return True
 
-    def _admit(self, sock: socket.socket) -> Caller:
+    def _admit(self, sock: socket.socket) -> tuple[Caller, Presence | None]:
         _, uid, _ = _PEERCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
         if uid not in self._uids:
             raise KvError("denied", rule="peer", why="this socket is another user's", help="")
         if len(self._tasks) > _PLACES[self._channel] and not self._make_room():
             raise KvError("busy", what="connections")
         who = callers.identify(sock, self._channel)
-        if self._held[who.session] >= _PER_SESSION[self._channel] and not self._make_room(who.session):
+        presence = None if who.process.pid else Presence.of(sock, self._channel)
+        session = presence.caller.session if presence else who.session
+        if self._held[session] >= _PER_SESSION[self._channel] and not self._make_room(session):
+            if presence:
+                presence.close()
             raise KvError("busy", what="connections of one session")
-        return who
+        return who, presence
 
-    async def _requests(self, peer: Peer, who: Caller) -> None:
+    async def _requests(self, peer: Peer, who: Caller, presence: Presence | None) -> None:
         connection = Connection()
         while True:
             try:
@@ -165,6 +174,10 @@ class Server:
                     self._silent.pop(peer, None)
                 if frame is None:
                     return
+                word = frame.header.pop("echo", None)
+                if presence is not None:
+                    claim, presence = presence, None  # it is asked once, whatever comes of it
+                    who = claim.caller if claim.shown(word, peer.senders) else who
                 request = decode(frame.header, frame.body, self._channel)
             except KvError as error:
                 await peer.send({"error": error.as_wire()})
