@@ -81,6 +81,7 @@ async def show(outcome: Outcome, plan: Plan, args: Call, database: Database, sav
         "redactions": verdict.count,
         "truncated": truncated,
         "untrusted": True,
+        "source": plan.connection.name,
     }
     if saved is not None:
         saved.keep()

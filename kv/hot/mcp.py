@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kv.errors import KvError
 from kv.hot.arguments import parse, usage
 
 _HELP = """
@@ -20,10 +21,16 @@ def main(_: str, argv: list[str]) -> int:
     if found.on("help"):
         print(usage(_HELP, {}))
         return 0
+    if found.words:
+        raise KvError("usage", why="kv mcp takes options only")
     if (vault := found.get("vault")) is not None:
         import os
 
         os.environ["KV_VAULT"] = vault
+    import gc
+
+    gc.disable()  # the SDK's models are made once and stay: looking for garbage among them is a tenth of the start
     from kv.mcp import main as serve
 
+    gc.enable()
     return serve()
