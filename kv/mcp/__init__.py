@@ -25,7 +25,7 @@ from mcp.server.stdio import stdio_server
 from mcp_types import INVALID_PARAMS, CallToolResult, ListToolsResult, TextContent, Tool
 
 from kv import __version__
-from kv.errors import KvError
+from kv.errors import KvError, clean
 from kv.mcp.lines import Lines
 from kv.mcp.pages import Pages
 from kv.mcp.relay import Relay
@@ -98,7 +98,7 @@ def _unquoted(error: KvError, given: dict[str, Any]) -> KvError:
     """The error without the name that its sentence quotes, which the model made up."""
     quoted = given.get(_QUOTES.get(error.code, ""))
     if isinstance(quoted, str):
-        error.message = error.message.replace(f"'{quoted}'", "of that name")
+        error.message = error.message.replace(f"'{clean(quoted)}'", "of that name")
     return error
 
 

@@ -267,7 +267,8 @@ def test_no_refusal_quotes_what_was_given(shared: Scene) -> None:
 
 
 def _refusals(line: Line) -> set[str]:
-    wrong = [[CANARY], {CANARY: CANARY}, True, 10**30, f"{CANARY} {CANARY}", CANARY, CANARY[:16].replace("-", "")]
+    wrong = [[CANARY], {CANARY: CANARY}, True, 10**30, f"{CANARY} {CANARY}", CANARY]
+    wrong += [CANARY[:16].replace("-", ""), "/".join([CANARY * 2] * 4)]  # a ticket's form, and a name too long to quote
     codes = set()
     for tool, row in TOOLS.items():
         needed = {"provider": "echo", "path": "/echo", "ticket": "7F3K"}
@@ -374,16 +375,13 @@ def test_cancelling_withdraws_a_call_that_has_no_ticket_yet(scene: Scene) -> Non
         line.tell("notifications/cancelled", requestId=number)
         assert _waiting(scene.world, 0) == []
         assert scene.world.kv("approve", ticket, proof=True).status == 6
-    with Line(scene.world, IMPATIENT) as line:
-        ticket = line.api("/c", method="PUT")["pending"]
-    # the session is over with its process, and its ticket with it
     with Line(scene.world, serve_after("kv.mcp._WAIT_SECONDS = 3")) as line:
-        ticket = line.api("/d", method="PUT")["pending"]
+        ticket = line.api("/c", method="PUT")["pending"]
         line.tell("notifications/cancelled", requestId=line.start("kv_wait", ticket=ticket))
         assert line.call("kv_status")["waiting"] == 1
         scene.world.must("approve", ticket, proof=True)
         assert line.call("kv_wait", ticket=ticket)["status"] == 200
-    assert [request.path for request in scene.upstream.requests] == ["/d"]
+    assert [request.path for request in scene.upstream.requests] == ["/c"]
 
 
 def _waiting(world: World, number: int) -> list[str]:
@@ -441,6 +439,12 @@ def test_a_keeper_of_another_version_is_named(shared: Scene) -> None:
         assert "9.9.9" in error["message"]
         assert "kv unlock" in error["hint"]
         assert line.call("kv_status")["locked"] is False
+
+
+def test_the_verb_takes_options_only(shared: Scene) -> None:
+    """A word that `kv mcp` has no use for is refused before anything is served."""
+    ran = shared.world.kv("mcp", "github")
+    assert (ran.status, ran.out) == (2, "")
 
 
 def test_the_demo_comes_to_its_end(tmp_path_factory: pytest.TempPathFactory) -> None:
