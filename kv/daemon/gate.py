@@ -19,8 +19,9 @@ import time
 from typing import TYPE_CHECKING
 
 from kv.daemon.clock import boot_time
+from kv.daemon.entry import decode_entry
 from kv.daemon.requests import Needs
-from kv.daemon.schema import Import, Set
+from kv.daemon.schema import Generate, Import, Move, Set
 from kv.daemon.server import Held
 from kv.errors import KvError
 from kv.proofs import passphrase, pin, totp
@@ -104,8 +105,10 @@ class Gate:
         What the person's own shell runs (a project's script, a test) has that shell as its parent too.
         """
         args = request.args
+        if isinstance(args, Generate | Move):
+            return self._awaited({args.new if isinstance(args, Move) else args.name})
         items = args.items if isinstance(args, Import) else [args] if isinstance(args, Set) else []
-        return any(
+        return self._awaited({item.name for item in items}) or any(
             item.connection is not None
             and (
                 self._vault.get("secret", item.name) is not None
@@ -113,6 +116,15 @@ class Gate:
                 or item.connection.secrets is not None
             )
             for item in items
+        )
+
+    def _awaited(self, names: set[str]) -> bool:
+        """Whether a connection names one of these while there is no such secret: what got the name would go there."""
+        missing = {name for name in names if self._vault.get("secret", name) is None}
+        return bool(missing) and any(
+            missing & set(decode_entry(each, record.meta).connection.secrets.values())
+            for each in self._vault.names("connection")
+            if (record := self._vault.get("connection", each)) is not None
         )
 
     def _has_window(self, caller: Caller) -> bool:

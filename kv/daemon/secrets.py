@@ -8,12 +8,13 @@ Rules of this file
 
 from __future__ import annotations
 
-import secrets as random
 import string
 import time
+from secrets import choice
 from typing import TYPE_CHECKING, cast
 
 from kv.daemon import connections
+from kv.daemon.entry import decode_entry
 from kv.daemon.schema import Connect, Generate, Import, Move, Named, Revision, Set
 from kv.errors import KvError
 from kv.model import initial_terms
@@ -124,7 +125,7 @@ class Secrets:
     def _generate(self, request: Request) -> Answer:
         args = cast("Generate", request.args)
         alphabet = _ALPHABETS[args.alphabet]
-        value = "".join(random.choice(alphabet) for _ in range(args.length)).encode()
+        value = "".join(choice(alphabet) for _ in range(args.length)).encode()
         return self._store(args.name, value, args, None)
 
     def _store(self, name: str, value: bytes, args: Set | Generate, declared: Declaration | None) -> Answer:
@@ -173,8 +174,18 @@ class Secrets:
         return {"names": [item.name for item in args.items]}, b""
 
     def _commit(self, rows: list[Row]) -> None:
-        """Write all or nothing; then the values are needles, and the connections are what they are now."""
+        """Write all or nothing. A connection to a secret that is not there would take in whatever gets that name."""
+        stored = {name for kind, name, _, _ in rows if kind == "secret"}
+        for kind, name, meta, _ in rows:
+            if kind == "connection":
+                used = decode_entry(name, meta).connection.secrets.values()
+                for secret in sorted({*used} - stored):
+                    self._record(secret)
         self._vault.put_many(rows, now=time.time())
+        self._took(rows)
+
+    def _took(self, rows: list[Row]) -> None:
+        """What was written counts from now on: the values are needles, the connections are what they are now."""
         changed = [name for kind, name, _, _ in rows if kind == "connection"]
         self._house.changed(*changed)
         stale = {name for kind, name, _, _ in rows if kind == "secret"}
@@ -199,8 +210,6 @@ class Secrets:
             if args.declaration.name != args.name:
                 raise KvError("bad-argument", argument="name", why="the declaration is of another connection")
             made = self._declared(args.declaration, None)
-            for secret in made.connection.secrets.values():
-                self._record(secret)
             self._commit([("connection", args.name, connections.as_meta(made), None)])
         return {"name": args.name}, b""
 
@@ -214,8 +223,9 @@ class Secrets:
             connections.renamed(self._house.entry(name), args.old, args.new)
             for name in sorted(self._uses().get(args.old, ()))
         ]
-        self._vault.rename("secret", args.old, args.new, now=time.time())
-        self._commit([("connection", entry.connection.name, connections.as_meta(entry), None) for entry in users])
+        rows: list[Row] = [("connection", e.connection.name, connections.as_meta(e), None) for e in users]
+        self._vault.rename("secret", args.old, args.new, now=time.time(), also=rows)
+        self._took(rows)
         self._house.needles.remove(args.old)
         self._house.add_needles(args.new)
         return {"name": args.new, "connections": [entry.connection.name for entry in users]}, b""

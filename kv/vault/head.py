@@ -26,6 +26,7 @@ from kv.vault.format import (
     MARK,
     PERSON,
     TAG,
+    VALUE,
     Head,
     damaged,
     head_aad,
@@ -84,6 +85,8 @@ def scan(keys: Keys, rows: Iterable[tuple[Any, ...]]) -> tuple[int, bytes]:
             mark = record + record_mark(revision, part)
             if mark <= last or len(mark) != MARK or len(tag) != TAG:
                 raise damaged("its records are not in order")
+            if part == VALUE and mark[:-1] != last[:-1]:
+                raise damaged("a value has no record")
             last = mark
             each = fresh.copy()
             each.update(mark + tag)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from brokers.contract import Secret
 from kv.errors import KvError
 from kv.vault import box
 from kv.vault.contents import Record, check_value, decode_meta, encode_meta, lookup, same_meta
@@ -68,18 +67,6 @@ class Records:
     def all(self) -> Iterator[Record]:
         """The newest revision of every record, in the order of the ids."""
         return map(self._meta, self._store.every_newest(META))
-
-    def all_values(self) -> Iterator[tuple[Record, Secret]]:
-        """Every kept revision that has a value, with it."""
-        record: Record | None = None
-        at: tuple[bytes, int] | None = None
-        for row in self._store.every():
-            if row.part == META:
-                record, at = self._meta(row), (row.id, row.revision)
-            elif record is None or at != (row.id, row.revision):
-                raise damaged("a value has no record")
-            elif record.kind == "secret":
-                yield record, Secret(record.name, self._open(row))
 
     def put(self, tally: Tally, said: Record, value: bytes | None) -> Record:
         """Write what is `said` as the newest revision, whatever number it has, and `value`, or else the value before.

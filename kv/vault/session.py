@@ -31,8 +31,6 @@ from kv.vault.slots import (
     find_slot,
     open_slot,
     read_slot,
-    seal_recovery,
-    seal_slot,
     unlock,
 )
 from kv.vault.store import Store
@@ -164,11 +162,6 @@ class Vault:
         self._require_open()
         return len(self._names.of(check_kind(kind)))
 
-    def all_values(self) -> Iterator[tuple[str, int, Secret]]:
-        """Every kept revision of every secret, as (name, revision, value): what the scanner looks for."""
-        self._require_open()
-        return ((record.name, record.revision, secret) for record, secret in self._records.all_values())
-
     # -- changing ------------------------------------------------------------------------------
 
     @contextmanager
@@ -196,31 +189,31 @@ class Vault:
         Value None keeps the value there is. The last 10 revisions are kept. Raises `bad-name`, `value-size`,
         `too-large`, `vault-older`, `disk-full`, `disk`.
         """
-        given = [(Record(check_kind(kind), check_name(name), 0, now, dict(meta)), v) for kind, name, meta, v in rows]
-        for _, value in given:
-            if value is not None:
-                check_value(value)
+        given = _checked(rows, now)
         with self._changing() as tally:
             written = [self._records.put(tally, said, value) for said, value in given]
         for record in written:
             self._names.add(record)
         return written
 
-    def rename(self, kind: str, old: str, new: str, *, now: float) -> Record:
+    def rename(self, kind: str, old: str, new: str, *, now: float, also: Iterable[Row] = ()) -> Record:
         """Give a record another name. Its history goes along, and the move is its newest revision.
 
-        Raises `unknown-secret`, `exists`, and what `put` raises.
+        `also`: what names it elsewhere, written with it, all or none. Raises `unknown-secret`, `exists`, and what
+        `put_many` raises.
         """
-        history = self.history(kind, old)
+        history, given = self.history(kind, old), _checked(also, now)
         if not history:
             raise _unknown(old, None)
         if self.get(kind, new) is not None:
             raise KvError("exists", name=new)
         with self._changing() as tally:
-            written = self._records.move(tally, history, new, now)
+            moved = self._records.move(tally, history, new, now)
+            written = [self._records.put(tally, said, value) for said, value in given]
         self._names.drop(history[0])
-        self._names.add(written)
-        return written
+        for record in (moved, *written):
+            self._names.add(record)
+        return moved
 
     def delete(self, kind: str, name: str) -> None:
         """Remove a record with its history. Raises `unknown-secret`, `vault-older`, `disk-full`, `disk`."""
@@ -247,6 +240,7 @@ class Vault:
 
     def replace_slot(self, kind: str, slot: PublicSlot) -> None:
         """Put a slot that a client sealed in the place of the one of its kind. Raises `vault-damaged` if it is none."""
+        self._require_open()
         before = self.public_slot(kind)
         if (slot.vault, slot.row.id, slot.row.kind) != (before.vault, before.row.id, before.row.kind):
             raise damaged("a slot is of another vault or kind")
@@ -254,18 +248,6 @@ class Vault:
         with self._changing(slots=heads.slots_mac(self._keys, self.id, slots)):
             self._store.put_slot(slot.row)
         self._slots = slots
-
-    def change_passphrase(self, new: bytes, kdf: KdfParameters) -> None:
-        """Seal the root key under another passphrase. Raises `weak-passphrase`, `vault-kdf`."""
-        self._require_open()
-        self.replace_slot("passphrase", seal_slot(self._keys.root, self.id, "passphrase", new, kdf))
-
-    def new_recovery(self) -> str:
-        """A new recovery code; the one before opens nothing any more."""
-        self._require_open()
-        slot, code = seal_recovery(self._keys.root, self.id)
-        self.replace_slot("recovery", slot)
-        return code
 
     @property
     def audit_head(self) -> bytes:
@@ -289,6 +271,15 @@ class Vault:
         """
         self._require_open()
         back_up(self._store, self._keys, self._head, os.fspath(target))
+
+
+def _checked(rows: Iterable[Row], now: float) -> list[tuple[Record, bytes | None]]:
+    """Rows as records to write. Raises `bad-name`, `value-size`."""
+    given = [(Record(check_kind(kind), check_name(name), 0, now, dict(meta)), v) for kind, name, meta, v in rows]
+    for _, value in given:
+        if value is not None:
+            check_value(value)
+    return given
 
 
 def _unknown(name: str, revision: int | None) -> KvError:

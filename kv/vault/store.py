@@ -185,14 +185,6 @@ class Store:
             yield from map(PartRow._make, rows)
             after = rows[-1][0]
 
-    def every(self) -> Iterator[PartRow]:
-        """Every row, in the table's order."""
-        at: tuple[object, ...] = (b"", 0, 0)
-        where = f"WHERE (id, revision, part) > (?, ?, ?) ORDER BY id, revision, part LIMIT {_BATCH}"
-        while rows := self._rows(f"{_PART} {where}", *at):
-            yield from map(PartRow._make, rows)
-            at = rows[-1][:3]
-
     def insert(self, row: PartRow) -> None:
         """Add a row."""
         self._db.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", row)

@@ -223,7 +223,7 @@ class Reader:
         key, total, last, count = keyed(root, b"set"), 0, b"", 0
         for record, revision, part, tag in self.rows("SELECT id, revision, part, tag FROM records"):
             place = record + u64(revision) + bytes([part])
-            if place <= last:
+            if place <= last or (part == 2 and place[:-1] != last[:-1]):
                 raise Refused("damaged")
             last, count = place, count + 1
             total += int.from_bytes(keyed(key, place + tag), "big")

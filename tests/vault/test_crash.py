@@ -51,8 +51,8 @@ def test_acknowledged_writes_survive(world: World) -> None:
     with world.open() as vault:
         for turn, count in enumerate(acknowledged):
             _check(vault, turn, count)
-        for name, _, secret in vault.all_values():
-            assert name == "again" or secret.expose().startswith(name.encode())
+        for name in vault.names("secret"):
+            assert name == "again" or vault.value("secret", name).expose().startswith(name.encode())
 
 
 def _check(vault: Vault, turn: int, count: int) -> None:

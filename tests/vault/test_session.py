@@ -6,15 +6,18 @@ import pickle
 from typing import TYPE_CHECKING
 
 import pytest
-from vault.world import NOW, PASSPHRASE, World, code_of, contents
+from vault.world import NOW, PASSPHRASE, World, code_of, contents, stored_rows
 
+from kv.errors import KvError
 from kv.vault.kdf import FLOOR
 from kv.vault.session import Passphrase, Recovery, RootKey, Vault, open_slot, read_slot
 from kv.vault.slots import seal_recovery, seal_slot
+from kv.vault.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kv.vault.format import PartRow
     from kv.vault.session import Row
 
 
@@ -127,6 +130,33 @@ def test_restore_and_rename(world: World) -> None:
     assert world.contents() == {("secret", "new/name"): kept}
 
 
+def test_a_rename_is_written_with_what_names_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever write fails, nothing was renamed; else name and namers are of one generation."""
+    world.fill()
+    names: list[Row] = [("connection", "api", {"uses": "t"}, None), ("connection", "more", {"uses": "t"}, None)]
+    before = world.contents()
+    insert = Store.insert
+    for good in range(8):  # two parts of each of three revisions, and two connections
+        written: list[PartRow] = []
+
+        def fail(self: Store, row: PartRow, good: int = good, written: list[PartRow] = written) -> None:
+            written.append(row)
+            if len(written) > good:
+                raise KvError("disk-full")
+            insert(self, row)
+
+        with world.open() as vault, monkeypatch.context() as patch:
+            patch.setattr(Store, "insert", fail)
+            assert code_of(lambda: vault.rename("secret", "s/0", "t", now=NOW, also=names)) == "disk-full"
+            assert vault.names("secret") == ["s/0", "s/1", "s/2"]
+        assert world.contents() == before, good
+    with world.open() as vault:
+        generation = vault.generation
+        vault.rename("secret", "s/0", "t", now=NOW, also=names)
+        assert vault.generation == generation + 1
+        assert vault.names("connection") == ["api", "more"]
+
+
 def test_put_many_is_all_or_nothing(world: World) -> None:
     """One bad row of an import, and none is written."""
     with world.open() as vault:
@@ -151,17 +181,15 @@ def test_lists(world: World) -> None:
         vault.delete("secret", "s/2")
         assert vault.names("secret") == ["a", "s/0", "z"] == sorted(r.name for r in vault.records("secret"))
         assert vault.count("secret") == 3
-        values = {(name, revision, secret.expose()) for name, revision, secret in vault.all_values()}
-        kept = {("a", 1), ("s/0", 1), ("s/0", 2), ("z", 1), ("z", 2), ("z", 3)}
-        assert {(name, revision) for name, revision, _ in values} == kept
-        assert ("s/0", 1, b"value 1 of 0") in values
+        found = {name: [r.revision for r in vault.history("secret", name)] for name in vault.names("secret")}
+        assert found == {"a": [1], "s/0": [2, 1], "z": [3, 2, 1]}
+        assert vault.value("secret", "s/0", 1).expose() == b"value 1 of 0"
 
 
-def test_all_values_over_many_pages(vault: Vault) -> None:
+def test_lists_over_many_pages(vault: Vault) -> None:
     """Batches of rows leave no record out and give none twice."""
     rows: list[Row] = [("secret", f"n{number}", {}, b"v%d" % number) for number in range(700)]
     vault.put_many(rows, now=NOW)
-    assert sorted(s.expose() for _, _, s in vault.all_values()) == sorted(row[3] or b"" for row in rows)
     assert sorted(r.name for r in vault.records("secret")) == sorted(row[1] for row in rows)
 
 
@@ -192,8 +220,9 @@ def test_older_is_read_only(world: World) -> None:
         for act in (
             lambda: vault.put("secret", "a", {}, b"v", now=NOW),
             lambda: vault.delete("secret", "s/0"),
+            lambda: vault.rename("secret", "s/0", "t", now=NOW),
             lambda: vault.seal_audit_head(b""),
-            vault.new_recovery,
+            lambda: vault.replace_slot("recovery", vault.public_slot("recovery")),
         ):
             assert code_of(act) == "vault-older"
     assert world.path.read_bytes() == before
@@ -207,6 +236,7 @@ def test_older_is_read_only(world: World) -> None:
 def test_closed(world: World) -> None:
     """A closed vault is locked for everything, and closing it again is nothing."""
     vault = world.open()
+    recovery = vault.public_slot("recovery")
     vault.close()
     vault.close()
     for act in (
@@ -215,8 +245,7 @@ def test_closed(world: World) -> None:
         lambda: vault.names("secret"),
         lambda: vault.subkey("audit"),
         lambda: vault.records("secret"),
-        vault.all_values,
-        vault.new_recovery,
+        lambda: vault.replace_slot("recovery", recovery),
     ):
         assert code_of(act) == "locked"
 
@@ -236,10 +265,10 @@ def test_passphrase_change(world: World) -> None:
     new = b"ninety violet stampede 7 under oath"
     world.fill()
     with world.open() as vault:
-        rows = list(vault._store.every())
-        assert code_of(lambda: vault.change_passphrase(b"123456", FLOOR)) == "weak-passphrase"
-        vault.change_passphrase(new, FLOOR)
-        assert list(vault._store.every()) == rows
+        rows = stored_rows(vault)
+        assert code_of(lambda: seal_slot(world.root, vault.id, "passphrase", b"123456", FLOOR)) == "weak-passphrase"
+        vault.replace_slot("passphrase", seal_slot(world.root, vault.id, "passphrase", new, FLOOR))
+        assert stored_rows(vault) == rows
     assert code_of(lambda: Vault.open(world.path, Passphrase(PASSPHRASE))) == "wrong-passphrase"
     Vault.open(world.path, Passphrase(new)).close()
 
@@ -247,7 +276,8 @@ def test_passphrase_change(world: World) -> None:
 def test_new_recovery(world: World) -> None:
     """A new recovery code replaces the one before."""
     with world.open() as vault:
-        code = vault.new_recovery()
+        slot, code = seal_recovery(world.root, vault.id)
+        vault.replace_slot("recovery", slot)
     assert code_of(lambda: Vault.open(world.path, Recovery(world.code))) == "wrong-recovery"
     Vault.open(world.path, Recovery(code)).close()
 
@@ -324,7 +354,7 @@ def test_deleted_rows_are_overwritten(world: World) -> None:
     """A deleted record's sealed bytes are gone from the file: who gets the key later finds nothing to open."""
     world.fill()
     with world.open() as vault:
-        sealed = [row.sealed for row in vault._store.every()]
+        sealed = [row.sealed for row in stored_rows(vault)]
         for name in vault.names("secret"):
             vault.delete("secret", name)
         vault.delete("connection", "api")

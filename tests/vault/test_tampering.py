@@ -8,7 +8,7 @@ import random
 import sqlite3
 
 import pytest
-from vault.world import NOW, World, attempt, code_of, write
+from vault.world import NOW, World, attempt, code_of, stored_rows, write
 
 from kv.vault import head
 from kv.vault.keys import Keys
@@ -66,7 +66,7 @@ def test_every_row_counts(world: World) -> None:
     """Each row dropped, each mark changed, each row brought back from before: found at unlock."""
     world.fill()
     with world.open() as vault:
-        old = list(vault._store.every())
+        old = stored_rows(vault)
         vault.put("secret", "s/0", {"class": "low"}, b"newer", now=NOW)
         vault.delete("secret", "s/1")
     whole = world.path.read_bytes()

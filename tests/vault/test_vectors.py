@@ -104,9 +104,6 @@ def root_by(vector: Vector, kind: str) -> RootKey:
 def read_all(vault: Vault) -> Contents:
     """Everything in a vault, by every way of reading it."""
     found: Contents = {}
-    values: dict[tuple[str, object], str] = {
-        (name, revision): secret.expose().hex() for name, revision, secret in vault.all_values()
-    }
     for kind in ("secret", "connection", "rule", "setting"):
         for record in vault.records(kind):
             kept: list[list[object]] = [
@@ -114,7 +111,6 @@ def read_all(vault: Vault) -> Contents:
                 for r in vault.history(kind, record.name)
             ]
             assert kept[0][:3] == [record.revision, round(record.created * 1_000_000), record.meta]
-            assert kind != "secret" or all(values[record.name, each[0]] == each[3] for each in kept)
             found[f"{kind}:{record.name}"] = kept
         assert sorted(f"{kind}:{name}" for name in vault.names(kind)) == sorted(n for n in found if n.startswith(kind))
     return found

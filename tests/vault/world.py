@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kv.errors import KvError
+from kv.vault.format import PartRow
 from kv.vault.kdf import FLOOR
 from kv.vault.session import RootKey, Vault, open_slot, read_slot
 
@@ -85,6 +86,12 @@ def _value(vault: Vault, kind: str, name: str, revision: int) -> bytes:
         if error.code != "unknown-revision":
             raise
         return b""
+
+
+def stored_rows(vault: Vault) -> list[PartRow]:
+    """Every row of every record, as the file has them."""
+    rows = vault._store._rows("SELECT id, revision, part, nonce, tag, sealed FROM records ORDER BY id, revision, part")
+    return list(map(PartRow._make, rows))
 
 
 def make_template(folder: Path) -> Template:

@@ -138,7 +138,9 @@ def make_bases(folder: Path) -> dict[str, Base]:
         vault.put("secret", "prod/STRIPE_KEY", {"class": "normal"}, now=NOW + 2)
         vault.delete("secret", "gone")
         vault.put("secret", "gone", {}, b"second life", now=NOW + 3)
-        vault.change_passphrase(NEW_PASSPHRASE.encode(), FLOOR)
+        with RootKey.take(bytearray(root)) as key:
+            slot = seal_slot(key, vault.id, "passphrase", NEW_PASSPHRASE.encode(), FLOOR)
+        vault.replace_slot("passphrase", slot)
         vault.seal_audit_head(bytes(range(58)))
 
     maker.change(root, second)
