@@ -19,7 +19,6 @@ from kv.errors import KvError
 SECRET_BYTES = 20  # as RFC 4226, R6 recommends, and the block that SHA-1 gives
 PERIOD = 30
 WINDOW = 1
-NEVER = -1  # the last counter of a secret that no code was accepted for
 
 
 def check(secret: bytes, code: str, *, now: float, last_counter: int, left: int) -> int:
@@ -40,11 +39,6 @@ def check(secret: bytes, code: str, *, now: float, last_counter: int, left: int)
     if not fresh:
         raise KvError("proof-used")
     return fresh[0]
-
-
-def code_at(secret: bytes, now: float) -> str:
-    """The code that an app shows at `now`."""
-    return _generator(secret).at(now)
 
 
 def uri(secret: bytes, account: str) -> str:

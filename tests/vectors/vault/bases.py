@@ -97,6 +97,12 @@ def revision(number: int, moment: float, meta: dict[str, object], value: bytes |
     return [number, round(moment * 1_000_000), meta, None if value is None else value.hex()]
 
 
+def _reseal(vault: Vault, root: bytes) -> None:
+    """Another passphrase, as `kv passwd` sets it."""
+    with RootKey.take(bytearray(root)) as key:
+        vault.replace_slot("passphrase", seal_slot(key, vault.id, "passphrase", NEW_PASSPHRASE.encode(), FLOOR))
+
+
 def make_bases(folder: Path) -> dict[str, Base]:
     """Every base by name."""
     maker, bases = Maker(folder), {}
@@ -138,9 +144,7 @@ def make_bases(folder: Path) -> dict[str, Base]:
         vault.put("secret", "prod/STRIPE_KEY", {"class": "normal"}, now=NOW + 2)
         vault.delete("secret", "gone")
         vault.put("secret", "gone", {}, b"second life", now=NOW + 3)
-        with RootKey.take(bytearray(root)) as key:
-            slot = seal_slot(key, vault.id, "passphrase", NEW_PASSPHRASE.encode(), FLOOR)
-        vault.replace_slot("passphrase", slot)
+        _reseal(vault, root)
         vault.seal_audit_head(bytes(range(58)))
 
     maker.change(root, second)
