@@ -20,7 +20,7 @@ from kv.vault.session import PublicSlot
 if TYPE_CHECKING:
     from kv.daemon.house import House
     from kv.daemon.requests import Request
-    from kv.daemon.schema import Enrol, Slot
+    from kv.daemon.schema import Pin, Slot, Totp
     from kv.daemon.server import Answer
 
 VERBS = frozenset({"passwd", "recovery", "totp", "pin"})
@@ -43,10 +43,11 @@ class Enrolment:
             slot = PublicSlot.from_wire(cast("Slot", request.args).slot)
             self._vault.replace_slot("passphrase" if request.name == "passwd" else "recovery", slot)
             return {}, b""
-        args = cast("Enrol", request.args)
-        return self._totp(args) if request.name == "totp" else self._pin(args)
+        if request.name == "totp":
+            return self._totp(cast("Totp", request.args))
+        return self._pin(cast("Pin", request.args))
 
-    def _totp(self, args: Enrol) -> Answer:
+    def _totp(self, args: Totp) -> Answer:
         if args.action == "off":
             self._drop("totp")
             return {}, b""
@@ -63,7 +64,7 @@ class Enrolment:
         self._drop("totp-new")
         return {}, b""
 
-    def _pin(self, args: Enrol) -> Answer:
+    def _pin(self, args: Pin) -> Answer:
         if args.action == "off":
             self._drop("pin")
             return {}, b""

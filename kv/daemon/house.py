@@ -2,7 +2,8 @@
 
 Rules of this file
 - One owner: the event loop. Only the needles are built in a thread, from values that are handed over once.
-- `spend` is the one gate through which a credential is opened for a call; it takes the entry that policy judged.
+- `spend` is the one gate through which a credential is opened for a call; it takes the connection of the plan that
+  policy judged.
 - `entry` opens no value: a denied call never touches one.
 """
 

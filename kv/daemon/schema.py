@@ -37,7 +37,7 @@ class Proof(Strict, frozen=True):
 
 
 class Call(Strict, frozen=True):
-    """One request to use a connection; `http` collects what the broker reads."""
+    """One request to use a connection; `arguments` collects what the broker reads."""
 
     connection: Name
     method: Annotated[str, msgspec.Meta(max_length=16)] = "GET"
@@ -75,7 +75,7 @@ class Wait(Strict, frozen=True):
 
 
 class Ticket(Strict, frozen=True):
-    """Name a ticket or an approval."""
+    """Name a ticket."""
 
     ticket: Annotated[str, msgspec.Meta(max_length=16)]
 
@@ -100,11 +100,21 @@ class Named(Strict, frozen=True):
     name: Name
 
 
+Number = Annotated[int, msgspec.Meta(ge=1, le=1 << 40)]  # of a revision: more than anyone stores in a lifetime
+
+
 class Revision(Strict, frozen=True):
     """Name a revision; the newest without one."""
 
     name: Name
-    revision: Annotated[int, msgspec.Meta(ge=1, le=1 << 40)] | None = None
+    revision: Number | None = None
+
+
+class Restore(Strict, frozen=True):
+    """Name the revision to bring back."""
+
+    name: Name
+    revision: Number
 
 
 class Auth(Strict, frozen=True):
@@ -210,11 +220,17 @@ class Slot(Strict, frozen=True):
     slot: dict[str, object]
 
 
-class Enrol(Strict, frozen=True):
-    """Enrol, confirm or drop a daily proof."""
+class Totp(Strict, frozen=True):
+    """Enrol an app, confirm it with its first code, or drop it."""
 
     action: Literal["enrol", "confirm", "off"]
     code: Annotated[str, msgspec.Meta(max_length=16)] = ""
+
+
+class Pin(Strict, frozen=True):
+    """Enrol a PIN, or drop it."""
+
+    action: Literal["enrol", "off"]
     pin: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from kv.daemon import connections
 from kv.daemon.entry import decode_entry
-from kv.daemon.schema import Connect, Generate, Import, Move, Named, Revision, Set
+from kv.daemon.schema import Connect, Generate, Import, Move, Named, Restore, Revision, Set
 from kv.errors import KvError
 from kv.model import initial_terms
 from kv.redact import is_mask, strength, too_short
@@ -54,7 +54,7 @@ class Secrets:
         """What the audit calls the act: the names it is about."""
         args = request.args
         if isinstance(args, Import):
-            return f"{request.name} {len(args.items)} secrets"
+            return f"{request.name} {len(args.items)} secret{'' if len(args.items) == 1 else 's'}"
         if isinstance(args, Move):
             return f"{request.name} {args.old} {args.new}"
         return f"{request.name} {getattr(args, 'name', '')}"
@@ -202,6 +202,8 @@ class Secrets:
 
     def _connect(self, request: Request) -> Answer:
         args = cast("Connect", request.args)
+        if args.remove == (args.declaration is not None):
+            raise KvError("bad-argument", argument="declaration", why="give one, or say remove")
         if args.remove:
             self._house.entry(args.name)
             self._vault.delete("connection", args.name)
@@ -241,10 +243,8 @@ class Secrets:
         return {"name": args.name}, b""
 
     def _restore(self, request: Request) -> Answer:
-        args = cast("Revision", request.args)
+        args = cast("Restore", request.args)
         self._record(args.name)
-        if args.revision is None:
-            raise KvError("bad-argument", argument="revision", why="say which revision to bring back")
         record = self._vault.restore("secret", args.name, args.revision, now=time.time())
         self._house.add_needles(args.name)
         return {"name": args.name, "revision": record.revision}, b""
@@ -269,7 +269,9 @@ def warnings(meta: dict[str, object]) -> list[str]:
     if meta["short"]:
         found.append("shorter than 8 bytes: it cannot be recognised in output, so it is not redacted")
     elif cast("int", meta["strength"]) < _WEAK_BITS:
-        found.append("guessable: an answer that contains it without having been lent it is withheld whole")
+        found.append(
+            "guessable: if it appears in the answer to a call that does not use it, kv withholds the whole answer"
+        )
     return found
 
 

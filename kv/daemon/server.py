@@ -22,7 +22,7 @@ from kv import __version__, wire
 from kv.daemon import caller as callers
 from kv.daemon.peer import Peer, Room
 from kv.daemon.presence import Presence
-from kv.daemon.requests import VERBS, decode
+from kv.daemon.requests import decode
 from kv.errors import KvError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ Answer = tuple[dict[str, object], bytes]
 
 
 class Server:
-    """Serves one channel. `handle` answers an `Exchange`, `greeting` is what the keeper says first."""
+    """Serves one channel. `handle` answers an `Exchange`."""
 
     def __init__(
         self,
@@ -236,6 +236,3 @@ def listen(path: str) -> socket.socket:
             os.close(descriptor)
     sock.listen(_BACKLOG)
     return sock
-
-
-__all__ = ["VERBS", "Answer", "Exchange", "Server", "listen", "with_proof"]
