@@ -50,7 +50,7 @@ ERRORS: dict[str, tuple[int, str, str]] = {
         "kv connections lists them; a person adds one with kv set or kv connect",
     ),
     "unknown-provider": (UNKNOWN, "no provider '{name}'{similar}", "kv providers lists the catalogue"),
-    "unknown-approval": (UNKNOWN, "no approval '{id}' waits", "kv approvals lists what waits"),
+    "unknown-approval": (UNKNOWN, "no call '{id}' waits for approval", "kv approvals lists what waits"),
     "unknown-ticket": (UNKNOWN, "no ticket '{id}' of this session", "make the call again"),
     "unknown-revision": (UNKNOWN, "'{name}' has no revision {revision}", "kv history lists what is kept"),
     "exists": (FAILED, "'{name}' exists already", "kv rotate replaces a value, kv rm removes it"),
@@ -88,7 +88,7 @@ ERRORS: dict[str, tuple[int, str, str]] = {
     "frozen": (
         DENIED,
         "this session is frozen: {why}",
-        "only a person can go on: kv approvals shows why",
+        "only a person can lift this: kv approvals --all, then --unfreeze SESSION",
     ),
     "rate": (DENIED, "too many calls: {limit}", "wait {seconds} s, or ask for fewer things at once"),
     "budget": (DENIED, "the budget of '{name}' is used up: {limit}", "a person can raise it: kv connect {name}"),
@@ -99,18 +99,26 @@ ERRORS: dict[str, tuple[int, str, str]] = {
     ),
     "proof-needed": (
         PROOF,
-        "'{verb}' changes what may happen, so it needs a person's proof",
+        "'{verb}' needs a person's proof",
         "a person runs it in a terminal, or gives --passphrase-fd",
     ),
     "proof-wrong": (PROOF, "the proof is wrong", "{left} tries are left before kv freezes proofs for a while"),
-    "proof-frozen": (PROOF, "too many wrong proofs; frozen for {seconds} s", "kv unlock with the passphrase later"),
+    "proof-frozen": (
+        PROOF,
+        "too many wrong proofs; frozen for {seconds} s",
+        "the passphrase still works: press Enter at the prompt to be asked for it",
+    ),
     "proof-used": (PROOF, "this code was used already", "wait for the next one (30 s)"),
     "proof-kind": (PROOF, "this act takes {kinds} as proof", ""),
     "wrong-passphrase": (PROOF, "wrong passphrase", "kv recover opens the vault with the recovery code"),
-    "wrong-recovery": (PROOF, "wrong recovery code", "seven groups of four; look for letters taken for digits"),
+    "wrong-recovery": (
+        PROOF,
+        "wrong recovery code",
+        "seven groups of four characters: check their order, and that none is missing",
+    ),
     "weak-passphrase": (
         USAGE,
-        "too weak to stand a stolen file: {bits} bits, {floor} are needed",
+        "too weak: a stolen file could be guessed open ({bits} bits, {floor} needed)",
         "a strong one you could use:  {suggestion}",
     ),
     # the keeper

@@ -65,9 +65,10 @@ _WHAT = {
     Effect.READ: "it reads",
     Effect.WRITE: "it writes",
     Effect.UNKNOWN: "kv cannot tell what it does",
-    Effect.DESTROY: "it destroys, which nobody can take back",
+    Effect.DESTROY: "it destroys something, and that cannot be undone",
     Effect.MINT: "it makes a credential or something else that lasts",
 }
+_FROZEN_HELP = "only a person can lift this: kv approvals --all, then --unfreeze SESSION"
 _ASK_HELP = "ask the user to approve it; give a reason with the call"
 
 
@@ -103,7 +104,7 @@ def decide(caller: Caller, plan: Plan, terms: Terms, standing: Standing, now: fl
     """Judge one call. `now` is in boot-time seconds. Never raises: what cannot be judged is denied."""
     case = _Case(caller, plan, terms, standing, now)
     if standing.frozen:
-        return Decision(DENY, "a frozen session may nothing", standing.frozen, "only a person can go on: kv approvals")
+        return Decision(DENY, "a frozen session may do nothing", standing.frozen, _FROZEN_HELP)
     try:
         rule = _strongest(r for r in terms.rules if _matches(r, caller, plan))
     except _UnevaluableError:
@@ -148,7 +149,7 @@ def _ask_admission(case: _Case) -> Decision:
     scopes: tuple[str, ...] = ("once",)
     if case.plan.effect in QUIET:
         scopes = ("once", "session", "project") if case.caller.project else ("once", "session")
-    why = f"this session has not used {case.name} before; admitted: {', '.join(opens)}"
+    why = f"this session has not used {case.name} before; a yes lets it: {', '.join(opens)}"
     return case.ask("a session's first use of a connection asks", why, scopes)
 
 

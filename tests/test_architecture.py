@@ -112,6 +112,7 @@ EXPOSURES: dict[str, str] = {
     "kv.cli.daily": "a typed PIN is sent to be enrolled",
     "kv.cli.init": "the first passphrase makes its slot",
     "kv.cli.keeper": "a typed passphrase unlocks",
+    "kv.cli.passphrase": "a new passphrase is judged",
     "kv.cli.proof": "a typed proof is turned into what travels",
     "kv.cli.secret": "a typed value is sent to be stored",
     "kv.cli.vault": "a new passphrase makes its slot",
@@ -289,9 +290,9 @@ def names_it(node: ast.AST, text: str) -> bool:
 
 
 def exposes(module: Module) -> bool:
-    """Whether `module` calls `.expose()` on anything."""
+    """Whether `module` calls `.expose()`, or another method of that beginning, on anything."""
     return any(
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "expose"
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.startswith("expose")
         for node in ast.walk(module.tree)
     )
 

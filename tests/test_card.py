@@ -54,7 +54,7 @@ def test_an_admission_looks_like_this() -> None:
     shown = card(a_pending(a_plan(), admitted=False), 172.0)
     assert lines(shown, "/home/me/") == [
         "7F3K  admission   Claude Code, ~/shop" + " " * 41 + " waits 1:12",
-        "      this session has not used stripe before; admitted: read",
+        "      this session has not used stripe before; a yes lets it: read",
         "      first call:   GET https://api.test/v1/refunds",
         "      the agent gives no reason",
     ]

@@ -99,7 +99,7 @@ def test_the_first_use_is_asked_once_and_says_what_it_opens(effect: Effect) -> N
     """The admission is part of the first asking, whatever that is about."""
     assert judge(effect, standing=Standing()).admission
     found = judge(R, some_terms("relaxed"), Standing())
-    assert found.why == "this session has not used stripe before; admitted: read, write"
+    assert found.why == "this session has not used stripe before; a yes lets it: read, write"
     assert found.scopes == ("once", "session", "project")
     assert found.minutes == 0
     assert judge(R, standing=Standing(frozenset({"github"}))).verdict is ASK
@@ -115,7 +115,7 @@ def test_a_sentence_names_the_rule() -> None:
     """A denial says which rule and what would help, in words that stand in the table."""
     found = judge(D)
     assert found.rule == "balanced: destroy asks every time"
-    assert found.why == "it destroys, which nobody can take back"
+    assert found.why == "it destroys something, and that cannot be undone"
     assert "ask the user" in found.help
     assert judge(D, some_terms("balanced", "deny DELETE /v1/**"), method="DELETE").rule == "deny DELETE /v1/**"
 

@@ -28,6 +28,7 @@ _NOUNS = (
     "backup",
     "daily",
     "connection",
+    "provider",
     "approval",
     "audit",
     "daemon",
@@ -73,13 +74,8 @@ def _callback() -> Callable[..., None]:
 
 def main(argv: list[str]) -> int:
     """Run a command line; the exit status. Raises `KvError`."""
-    from kv.__main__ import verb_place
-
     command = typer.main.get_command(build())
-    place = verb_place(argv)
-    known = getattr(command, "commands", {})
-    if place < len(argv) and not argv[place].startswith("-") and argv[place] not in known:
-        raise KvError("usage", why=f"no such verb{similar(argv[place], known)}; kv --help lists them")
+    _require_known(command, argv)
     try:
         status = command.main(argv, prog_name="kv", standalone_mode=False)
     except typer.TyperException as error:
@@ -91,6 +87,21 @@ def main(argv: list[str]) -> int:
             raise end.__context__ from None  # typer has a status of its own for a reader that went away; ours is 141
         return end.code if isinstance(end.code, int) else 1
     return status if isinstance(status, int) else 0
+
+
+def _require_known(command: object, argv: list[str]) -> None:
+    """Raise `usage` for a verb that there is not, on any level, with the nearest one that there is."""
+    from kv.__main__ import verb_place
+
+    path, rest = "kv", argv
+    while known := getattr(command, "commands", {}):
+        place = verb_place(rest)
+        if place >= len(rest) or rest[place].startswith("-"):
+            return
+        word, rest = rest[place], rest[place + 1 :]
+        if word not in known:
+            raise KvError("usage", why=f"no such verb{similar(word, known)}; {path} --help lists them")
+        command, path = known[word], f"{path} {word}"
 
 
 def _usage(error: typer.TyperException) -> KvError:
@@ -106,8 +117,6 @@ def _usage(error: typer.TyperException) -> KvError:
     elif parameter is not None:
         what = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or parameter.name
         why = f"{str(what).strip('[]')} is missing or malformed"
-    elif "No such command" in error.message:
-        why = "no such verb"
     else:
         why = "too many or too few words"
     return KvError("usage", why=f"{why}; {verb} --help shows how")

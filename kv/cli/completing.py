@@ -1,11 +1,13 @@
-"""What the shell completes: names of secrets and connections, asked of a running keeper.
+"""What the shell completes: names of secrets and connections, asked of a running keeper; providers; methods.
 
 Rules of this file
 - Names only, and nothing is started for them: a locked vault completes nothing, and no error ever reaches the shell.
+- `--vault` and `-e` count wherever they stand on the line, as they will when Enter is pressed.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Annotated, cast
 
 import typer
@@ -14,23 +16,67 @@ from kv.cli.keeper import look
 from kv.cli.options import Options
 from kv.errors import KvError
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
-def secrets(incomplete: str) -> list[str]:
+
+def secrets(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of secrets that begin so."""
-    return _names("secrets", incomplete)
+    return _named(_options(ctx), "secrets", incomplete)
 
 
-def connections(incomplete: str) -> list[str]:
+def connections(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of connections that begin so."""
-    return _names("connections", incomplete)
+    return _named(_options(ctx), "connections", incomplete)
 
 
-def _names(kind: str, incomplete: str) -> list[str]:
+def providers(incomplete: str) -> list[str]:
+    """Names of known services that begin so."""
+    names: list[str] = import_module("brokers.http.catalogue").names()
+    return _beginning(names, incomplete)
+
+
+def call(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The words of a call: a connection, then a method; a path is nobody's to guess."""
+    from kv.hot.arguments import parse
+    from kv.hot.call import OPTIONS
+
     try:
-        rows = cast("list[dict[str, object]]", look(Options(), "list").get(kind, []))
+        found = parse(cast("list[str]", ctx.params.get("words") or []), OPTIONS)
+    except KvError:
+        return []
+    if not found.words:
+        return _beginning(_names(_options(ctx, found.get("vault")), "connections"), incomplete)
+    return _beginning(_METHODS, incomplete.upper()) if len(found.words) == 1 else []
+
+
+def _options(ctx: typer.Context, vault: str | None = None) -> Options:
+    """What the line says so far, before the verb and after it."""
+    found = Options(vault=vault)
+    at: typer.Context | None = ctx
+    while at is not None:
+        given = [value if isinstance(value := at.params.get(name), str) else None for name in ("vault", "env")]
+        found = found.over(Options(vault=given[0], env=given[1]))
+        at = cast("typer.Context | None", at.parent)
+    return found
+
+
+def _named(options: Options, kind: str, incomplete: str) -> list[str]:
+    """Names as they are typed: below the prefix, they need not repeat it."""
+    whole = options.name(incomplete)
+    left_out = len(whole) - len(incomplete)
+    return [name[left_out:] for name in _beginning(_names(options, kind), whole)]
+
+
+def _names(options: Options, kind: str) -> list[str]:
+    try:
+        rows = cast("list[dict[str, object]]", look(options, "list").get(kind, []))
     except (KvError, OSError):
         return []
-    return [name for row in rows if (name := str(row["name"])).startswith(incomplete)]
+    return [str(row["name"]) for row in rows]
+
+
+def _beginning(names: list[str] | tuple[str, ...], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
 
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False, autocompletion=secrets)]

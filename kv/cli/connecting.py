@@ -63,7 +63,7 @@ def _recognised(keeper: Keeper, secret: str, value: bytes, *, interactive: bool)
         return {"name": found.connection, "provider": found.provider}
     if interactive:
         return _ask(secret, found)
-    tui.note(f"no connection: only kv run can use {secret}; kv connect makes one")
+    tui.note(f"no connection uses {secret} yet: kv connect makes one")
     return None
 
 
@@ -81,7 +81,7 @@ def _ask(secret: str, found: Guess | None) -> dict[str, object] | None:
             return {"name": found.connection, "provider": found.provider, "host": host} if host else None
         host = terminal.ask("  which host is it for? (https://…, empty for none) ")
         if not host:
-            terminal.print("  no connection: only kv run can use it")
+            terminal.print("  no connection yet: kv connect makes one")
             return None
         while True:
             answer = terminal.ask(f"  how does it enter a request? ({SCHEMES}) [bearer] ") or "bearer"

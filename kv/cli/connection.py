@@ -1,9 +1,8 @@
-"""Connections: connect, connections, providers."""
+"""Connections: connect, connections."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
 import typer
 
@@ -13,9 +12,6 @@ from kv.cli.keeper import acting, look
 from kv.cli.options import Options, verb
 from kv.errors import KvError
 
-if TYPE_CHECKING:
-    from brokers.http.pack import Pack
-
 _RULE = "A rule, as in 'DELETE /v1/**'; repeat for more."
 
 
@@ -23,7 +19,6 @@ def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     verb(app, "connect")(connect)
     verb(app, "connections")(connections)
-    verb(app, "providers")(providers)
 
 
 def connect(  # noqa: PLR0913 - the options of the verb
@@ -115,19 +110,3 @@ def _terms(row: dict[str, object]) -> str:
     names = ", ".join(map(str, cast("list[object]", row.get("secrets") or [])))
     parts = [names, "no admission" if row.get("admission") == "always" else "", str(row.get("preset") or "")]
     return "  ".join(part for part in parts if part and part != "balanced")
-
-
-def providers(options: Options) -> None:
-    """List the known services.
-
-    A key of theirs is recognised by `kv set`, and gets its connection by itself.
-
-    \b
-      kv providers
-    """
-    catalogue = import_module("brokers.http.catalogue")
-    packs: list[Pack] = [catalogue.load(name) for name in catalogue.names()]
-    if options.as_json:
-        tui.print_json([{"name": p.name, "title": p.title, "docs": p.docs, "env": list(p.env)} for p in packs])
-    else:
-        tui.table([[p.name, p.title, ", ".join(p.env), p.docs] for p in packs])

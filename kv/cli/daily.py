@@ -96,7 +96,7 @@ def enrol_pin(keeper: Keeper, terminal: Terminal) -> None:
         if typed.same(terminal.ask_hidden("  Again: ")):
             keeper.act("pin", {"action": "enrol", "pin": digits})
             return
-        terminal.print("  these two differ")
+        terminal.print("  the two entries differ")
 
 
 def _theme() -> Literal["dark", "light"]:

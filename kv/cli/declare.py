@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kv.errors import KvError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _CA_MAX = 64 << 10  # bytes: a bundle of a few certificates
 _OPTION = {"header": "name", "query": "name", "basic": "user", "path": "template"}
@@ -77,6 +77,15 @@ def parse_auth(text: str) -> dict[str, object]:
     if scheme == "header" and "=" in rest:  # `header:Authorization=Token `
         options["name"], _, options["prefix"] = rest.partition("=")
     return {"scheme": scheme, "options": options}
+
+
+def spell_auth(scheme: str, options: Mapping[str, str]) -> str:
+    """Scheme and options as `--auth` takes them: the inverse of `parse_auth`."""
+    if scheme == "several":
+        rest = ",".join(f"{slot}={place}" for slot, place in options.items())
+    else:
+        rest = options.get(_OPTION.get(scheme, ""), "") + (f"={options['prefix']}" if "prefix" in options else "")
+    return f"{scheme}:{rest}" if rest else scheme
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -141,9 +141,11 @@ def plan(lines: Iterable[Line], options: Options, known: set[str], *, everything
         left = _left(line, name, everything=everything)
         found = None if left else guess(name, line.value)
         if found is None or found.host_needed:
-            yield Item(line, name, left, None, "no connection; kv run can use it")
+            yield Item(line, name, left, None, "no connection yet: kv connect makes one")
         elif found.connection in made:
-            yield Item(line, name, left, None, f"connection {found.connection} exists; kv run can use it")
+            yield Item(
+                line, name, left, None, f"connection {found.connection} exists and uses another: kv connect makes one"
+            )
         else:
             made.add(found.connection)
             declared: dict[str, object] = {"name": found.connection, "provider": found.provider}

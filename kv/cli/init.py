@@ -109,7 +109,7 @@ def _unlock(options: Options, typed: Typed) -> Keeper:
     from kv.vault.session import open_slot, read_slot
 
     path = options.path
-    root = open_slot(read_slot(path), typed.buffer)
+    root = open_slot(read_slot(path), typed.expose_buffer())
     with root.expose() as key:
         remember(path, birth(path, key), accept_older=True)  # what stood at this path before is gone
     keeper = Keeper(options)
@@ -159,6 +159,7 @@ def _offer_import(options: Options, keeper: Keeper, terminal: Terminal) -> None:
     taken = [item for item in plan(parse(data)[0], options, set(), everything=False) if not item.left]
     if not taken or len(data) > MAX_BYTES:
         return
-    counted = tui.counted(len(taken), "value")
-    if terminal.confirm(f"found {_ENV} here with {counted} like secrets. import? names only are shown"):
+    like = "looks like a secret. import it?" if len(taken) == 1 else "look like secrets. import them?"
+    found = f"found {_ENV} with {tui.counted(len(taken), 'value')} that {like}"
+    if terminal.confirm(f"{found} (only names are shown)"):
         perform(keeper, options, data, _ENV, yes=True, ask_rewrite=True)

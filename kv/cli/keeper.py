@@ -144,7 +144,7 @@ class Keeper:
         return self.ask("challenge").ok
 
     def _dial_again(self) -> Client:
-        """A keeper hangs up on who is silent for a minute, as people are who type."""
+        """A keeper hangs up on who is silent for ten minutes, as people are who look something up."""
         self._client = Client(self.path, ADMIN)
         return self._client
 

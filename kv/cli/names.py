@@ -44,8 +44,8 @@ def ls(
 
 
 def _used_by(secret: dict[str, object]) -> str:
-    names = secret.get("connections") or ([secret["connection"]] if secret.get("connection") else [])
-    return "-> " + ", ".join(map(str, cast("list[object]", names))) if names else "-"
+    names = cast("list[str]", secret["connections"])
+    return "-> " + ", ".join(names) if names else "-"
 
 
 def show(options: Options, *, name: completing.NameArgument) -> None:

@@ -1,7 +1,7 @@
 """Options that every verb takes, before or after it, and the decorator that gives them to each.
 
 Rules of this file
-- The same seven options everywhere, so that no verb may give one of them another meaning.
+- The same five options everywhere, so that no verb may give one of them another meaning.
 - A verb is a function whose first parameter is an `Options`; what is left of its signature is its own.
 """
 

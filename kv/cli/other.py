@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
+from kv.cli import completing
 from kv.cli.options import Options, verb
 from kv.hot import HOT
 
+_Words = Annotated[list[str] | None, typer.Argument(show_default=False, autocompletion=completing.call)]
 _ABOUT = {
     "api": "Make an HTTP call; kv adds the credential.",
     "explain": "Show how a call would be judged.",
@@ -23,8 +26,15 @@ def register(app: typer.Typer) -> None:
     """Add the verbs to `app`. Those of `_ABOUT` are performed by `kv.__main__`, before this file is ever read."""
     settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
     for name, about in _ABOUT.items():
-        app.command(name, help=about, add_help_option=False, context_settings=settings)(_elsewhere)
+        perform = _call if name in {"api", "explain"} else _elsewhere
+        app.command(name, help=about, add_help_option=False, context_settings=settings)(perform)
     verb(app, "demo")(demo)
+
+
+def _call(ctx: typer.Context, words: _Words = None) -> None:
+    """As `_elsewhere`; the words are declared for the shell, which completes them."""
+    ctx.args[:0] = words or []
+    _elsewhere(ctx)
 
 
 def _elsewhere(ctx: typer.Context) -> None:

@@ -28,15 +28,16 @@ def choose(terminal: Terminal, prompt: str = "Passphrase (hidden): ") -> Typed:
 
     while True:
         typed = terminal.ask_hidden(prompt)
-        bits = passphrase.strength(typed.buffer)
+        bits = passphrase.strength(typed.expose_buffer())
         if bits < passphrase.FLOOR_BITS:
-            terminal.print(f"  strength: {bits} bits, too weak to stand a stolen file.")
-            terminal.print(f"  a strong one you could use:  {passphrase.suggest()}")
+            weak = KvError("weak-passphrase", bits=bits, floor=passphrase.FLOOR_BITS, suggestion=passphrase.suggest())
+            terminal.print(f"  {weak.message}")
+            terminal.print(f"  {weak.hint}")
         else:
-            passphrase.require_strong(typed.buffer)
+            passphrase.require_strong(typed.expose_buffer())
             if typed.same(terminal.ask_hidden("Again: ")):
                 return typed
-            terminal.print("  these two differ")
+            terminal.print("  the two entries differ")
         typed.wipe()
 
 
@@ -45,22 +46,25 @@ def from_fd(descriptor: int) -> Typed:
     from kv.vault.passphrase import require_strong
 
     typed = from_descriptor(descriptor)
-    require_strong(typed.buffer)
+    require_strong(typed.expose_buffer())
     return typed
 
 
 def costs(memory: str | None) -> KdfParameters:
     """The KDF's costs: measured for this machine, or the floor's with so much memory. Raises `KvError`."""
-    from kv.vault.kdf import FLOOR, calibrate
+    from kv.vault.kdf import CEILING, FLOOR, calibrate
 
     if memory is None:
         return calibrate()
     text = memory.strip().upper()
     unit = next((unit for unit in _UNITS if text.endswith(unit)), "")
     digits = text.removesuffix(unit).strip()
-    if not unit or not digits.isdigit() or len(digits) > 9:  # noqa: PLR2004 - far above what `check` lets through
+    if not unit or not digits.isdigit() or len(digits) > 9:  # noqa: PLR2004 - far above what any machine has
         raise KvError("usage", why="--kdf-memory takes a size like 64MiB")
-    return FLOOR._replace(memory=int(digits) * _UNITS[unit]).check()
+    size = int(digits) * _UNITS[unit]
+    if not FLOOR.memory <= size <= CEILING.memory:
+        raise KvError("usage", why=f"--kdf-memory is {FLOOR.memory >> 10}MiB to {CEILING.memory >> 10}MiB")
+    return FLOOR._replace(memory=size)
 
 
 class CodeFile:
@@ -107,7 +111,7 @@ def show_code(terminal: Terminal, code: str) -> None:
         typed = terminal.ask(f"  Type the {_ORDINALS[first]} and {_ORDINALS[second]} group: ")
         if typed.upper().replace("-", " ").split() == [groups[first], groups[second]]:
             return
-        terminal.print("  that is something else; look again")
+        terminal.print("  those groups do not match; check what you wrote down")
 
 
 def read_code(path: str) -> str:

@@ -124,12 +124,14 @@ class Prover:
         from kv.vault.slots import open_slot
 
         if self._options.passphrase_fd is not None:
-            return _with(from_descriptor(self._options.passphrase_fd), lambda typed: open_slot(slot, typed.buffer))
+            return _with(
+                from_descriptor(self._options.passphrase_fd), lambda typed: open_slot(slot, typed.expose_buffer())
+            )
         with Terminal() as terminal:
             for left in reversed(range(_TRIES)):
                 typed = terminal.ask_hidden("Passphrase (hidden): ")
                 try:
-                    return _with(typed, lambda typed: open_slot(slot, typed.buffer))
+                    return _with(typed, lambda typed: open_slot(slot, typed.expose_buffer()))
                 except KvError as error:
                     if error.code != "wrong-passphrase" or not left:
                         raise

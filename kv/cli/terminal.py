@@ -39,8 +39,7 @@ class Typed:
         """The bytes themselves."""
         return bytes(self._data)
 
-    @property
-    def buffer(self) -> bytearray:
+    def expose_buffer(self) -> bytearray:
         """The bytes in place, for who can read them there; wiped by `wipe`."""
         return self._data
 

@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING
 
 from kv.errors import clean
-from kv.hot.result import note, print_json
+from kv.hot.result import counted, note, print_json
 from kv.hot.status import span, tilde, times
 
 if TYPE_CHECKING:
@@ -53,11 +53,6 @@ def table(rows: Iterable[Sequence[object]], *, indent: int = 0) -> None:
     for row in cells:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print(" " * indent + line.rstrip())
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 secret`, `3 secrets`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def ago(seconds: object) -> str:

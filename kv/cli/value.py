@@ -26,7 +26,7 @@ _TERMINAL_LINE = 4095  # bytes: what a terminal's line holds; the kernel drops t
 def check_arguments(name: str, extra: Sequence[str], *, stdin: bool, file: str | None) -> None:
     """Raise `KvError("value-argument")` for `NAME=VALUE` or anything after the name; `usage` for two sources."""
     if extra or "=" in name:
-        note("it is in your shell's history now; whoever could read that may know it: consider it burnt")
+        note("it is in your shell's history now: treat this value as leaked and replace it")
         raise KvError("value-argument")
     if stdin and file is not None:
         raise KvError("usage", why="give --stdin or --file, not both")

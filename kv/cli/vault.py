@@ -210,7 +210,7 @@ def _replace_passphrase(keeper: Keeper, root: RootKey, typed: Typed) -> None:
 
     before = keeper.public_slot()
     try:
-        slot = seal_slot(root, before.vault, "passphrase", typed.buffer, before.kdf)
+        slot = seal_slot(root, before.vault, "passphrase", typed.expose_buffer(), before.kdf)
     finally:
         typed.wipe()
     keeper.act("passwd", {"slot": slot.as_wire()})
@@ -240,6 +240,8 @@ def recover(
         target = None if recovery_file is None else stack.enter_context(CodeFile(recovery_file))
         if target is None and options.passphrase_fd is not None:
             raise KvError("usage", why="--recovery-file says where the new recovery code goes")
+        if target is None or not (renew or (code_file is not None and options.passphrase_fd is not None)):
+            Terminal().close()  # what is typed or shown needs one: said before anything else can fail
         keeper = stack.enter_context(acting(options))
         take_shelter()
         if renew:

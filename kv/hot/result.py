@@ -49,7 +49,7 @@ def _plain(answer: Answer) -> None:
     out.flush()
     facts = [f"HTTP {ok['status']}"] if "status" in ok else []
     if redactions := ok.get("redactions"):
-        facts.append(f"{redactions} redaction{'' if redactions == 1 else 's'}")
+        facts.append(counted(redactions, "redaction"))
     if ok.get("truncated"):
         facts.append("cut at the size limit")
     if saved := ok.get("saved"):
@@ -85,6 +85,11 @@ def printable(data: bytes) -> bytes:
     return "\n".join(
         "\t".join(clean(part, limit=len(part) + 1) for part in line.split("\t")) for line in lines
     ).encode()
+
+
+def counted(number: object, noun: str) -> str:
+    """`1 secret`, `3 secrets`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def print_json(value: object) -> None:

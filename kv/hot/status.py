@@ -5,7 +5,7 @@ from __future__ import annotations
 from kv.client import AGENT, Client
 from kv.errors import KvError
 from kv.hot.arguments import Table, parse, usage
-from kv.hot.result import print_json
+from kv.hot.result import counted, print_json
 from kv.paths import home, vault_path
 
 _HELP = """
@@ -54,9 +54,9 @@ def _print(status: dict[str, object]) -> None:
         return
     print(f"unlocked: {shown}   {times(status)}")
     print(f"  keeper   pid {status.get('pid')}, version {status.get('version')}, tier {status.get('tier')}")
-    print(f"  holds    {status.get('secrets')} secrets, {status.get('connections')} connections")
+    print(f"  holds    {', '.join(counted(status.get(f'{noun}s'), noun) for noun in ('secret', 'connection'))}")
     if status.get("waiting"):
-        print(f"  waiting  {status['waiting']} calls of this session (kv approvals)")
+        print(f"  waiting  {counted(status['waiting'], 'call')} of this session (kv approvals)")
 
 
 def times(status: dict[str, object]) -> str:
