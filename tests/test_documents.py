@@ -185,6 +185,24 @@ def test_commands_exist(document: Path) -> None:
         assert shown.options <= known | everywhere, shown
 
 
+# What follows kv's name in a sentence about it and is no verb of a command line.
+PROSE = re.compile(r"[a-z]+(?:s|ed)|cannot|itself|on|there|will|vault")
+
+
+def test_commands_in_the_code_exist() -> None:
+    """Whatever kv prints or says of itself sends nobody to a verb that is not there."""
+    verbs = set(getattr(typer.main.get_command(build()), "commands", {}))
+    lost = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: kv {verb}"
+        for path in sorted((ROOT / "kv").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for verb in re.findall(r"\bkv ([a-z][a-z-]*)\b(?! \d)", node.value)  # "kv pin 1" labels a hash
+        if verb not in verbs and not PROSE.fullmatch(verb)
+    ]
+    assert lost == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_and_tests_that_are_named_exist(document: Path) -> None:
     """Each file, folder and test that a document names is there."""

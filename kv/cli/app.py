@@ -14,6 +14,7 @@ import typer
 
 from kv.cli.options import common, sign, take
 from kv.errors import KvError
+from kv.hot.arguments import named
 from kv.similar import similar
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _usage(error: typer.TyperException) -> KvError:
     context = getattr(error, "ctx", None)
     verb = getattr(context, "command_path", "kv")
     if option and hasattr(error, "possibilities"):
-        why = f"no option {option}{similar(option, known)}"
+        why = f"no {named(option)}{similar(option, known)}"
     elif option:
         why = f"{option} needs a value, or takes none"
     elif parameter is not None:

@@ -46,7 +46,8 @@ def call(ctx: typer.Context, incomplete: str) -> list[str]:
         return []
     if not found.words:
         return _beginning(_names(_options(ctx, found.get("vault")), "connections"), incomplete)
-    return _beginning(_METHODS, incomplete.upper()) if len(found.words) == 1 else []
+    methods = [method.lower() if incomplete.islower() else method for method in _METHODS]
+    return _beginning(methods, incomplete) if len(found.words) == 1 else []
 
 
 def _options(ctx: typer.Context, vault: str | None = None) -> Options:
@@ -75,7 +76,7 @@ def _names(options: Options, kind: str) -> list[str]:
     return [str(row["name"]) for row in rows]
 
 
-def _beginning(names: list[str] | tuple[str, ...], incomplete: str) -> list[str]:
+def _beginning(names: list[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 

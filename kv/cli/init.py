@@ -64,6 +64,7 @@ def init(
         raise KvError("vault-exists", path=path)
     if scripted and recovery_file is None:
         raise KvError("usage", why="--recovery-file says where the recovery code goes")
+    given = None if kdf_memory is None else costs(kdf_memory)
     with contextlib.ExitStack() as stack:
         terminal = None if scripted else stack.enter_context(Terminal())
         if terminal is not None:
@@ -71,7 +72,7 @@ def init(
         take_shelter()
         code_file = None if recovery_file is None else stack.enter_context(CodeFile(recovery_file))
         typed = _passphrase(options, terminal)
-        code = _make(path, typed, costs(kdf_memory))
+        code = _make(path, typed, given)
         if code_file is not None:
             code_file.write(code)
         keeper = stack.enter_context(contextlib.closing(_unlock(options, typed)))
@@ -89,15 +90,16 @@ def _passphrase(options: Options, terminal: Terminal | None) -> Typed:
     return choose(terminal)
 
 
-def _make(path: str, typed: Typed, kdf: KdfParameters) -> str:
-    """Make the vault; its recovery code."""
+def _make(path: str, typed: Typed, kdf: KdfParameters | None) -> str:
+    """Make the vault, at costs that are measured unless they were given; its recovery code."""
+    from kv.vault.kdf import calibrate
     from kv.vault.session import Vault
 
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     except OSError as error:
         raise KvError("disk", act="make", path=os.path.dirname(path), why=os.strerror(error.errno or 0)) from None
-    vault, code = Vault.create(path, typed.expose(), kdf=kdf)
+    vault, code = Vault.create(path, typed.expose(), kdf=kdf or calibrate())
     vault.close()
     remember_vault(path)
     return code

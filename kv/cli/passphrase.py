@@ -50,12 +50,10 @@ def from_fd(descriptor: int) -> Typed:
     return typed
 
 
-def costs(memory: str | None) -> KdfParameters:
-    """The KDF's costs: measured for this machine, or the floor's with so much memory. Raises `KvError`."""
-    from kv.vault.kdf import CEILING, FLOOR, calibrate
+def costs(memory: str) -> KdfParameters:
+    """The KDF's costs: the floor's, with so much memory. Raises `KvError("usage")`."""
+    from kv.vault.kdf import CEILING, FLOOR
 
-    if memory is None:
-        return calibrate()
     text = memory.strip().upper()
     unit = next((unit for unit in _UNITS if text.endswith(unit)), "")
     digits = text.removesuffix(unit).strip()

@@ -2,7 +2,8 @@
 
 Rules of this file
 - Standard library only, and hardly any of it: `argparse` alone would cost more than the call.
-- What a person typed is never quoted back, except the name of an option: the rest may be a value pasted by mistake.
+- What a person typed is never quoted back, except the name of an option, and that only if it looks like one: the rest
+  may be a value pasted by mistake.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # spelling: (name, metavar or "" for a switch, help). An option with "…" in its metavar may be repeated.
 Table = dict[str, tuple[str, str, str]]
+
+_WORD = 24  # letters: no option's name is longer
 
 GLOBAL: Table = {
     "--vault": ("vault", "PATH", "another vault than $KV_VAULT or the default one"),
@@ -93,8 +96,14 @@ def _option(spelling: str, table: Table) -> tuple[str, str, str]:
     if found is None:
         from kv.similar import similar
 
-        raise KvError("usage", why=f"no option {spelling}{similar(spelling, table)}")
+        raise KvError("usage", why=f"no {named(spelling)}{similar(spelling, table)}")
     return found
+
+
+def named(spelling: str) -> str:
+    """How an unknown option is told: by its name where it can only be one, and not a key that was pasted."""
+    word = spelling.lstrip("-").replace("-", "")
+    return f"option {spelling}" if len(word) <= _WORD and word.isascii() and word.isalpha() else "such option"
 
 
 def _missing(spelling: str, metavar: str) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from scene import Scene
     from world import World
 
+DENIED, PROOF = 3, 7
+
 # What an agent would type to widen what it may do, with what it can make up. None has a proof.
 ATTEMPTS = [
     ("set", "NEW", "--stdin"),
@@ -149,8 +151,8 @@ def test_a_child_of_the_unlocking_terminal_can_change_nothing(scene: Scene) -> N
         found = json.loads(_matched(shell))
     finally:
         shell.close(force=True)
-    got_through = [(attempt, status, output) for attempt, status, output in found if status == 0]
-    assert got_through == []
+    refused = {(status, "needs" in output or "denied" in output) for _, status, output in found}
+    assert refused <= {(DENIED, True), (PROOF, True)}, found
     assert (world.must("ls", "--json").json, world.must("connections", "--json").json) == before
     assert not scene.upstream.requests
     assert not (world.folder / "stolen").exists()
@@ -159,7 +161,9 @@ def test_a_child_of_the_unlocking_terminal_can_change_nothing(scene: Scene) -> N
 
 def test_without_a_terminal_a_changing_verb_fails_at_once(scene: Scene) -> None:
     """No proof and no terminal: refused with the proof's status, never waiting for one."""
+    (scene.world.folder / "planted.env").write_text("PLANTED_KEY=0123456789abcdef\n")
     for attempt in ATTEMPTS:
         arguments = [part.replace("{ticket}", "7F3K") for part in attempt]
         ran = scene.world.kv(*arguments, stdin=b"value-of-an-agent", timeout=20)
-        assert ran.status not in {0, 70}, (arguments, ran.all)
+        assert ran.status in {DENIED, PROOF}, (arguments, ran.all)
+        assert "needs" in ran.err or "denied" in ran.err, (arguments, ran.all)

@@ -54,7 +54,9 @@ def test_an_approval_is_void_when_policy_changed_meanwhile(scene: Scene) -> None
     world = scene.world
     ticket = world.kv(*WRITE).json["pending"]
     world.must("connect", "echo", "--preset", "strict", proof=True)
-    assert world.kv("approve", ticket, proof=True).status != 0
+    ran = world.kv("approve", ticket, "--json", proof=True)
+    assert (ran.status, ran.json["error"]["code"]) == (DENIED, "denied")
+    assert "policy" in ran.json["error"]["message"]
     assert not scene.upstream.requests
 
 
@@ -62,7 +64,9 @@ def test_an_approval_never_comes_after_the_sessions_end(scene: Scene) -> None:
     """The process whose session asked has ended: its waiting call can no longer be approved."""
     world = scene.world
     ticket = world.kv(*WRITE, apart=True).json["pending"]
-    assert world.kv("approve", ticket, proof=True).status != 0
+    ran = world.kv("approve", ticket, "--json", proof=True)
+    assert (ran.status, ran.json["error"]["code"]) == (DENIED, "denied")
+    assert "session" in ran.json["error"]["message"]
     assert not scene.upstream.requests
 
 
