@@ -3,8 +3,7 @@
 Rules of this file
 - An unknown argument is refused: what is ignored silently was meant to do something.
 - Headers that say who asks, for whom, over what, or with which method instead are not the agent's to give.
-- A method has one place, the request line. Servers that also look for it in a header or a field (`_method`)
-  would perform something else than what was judged, so those spellings are refused wherever servers look.
+- A method has one place, the request line: see `overrides`.
 - A reference (`{{kv:…}}`) is refused everywhere: the connection knows where the credential goes.
 """
 
@@ -17,10 +16,9 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote_plus
 
 from brokers.contract import Limits
-from brokers.http import target
+from brokers.http import overrides, target
 from brokers.http.target import Pair, refuse
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -69,10 +67,6 @@ _BARRED = frozenset(
     }
 )
 _BARRED_PREFIXES = ("proxy-", "x-forwarded-", "x-real-", "sec-websocket-")
-_OVERRIDES = frozenset({"_method", "$httpmethod", "_httpmethod"})
-_OVERRIDE_HEADERS = frozenset({"x-http-method-override", "x-http-method", "x-method-override", "x-method"})
-_MULTIPART_NAME = re.compile(rb"""name\s*=\s*["']?([^"';\r\n]{1,64})""", re.IGNORECASE)
-_FORM_NAME = re.compile(rb"(?:^|[&;])([^=&;]{1,64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +93,14 @@ def decode(arguments: Mapping[str, object], body: bytes) -> Draft:
     for name, value in query:
         target.check_text(name, "query")
         target.check_text(value, "query")
-        _check_override(name, "query")
+        overrides.check_name(name, "query")
     if len(query) > target.MAX_PAIRS:
         refuse("query", "more than 256 parameters")
     kind, payload, content_type = _body(arguments, body)
     headers = _headers(arguments.get("headers"), content_type)
     if payload and method in BODILESS:
         refuse("method", "HEAD and OPTIONS take no body")
-    _check_payload(payload, dict(headers).get("content-type", ""), arguments.get("json"))
+    _check_payload(payload, dict(headers))
     return Draft(method, segments, query, headers, kind, payload, _limits(arguments))
 
 
@@ -204,7 +198,7 @@ def _header_name(value: object) -> str:
     folded = name.replace("_", "-")
     if folded in _BARRED or folded.startswith(_BARRED_PREFIXES):
         refuse("headers", "this header is kv's to set: authorization, cookie, host, hop-by-hop, range and forwarding")
-    if folded in _OVERRIDE_HEADERS:
+    if overrides.is_override_header(name):
         refuse("headers", "method-override headers are refused: give the method itself")
     return name
 
@@ -225,7 +219,7 @@ def _body(arguments: Mapping[str, object], body: bytes) -> tuple[str, bytes, str
     if name == "form":
         pairs = _pairs(value, name)
         for field, _ in pairs:
-            _check_override(field, "form")
+            overrides.check_form_name(field, "form")
         return "form", _bounded(target.join_query(pairs).encode(), name), "application/x-www-form-urlencoded"
     text = _scalar(_text(value, name), name)
     if name == "text":
@@ -249,34 +243,9 @@ def _json(value: object) -> bytes:
         refuse("json", "it cannot be written as JSON")
 
 
-def _check_override(name: str, argument: str) -> None:
-    # PHP turns a leading space away and `.`, ` `, `[` into `_`: `.method` is `_method` to it.
-    if re.sub(r"[ .\[]", "_", name.strip().lower()) in _OVERRIDES or name.lower() in _OVERRIDE_HEADERS:
-        refuse(argument, "method overrides are refused: give the method itself")
-
-
-def _check_payload(body: bytes, content_type: str, given: object) -> None:
-    """Refuse references and method overrides in a body, read as its content type makes a server read it."""
+def _check_payload(body: bytes, headers: Mapping[str, str]) -> None:
+    """Refuse references in a body, and method overrides as its content type makes a server find them."""
     if target.REFERENCE.encode() in body:
         refuse("body", "references are refused")
-    kind = content_type.lower()
-    if "urlencoded" in kind:
-        names = (unquote_plus(raw.decode("latin-1")) for raw in _FORM_NAME.findall(body))
-    elif "multipart" in kind:
-        names = (raw.decode("latin-1") for raw in _MULTIPART_NAME.findall(body))
-    elif "json" in kind:
-        names = (name for name in _members(body, given))
-    else:
-        return
-    for name in names:
-        _check_override(name, "body")
-
-
-def _members(body: bytes, given: object) -> list[str]:
-    """The top-level member names of a JSON body; none where it is not an object or not JSON at all."""
-    if given is None:
-        try:
-            given = json.loads(body.removeprefix(b"\xef\xbb\xbf"))  # a mark that lenient servers skip
-        except (ValueError, RecursionError):
-            return []
-    return [str(name) for name in given] if isinstance(given, Mapping) else []
+    if body:
+        overrides.check_body(body, headers.get("content-type", ""))

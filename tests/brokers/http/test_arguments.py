@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -225,6 +226,109 @@ def test_method_overrides_are_refused_wherever_servers_look(name: str) -> None:
         },
     ):
         refused(partial(decode, {**post, **call}, b""), "argument")
+
+
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=b"
+PART = "--b\r\n{}\r\n\r\nDELETE\r\n--b--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "text"),
+    [
+        # PHP: blanks before a name do not count, nor does what follows a NUL
+        (FORM, "+" * 64 + "_method=DELETE"),
+        (FORM, "a=1&" + "%20" * 22 + "_method=DELETE"),
+        (FORM, "+" * 2000 + "_method=DELETE"),
+        (FORM, "_method%00x=DELETE"),
+        (FORM, "a=1;_method=DELETE"),
+        (FORM, "_method[x]=DELETE"),
+        (FORM, "_meth%FFod=DELETE"),
+        (FORM, "a=100%&_method=DELETE"),
+        (FORM, "a=100%"),
+        (FORM, "&".join(["a=1"] * 5000)),
+        # Rack: a backslash in quotes stands for what follows it; it takes a content-id where there is no name
+        (MULTIPART, PART.format('Content-Disposition: form-data; name="\\_method"')),
+        (MULTIPART, PART.format('Content-Disposition: form-data; name="_me\\thod"')),
+        (MULTIPART, PART.format("Content-ID: _method")),
+        (MULTIPART, PART.format('Content-Disposition: form-data; name="' + " " * 99 + '_method"')),
+        (MULTIPART, PART.format('Content-Disposition: form-data; name="_method" x')),
+        (MULTIPART, PART.format('Content-Disposition: form-data;\r\n\tNAME = \r\n "_method"')),
+        (MULTIPART, PART.format('Content-Disposition : form-data; name="_method\0x"')),
+        # RFC 2231, and RFC 2047 as Java reads it
+        (MULTIPART, PART.format("Content-Disposition: form-data; name*=utf-8''_method")),
+        (MULTIPART, PART.format("Content-Disposition: form-data; name*=utf-8''%5Fmethod")),
+        (MULTIPART, PART.format('Content-Disposition: form-data; name*0="_me"; name*1="thod"')),
+        (MULTIPART, PART.format('Content-Disposition: form-data; name="=?utf-8?q?=5Fmethod?="')),
+        (MULTIPART, PART.format('Content-Disposition: form-data; name="a"; name="_method"')),
+        (MULTIPART, PART.format('Content-Disposition: form-data; name="%5Fmethod"')),
+        (MULTIPART, PART.format("Content-Disposition: form-data; name=" + "a" * 2000)),
+        (MULTIPART, PART.format('Content-Disposition: form-data; x="' + "a" * 9000 + '"; name="_method"')),
+        (MULTIPART, PART.format('Content-Disposition: form-data; name="a"') * 1001),
+        # Ruby's parser takes comments, others a comma too many; a name may be escaped
+        ("application/json", '/**/{"_method":"DELETE"}'),
+        ("application/json", '{"_method":"DELETE",}'),
+        ("application/json", '{"\\u005fmethod":"DELETE"}'),
+        ("application/json", "[" * 100_000),
+        ("application/x-ndjson", '{"a":1}\n{"_method":"DELETE"}\n'),
+        # Rack takes a body of no type for a form
+        ("", "_method=DELETE"),
+        (";", "_method=DELETE"),
+        ("text", "_method=DELETE"),
+    ],
+)
+def test_method_overrides_are_refused_in_spellings_that_servers_undo(content_type: str, text: str) -> None:
+    """Blanks, NULs, backslashes, continuations and comments hide no `_method`: what cannot be followed is refused."""
+    call = {"method": "POST", "text": text, "headers": {"content-type": content_type}}
+    refused(lambda: decode(call, b""), "argument", argument="body" if "/" in content_type else "headers")
+
+
+@pytest.mark.parametrize(
+    "name", ["_method\0x", "\t_method", "_me\nthod", "a\x7f", "_method ", "_method[", "_method[a]"]
+)
+def test_a_form_has_no_control_characters_in_its_names(name: str) -> None:
+    """The `form` argument is held to the same: what a server cuts a name at is refused."""
+    refused(lambda: decode({"method": "POST", "form": {name: "DELETE"}}, b""), "argument", argument="form")
+
+
+@pytest.mark.parametrize(
+    "name", ["x-httpmethod-override", "x-httpmethodoverride", "X_HTTP_MethodOverride", "http-method"]
+)
+def test_override_headers_are_refused_however_they_are_hyphenated(name: str) -> None:
+    """Separators in a header's name do not make it another one; a header that only resembles one is data."""
+    if name == "http-method":
+        assert decode({"headers": {name: "x"}}, b"").headers == ((name, "x"),)
+    else:
+        refused(lambda: decode({"headers": {name: "DELETE"}}, b""), "argument", argument="headers")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "text"),
+    [
+        (FORM, "payment_method=card&method=post&note=%2B1+a;b&flag"),
+        (FORM, "name=caf%E9"),
+        (
+            MULTIPART,
+            PART.format('Content-Disposition: form-data; name="file"; filename="a_method.txt"; filename*=utf-8\'\'a'),
+        ),
+        ("application/json; charset=utf-8", '{"payment_method": 1, "a": {"_method": 1}, "n": ' + "9" * 5000 + "}"),
+        ("application/x-ndjson", '{"index":{}}\n{"a":1}\n\n'),
+        ("application/vnd.api+json", "[]"),
+        ("text/plain", "_method=DELETE"),
+    ],
+)
+def test_ordinary_bodies_pass(content_type: str, text: str) -> None:
+    """Forms, uploads and documents as people and programs write them travel byte for byte."""
+    call = {"method": "POST", "text": text, "headers": {"content-type": content_type}}
+    assert decode(call, b"").body == text.encode()
+
+
+def test_a_hostile_body_is_read_in_bounded_time() -> None:
+    """What is looked at in a body is bounded, whatever stands in it."""
+    for text in ("\n" * (1 << 20), "content-id" + " " * (1 << 20), "content-disposition:" + "name " * (1 << 18)):
+        call = {"method": "POST", "text": text, "headers": {"content-type": MULTIPART}}
+        with suppress(BrokerError):
+            decode(call, b"")
 
 
 def test_a_nested_or_similar_name_is_no_override() -> None:
