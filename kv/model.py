@@ -82,8 +82,9 @@ class Verdict(StrEnum):
 class Rule:
     """A person's own rule; every part that is stated must match. `parse_rule` makes it, from text and with its id.
 
-    `path` is a glob on the canonical path: `*` within a segment, a last `/**` for any tail. `id` is the rule's
-    canonical text, which a denial and the audit name.
+    `path` is a glob on the canonical path: `*` within a segment, a last `/**` for any tail. Ask and deny meet what
+    servers take for the same call too: other spellings of the path, HEAD for GET. `id` is the rule's canonical text,
+    which a denial and the audit name.
     """
 
     verdict: Verdict

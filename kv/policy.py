@@ -166,9 +166,14 @@ def _matches(rule: Rule, caller: Caller, plan: Plan) -> bool:
         return False  # "allow POST /v1/**" was not written with POST /v1/keys, a mint, in mind
     if rule.agent and not _is_agent(rule, caller):
         return False
-    if rule.method and _stated(plan, "method").upper() != rule.method:
+    if rule.method and not _method_matches(rule, _stated(plan, "method").upper()):
         return False
-    return not rule.path or _path_matches(rule, _stated(plan, "path"))
+    return not rule.path or _path_matches(rule, _stated(plan, "path"), _alike(plan))
+
+
+def _method_matches(rule: Rule, method: str) -> bool:
+    """An ask or deny of GET meets HEAD too: servers answer it by running the same code (RFC 9110 section 9.3.2)."""
+    return method == rule.method or (rule.verdict is not ALLOW and (method, rule.method) == ("HEAD", "GET"))
 
 
 def _is_agent(rule: Rule, caller: Caller) -> bool:
@@ -186,14 +191,22 @@ def _stated(plan: Plan, key: str) -> str:
     return value
 
 
-def _path_matches(rule: Rule, path: str) -> bool:
+def _alike(plan: Plan) -> tuple[str, ...]:
+    """Other paths that a server might take the plan's for, as far as the broker knows of any."""
+    given = plan.request.get("alike", ())
+    if not isinstance(given, list | tuple) or not all(isinstance(path, str) for path in given):
+        raise _UnevaluableError
+    return tuple(given)
+
+
+def _path_matches(rule: Rule, path: str, alike: tuple[str, ...]) -> bool:
     """Allow reads the path as it is; ask and deny also as a careless server would.
 
-    That is: in any case, `//` for `/`, with or without a slash at the end, escapes undone.
+    That is: in any case, `//` for `/`, with or without a slash at the end, escapes undone, and as the broker says.
     """
     if rule.verdict is ALLOW:
         return glob(rule.path, path)
-    texts = {_loose(path), _loose(unquote(path))}
+    texts = {_loose(text) for text in (path, unquote(path), *alike)}
     return any(glob(_loose(rule.path), text + end) for text in texts for end in ("", "/"))
 
 

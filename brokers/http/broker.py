@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from httpx2 import URL, InvalidURL
 
 from brokers.contract import BrokerError, Credential, Plan, Request, Secret
-from brokers.http import addresses, card, classify, target
+from brokers.http import addresses, card, classify, pattern, target
 from brokers.http.arguments import decode
 from brokers.http.auth import check_added
 from brokers.http.driver import drive
@@ -72,6 +72,7 @@ class HttpBroker:
             request={
                 "method": draft.method,
                 "path": path,
+                "alike": pattern.alike((*base, *draft.segments)),
                 "base": base,
                 "segments": draft.segments,
                 "query": draft.query,

@@ -61,6 +61,17 @@ def fold(segments: Sequence[str]) -> tuple[str, ...]:
     return (*folded[:-1], *(_FORMAT.sub("", segment) for segment in folded[-1:]))
 
 
+def alike(segments: Sequence[str]) -> tuple[str, ...]:
+    """Paths, unencoded, that a server might take decoded `segments` for: what a person's deny and ask rules meet too.
+
+    A slash within a segment is kept apart (`%2f`), and is also taken for one that parts two segments.
+    """
+    folded = fold(segments)
+    apart = "/" + "/".join(segment.replace("/", "%2f") for segment in folded)
+    split = "/" + "/".join(fold("/".join(folded).split("/")))
+    return (apart,) if split == apart else (apart, split)
+
+
 def _parts(text: str, *, folded: bool = False) -> Parts:
     if not text.startswith("/"):
         raise ValueError("a pattern starts with '/'")
