@@ -22,8 +22,8 @@
     [body]                               # paths whose bodies say what they do
     kind = "graphql"                     # or "jsonrpc"
     paths = ["/graphql"]
-    mint = ["*token*"]                   # names of mutations or methods, `*` is any text; also write, destroy and,
-                                         # for jsonrpc, to the letter, read
+    mint = ["*token*"]                   # names of mutations or methods, `*` is any text; also write, unknown, destroy
+                                         # and, for jsonrpc, to the letter, read
     [[endpoints]]                        # last in the file
     effect = "mint"                      # of several matching rows the most severe one counts
     methods = ["POST"]                   # left out: any
