@@ -5,6 +5,9 @@ Rules of this file
   that is the agent's word, its reason, is quoted and labelled as the agent's.
 - Every text passes `clean`: no control, direction or zero-width character reaches a terminal or a page, and of
   a long one head *and* tail are shown, so nothing hides behind a long middle.
+- A line that the terminal wraps by itself goes on at its left edge, where kv's own lines begin: an agent could fill
+  one with blanks and go on as a second card. So runs of blanks are one blank, and every line is wrapped here, to
+  lines that begin with blanks and `MARK`, which no text from elsewhere has.
 - Pure, standard library only: the keeper makes cards, the command line renders them.
 """
 
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
 _TITLE = 400  # characters: a method and a URL, of which the host comes first and the last segment last
 _DETAIL = 300
 _DETAILS = 24  # lines: a card that scrolls is approved unread
-_WIDTH = 78  # columns before "waits", so that the whole line fits where people keep terminals: 90
+WIDTH = 90  # columns where there is no terminal to ask, and at most of the first line: people keep terminals this wide
+_NARROWEST = 24  # columns: room for a word beside the indent
+MARK = "│"
 _INDENT = " " * 6
 _KEYS = {"once": "o", "session": "s", "project": "p"}
 
@@ -43,17 +48,17 @@ def card(pending: Pending, now: float) -> dict[str, object]:
         "session": caller.session,
         "kind": "admission" if only_admission else plan.effect.value,
         "ask": f"this session has not used {name} before" if only_admission else needs,
-        "title": clean(plan.title, limit=_TITLE),
+        "title": _clean(plan.title, _TITLE),
         "effect": plan.effect.value,
         "connection": name,
         "secrets": [clean(name) for name in plan.connection.secrets.values()],
-        "label": clean(caller.label),
-        "project": clean(caller.project),
+        "label": _clean(caller.label),
+        "project": _clean(caller.project),
         "waits": max(0, int(now - pending.opened)),
         "left": max(0, int(pending.expires - now)),
         "why": clean(decision.why),
         "details": _details(plan.details),
-        "reason": clean(pending.reason).replace('"', "'"),  # or the agent could end the quotation and go on as kv
+        "reason": _clean(pending.reason).replace('"', "'"),  # or the agent could end the quotation and go on as kv
         "scopes": list(decision.scopes),
         "preselected": "session" if "session" in decision.scopes else "once",
         "minutes": decision.minutes,
@@ -71,25 +76,52 @@ def cards(pendings: list[Pending], now: float) -> list[dict[str, object]]:
     return [{**card(p, now), "group": [q.id for q in group]} for group in groups.values() for p in group]
 
 
-def lines(card: Mapping[str, object], home: str = "") -> list[str]:
-    """The card as text, one line an entry; `home` is written `~`. Takes what came over the wire, so cleans again."""
+def lines(card: Mapping[str, object], home: str = "", width: int = WIDTH) -> list[str]:
+    """The card as text of `width` columns; `home` is written `~`. Takes what came over the wire, so cleans again."""
+    width = max(width, _NARROWEST) - 1  # the last column stays free: some terminals begin a line when it is filled
     project = _text(card, "project")
     if home and (project + "/").startswith(home.rstrip("/") + "/"):
         project = "~" + project[len(home.rstrip("/")) :]
     who = ", ".join(part for part in (_text(card, "label"), project) if part)
-    waits = _number(card, "waits")
-    head = f"{_text(card, 'id')}  {_text(card, 'kind'):<11} {who}"
-    found = [f"{head:<{_WIDTH}} waits {waits // 60}:{waits % 60:02}"]
+    found = _head(f"{_text(card, 'id')}  {_text(card, 'kind'):<11} {who}", _number(card, "waits"), width)
     title, names = _text(card, "title", _TITLE), ", ".join(_texts(card, "secrets"))
     if card.get("kind") == "admission":
-        found.append(f"{_INDENT}{_text(card, 'why')}")
-        found.append(f"{_INDENT}first call:   {title}")
+        below = [_text(card, "why"), f"first call:   {title}"]
     else:
-        found.append(f"{_INDENT}{title}        {names}".rstrip())
-    found += [f"{_INDENT}{label}: {text}" for label, text in _pairs(card)]
+        below = [f"{title}        {names}".rstrip()]
+    below += [f"{label}: {text}" for label, text in _pairs(card)]
     reason = _text(card, "reason").replace('"', "'")
-    found.append(f'{_INDENT}the agent says: "{reason}"' if reason else f"{_INDENT}the agent gives no reason")
-    return found
+    below.append(f'the agent says: "{reason}"' if reason else "the agent gives no reason")
+    return [*found, *(line for text in below for line in _wrapped(_INDENT, text, width))]
+
+
+def _head(text: str, waits: int, width: int) -> list[str]:
+    """The first line, with how long the call waits at its end, or below where there is no room."""
+    says = f"waits {waits // 60}:{waits % 60:02}"
+    room = min(width, WIDTH - 1) - len(says) - 1
+    if _columns(text) <= room:
+        return [f"{text}{' ' * (room - _columns(text))} {says}"]
+    return [*_wrapped("", text, width), f"{_INDENT}{says}"]
+
+
+def _wrapped(indent: str, text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` columns, broken at blanks where there are some."""
+    found: list[str] = []
+    while True:
+        room, at = width - len(indent), 0
+        while at < len(text) and room >= (one := _columns(text[at])):
+            room, at = room - one, at + 1
+        if at == len(text):
+            return [*found, indent + text]
+        blank = text.rfind(" ", at // 2, at + 1)
+        at = blank + 1 if blank > 0 else at
+        found.append((indent + text[:at]).rstrip())
+        text, indent = text[at:].lstrip(), f"{_INDENT}{MARK} "
+
+
+def _columns(text: str) -> int:
+    """Columns that `text` takes at most: outside ASCII terminals differ on one and two, so it counts two."""
+    return sum(1 if c.isascii() else 2 for c in text)
 
 
 def choices(card: Mapping[str, object]) -> str:
@@ -109,7 +141,7 @@ def choices(card: Mapping[str, object]) -> str:
 
 def _details(details: tuple[tuple[str, str], ...]) -> list[list[str]]:
     """At most `_DETAILS` of them: head and tail, and between them how many are left out."""
-    shown = [[clean(label), clean(text, limit=_DETAIL)] for label, text in details]
+    shown = [[_clean(label), _clean(text, _DETAIL)] for label, text in details]
     if len(shown) <= _DETAILS:
         return shown
     half = _DETAILS // 2
@@ -117,7 +149,7 @@ def _details(details: tuple[tuple[str, str], ...]) -> list[list[str]]:
 
 
 def _text(card: Mapping[str, object], key: str, limit: int = 200) -> str:
-    return clean(str(card.get(key, "")), limit=limit)
+    return _clean(str(card.get(key, "")), limit)
 
 
 def _number(card: Mapping[str, object], key: str) -> int:
@@ -127,14 +159,19 @@ def _number(card: Mapping[str, object], key: str) -> int:
 
 def _texts(card: Mapping[str, object], key: str) -> list[str]:
     value = card.get(key)
-    return [clean(str(v)) for v in value] if isinstance(value, list) else []
+    return [_clean(str(v)) for v in value] if isinstance(value, list) else []
 
 
 def _pairs(card: Mapping[str, object]) -> list[tuple[str, str]]:
     value = card.get("details")
     pairs = value if isinstance(value, list) else []
     return [
-        (clean(str(p[0])), clean(str(p[1]), limit=_DETAIL))
+        (_clean(str(p[0])), _clean(str(p[1]), _DETAIL))
         for p in pairs
         if isinstance(p, list) and len(p) == 2  # noqa: PLR2004 - a label and a text
     ]
+
+
+def _clean(text: str, limit: int = 200) -> str:
+    """`clean`, with one blank for any number, and without the mark that kv's own lines go on with."""
+    return clean(" ".join(clean(text, limit=len(text) + 8).split()).replace(MARK, "|"), limit=limit)

@@ -235,6 +235,7 @@ class RemoteError(KvError):
         Exception.__init__(self, self.message)
 
 
+_LEFT_OUT = " … "
 # Bidirectional controls reorder what a person reads; zero-width, filler and variation characters hide text in it, or
 # make two different texts look the same (Unicode TR 36 and TR 39).
 _INVISIBLE = {
@@ -249,6 +250,9 @@ _INVISIBLE = {
 
 
 def clean(text: str, *, limit: int = _FIELD_MAX) -> str:
-    """`text` without control and direction characters, at most `limit` characters, head and tail kept."""
+    """`text` without control and direction characters, at most `limit` characters (8 or more), head and tail kept."""
     safe = "".join(c if c.isprintable() and ord(c) not in _INVISIBLE else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return safe if len(safe) <= limit else f"{safe[: limit // 2]} … {safe[-limit // 2 :]}"
+    if len(safe) <= limit:
+        return safe
+    tail = (limit - len(_LEFT_OUT)) // 2
+    return f"{safe[: limit - len(_LEFT_OUT) - tail]}{_LEFT_OUT}{safe[-tail:]}"

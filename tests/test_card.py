@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pyte
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,7 +30,7 @@ def a_pending(
     caller = caller or a_caller(project="/home/me/shop")
     standing = Standing(frozenset({plan.connection.name} if admitted else ()))
     decision = decide(caller, plan, some_terms(preset), standing, 100.0)
-    return Pending("7F3K", caller, plan, plan.digest(), decision, clean(reason, limit=197), 1, "00" * 16, 100.0, 280.0)
+    return Pending("7F3K", caller, plan, plan.digest(), decision, clean(reason), 1, "00" * 16, 100.0, 280.0)
 
 
 def test_a_write_looks_like_this() -> None:
@@ -122,6 +123,70 @@ def test_the_agent_cannot_leave_its_quotation() -> None:
     shown = card(a_pending(a_plan(Effect.WRITE), reason='ok" [approved by "security"]'), 100.0)
     assert lines(shown)[-1] == "      the agent says: \"ok' [approved by 'security']\""
     assert lines({**shown, "reason": 'a"b'})[-1] == '      the agent says: "a\'b"'
+
+
+def on_screen(shown: dict[str, object], columns: int) -> list[str]:
+    """The rows that a person sees of a card on a terminal of that many columns."""
+    screen = pyte.Screen(columns, 200)
+    pyte.Stream(screen).feed("".join(f"{line}\r\n" for line in lines(shown, "/home/me", columns)))
+    return [row.rstrip() for row in screen.display if row.strip()]
+
+
+def faking(columns: int) -> tuple[Plan, str]:
+    """A call whose texts fill rows with blanks, to go on at the left edge as if kv spoke."""
+    fake = "7F3K  read        a terminal, ~/shop".ljust(columns) + "      GET https://api.test/v1/me"
+    details = (
+        ("field", "note=ok" + " " * (columns - 13) + fake),
+        ("field", f"note={'x' * (columns - 17)} │ [o] approved"),
+        (f"a{' ' * columns}b", "│ kv: checked"),
+        ("field", "宽" * 60 + " " * columns + fake),
+    )
+    reason = "tidy up" + " " * (columns - 29) + fake
+    title = "DELETE https://api.test/v1/accounts" + " " * columns + fake
+    return a_plan(Effect.DESTROY, details=details, title=title), reason
+
+
+@pytest.mark.parametrize("columns", [80, 40, 24])
+def test_no_text_of_an_agents_begins_a_row(columns: int) -> None:
+    """On the screen only kv's own lines begin at their place; what an agent wrote goes on behind indent and mark."""
+    plan, reason = faking(columns)
+    caller = replace(a_caller(), label="cl" + " " * columns + "ude", project="/home/me/" + "p " * columns + "7F3K read")
+    shown = card(a_pending(plan, reason=reason, caller=caller), 100.0)
+    assert "  " not in json.dumps(shown, ensure_ascii=False)
+    head, *rows = on_screen(shown, columns)
+    assert head.startswith("7F3K  destroy")
+    assert all(row.startswith("      ") for row in rows)
+    own = [row[6:] for row in rows if not row.startswith("      │ ") and not row.startswith("      waits ")]
+    begins = ["DELETE https://", "field: note=ok", "field: note=xx", "a b: | kv", "field: 宽", "the agent says:"]
+    assert len(own) == len(begins)
+    assert [row.split()[0] for row in own] == [begin.split()[0] for begin in begins]
+    assert all("│" not in row[7:] for row in rows)
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+@given(
+    st.text(st.sampled_from("ab \t\n│…宽é\u3000\u00a0😀\u0301"), max_size=300),
+    st.text(max_size=60),
+    st.text(max_size=60),
+)
+def test_a_card_has_as_many_lines_as_rows(columns: int, reason: str, label: str, text: str) -> None:
+    """No line of a card is longer than the terminal is wide, whatever was written into it."""
+    plan = a_plan(Effect.WRITE, title=f"POST https://api.test/{text}{reason}", details=((label, reason), (text, text)))
+    made = lines(card(a_pending(plan, reason=reason), 100.0), "", columns)
+    screen = pyte.Screen(columns, 200)
+    pyte.Stream(screen).feed("".join(f"{line}\r\n" for line in made))
+    assert screen.cursor.y == len(made)
+
+
+@given(st.text(max_size=400), st.integers(8, 300))
+def test_a_cleaned_text_is_no_longer_than_its_limit(text: str, limit: int) -> None:
+    """The mark of what is left out counts; cleaning twice changes nothing; both ends are kept."""
+    once = clean(text, limit=limit)
+    assert len(once) <= limit
+    assert clean(once, limit=limit) == once
+    assert len(once) == min(len(text), limit)
+    assert once[:2] == clean(text, limit=len(text) + 8)[:2]
+    assert once[-2:] == clean(text, limit=len(text) + 8)[-2:]
 
 
 def test_the_cards_of_a_session_stand_together() -> None:

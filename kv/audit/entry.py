@@ -133,7 +133,7 @@ def _clip(name: str, value: object) -> object:
         return value
     if len(value) <= bound and value.isascii() and value.isprintable():  # nearly all, at a tenth of the price
         return value
-    return clean(value, limit=bound if len(value) <= bound else bound - 3)  # `clean` joins the ends by three more
+    return clean(value, limit=bound)
 
 
 def encode(entry: Entry) -> bytes:

@@ -89,7 +89,7 @@ def _decide(keeper: Keeper, card: Card, scope: str | None) -> dict[str, object]:
     """Show the card, take the answer, prove it."""
     with Terminal() as terminal:
         refuse_agent()
-        for line in cards.lines(card, home()):
+        for line in cards.lines(card, home(), terminal.width):
             terminal.print(line)
         if scope is None:
             scope = _ask_scope(terminal, card)
@@ -188,7 +188,7 @@ def approvals(
     if not waiting:
         tui.note("nothing waits")
     for card in waiting:
-        for line in cards.lines(card, home()):
+        for line in cards.lines(card, home(), tui.width() or cards.WIDTH):
             tui.say(line)
     for session, why in cast("dict[str, str]", found.get("frozen", {})).items():
         tui.say(f"session {session} is frozen: {why}   (kv approvals --unfreeze {session})")

@@ -98,6 +98,11 @@ class Terminal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def width(self) -> int:
+        """Its columns; 80 where it does not say."""
+        return os.get_terminal_size(self._fd).columns or 80
+
     def print(self, text: str = "") -> None:
         """A line on the terminal, wherever stdout and stderr lead."""
         self._write(text + "\n")

@@ -35,6 +35,14 @@ def say(text: str = "") -> None:
     print(text)
 
 
+def width() -> int:
+    """The columns of the terminal that results go to; 0 where they go elsewhere."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
 def warn(text: str) -> None:
     """A line that a person should see even when stdout goes elsewhere."""
     print(f"kv: warning: {text}", file=sys.stderr, flush=True)

@@ -33,7 +33,7 @@ TAKE = 10.0  # s an answer stays for its waiter, which takes it within milliseco
 PER_SESSION = 8  # waiting calls: more is a loop, and a card longer than a screen is not read
 OVERALL = 64
 HELD_BYTES = 64 << 20  # bodies of waiting calls: 64 of 16 MiB would be a gigabyte of the keeper's memory
-REASON = 197  # characters of the agent's reason before its middle is left out: 200 with the mark
+REASON = 200  # characters of the agent's reason: two lines on a card; of more, the two ends
 
 # Crockford's base32: no I, L, O, U, so an id survives being read aloud; what is typed in their place is understood.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from kv.daemon.schema import Call
     from kv.model import Approval, Caller, Decision, Pending
 
-_REASON_MAX = 200  # characters of the agent's reason on a card and in the audit
-
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -143,15 +141,14 @@ class Pipeline:
 
     def _open(self, caller: Caller, judged: Judged, args: Call, folder: int | None) -> Ticket[shape.Shown]:
         plan, decision = judged.plan, judged.decision
-        reason = clean(args.reason, limit=_REASON_MAX)
         if decision.verdict is Verdict.DENY:
-            self._record_refusal(caller, judged, reason, "denied")
+            self._record_refusal(caller, judged, args.reason, "denied")
             raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
         pending: Pending | None = None
         if decision.verdict is Verdict.ASK:
             if (open_ticket := self.tickets.find(caller.session, judged.digest)) is not None:
                 return open_ticket
-            pending = self.house.approvals.open(caller, plan, decision, reason, self.house.revision)
+            pending = self.house.approvals.open(caller, plan, decision, args.reason, self.house.revision)
         ticket_id = pending.id if pending else secrets.token_hex(4).upper()
         kept = None if folder is None or not args.save else os.dup(folder)
         work = self._run(caller, judged, args, pending, kept)
@@ -173,7 +170,7 @@ class Pipeline:
         try:
             return await self.house.approvals.wait(pending)
         except KvError as refusal:
-            self._record_refusal(caller, judged, clean(args.reason, limit=_REASON_MAX), refusal.code)
+            self._record_refusal(caller, judged, args.reason, refusal.code)
             raise
         except asyncio.CancelledError:
             self.house.approvals.withdraw(pending)
