@@ -99,8 +99,7 @@ class Client:
             error = frame.header.get("error")
             if isinstance(error, dict):
                 raise RemoteError(error)
-            ok = frame.header.get("ok")
-            return Answer(ok if isinstance(ok, dict) else {}, frame.body)
+            return Answer(*wire.answer(frame))
 
     def _send(self, data: bytes, folder: int | None) -> None:
         try:

@@ -72,6 +72,11 @@ ERRORS: dict[str, tuple[int, str, str]] = {
         "leave it out; the connection knows where it goes",
     ),
     "too-large": (USAGE, "'{argument}' is larger than {limit}", "send less, or in parts"),
+    "answer-size": (
+        FAILED,
+        "the answer is larger than a frame may be",
+        "ask for less of it: a prefix, a lower --limit",
+    ),
     "no-terminal": (
         PROOF,
         "this needs a terminal to ask on, and there is none",

@@ -29,16 +29,45 @@ class Frame(NamedTuple):
 
 def encode(header: dict[str, object], body: bytes = b"") -> bytes:
     """The frame's bytes. Raises `KvError("too-large")` where a bound is passed."""
-    import json
-
     if body:
         header = {**header, "body": len(body)}
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    text = _text(header)
     if len(text) > MAX_HEADER:
         raise KvError("too-large", argument="header", limit="256 KiB")
     if len(body) > MAX_BODY:
         raise KvError("too-large", argument="body", limit="16 MiB")
     return len(text).to_bytes(_PREFIX, "big") + text + body
+
+
+def encode_answer(header: dict[str, object], body: bytes = b"") -> bytes:
+    """The frame of an answer: members that no header holds are its body. Raises `KvError("answer-size")`.
+
+    What is listed grows with the vault, so an answer that is too long is nobody's mistake in asking.
+    """
+    try:
+        return encode(header, body)
+    except KvError:
+        members = header.get("ok")
+        if body or not isinstance(members, dict):
+            raise KvError("answer-size") from None
+    try:
+        return encode({"ok": {}, "members": "body"}, _text(members))
+    except KvError:
+        raise KvError("answer-size") from None
+
+
+def answer(frame: Frame) -> tuple[dict[str, object], bytes]:
+    """The members and the body of an answer, wherever the members are. Raises `KvError("bad-frame")`."""
+    ok = frame.header.get("ok")
+    if frame.header.get("members") == "body":
+        return parse_header(frame.body), b""
+    return (ok if isinstance(ok, dict) else {}), frame.body
+
+
+def _text(value: dict[str, object]) -> bytes:
+    import json
+
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 class Decoder:

@@ -212,20 +212,29 @@ class AuditLog:
         for seq in list(self._unsettled):
             self.settle(seq, outcome="unknown")
 
-    def entries(self, *, after: int = 0, limit: int = LIMIT_MAX, session: str | None = None) -> Iterator[Entry]:
-        """At most `limit` entries after number `after`, in order; of one session only, if given.
+    def entries(
+        self, *, after: int = 0, limit: int = LIMIT_MAX, session: str | None = None, kind: str | None = None
+    ) -> Iterator[Entry]:
+        """At most `limit` entries after number `after`, in order; of one session or kind only, if given.
 
         Only this epoch is searched for a session: grants end with it too, and an agent cannot have all history
         read. Raises `audit-broken` for a row that is none; what was edited well is found by `verify` alone.
         """
         if session is not None:
             after = max(after, self._chain.head.first - 1)
-        yield from _picked(self._store.rows(after), limit, session)
+        yield from _picked(self._store.rows(after), limit, session, kind)
+
+    def newest(
+        self, limit: int, *, before: int | None = None, session: str | None = None, kind: str | None = None
+    ) -> Iterator[Entry]:
+        """The entries before number `before` (all there are, without one), newest first; as `entries` otherwise."""
+        end = self._chain.head.last + 1
+        first = 1 if session is None else self._chain.head.first
+        yield from _picked(self._store.backwards(end if before is None else before, first), limit, session, kind)
 
     def tail(self, limit: int, *, session: str | None = None) -> list[Entry]:
-        """The newest entries, in order; as `entries` otherwise."""
-        first = 1 if session is None else self._chain.head.first
-        return list(_picked(self._store.backwards(self._chain.head.last + 1, first), limit, session))[::-1]
+        """The newest entries, in order."""
+        return list(self.newest(limit, session=session))[::-1]
 
     def export(self, *, after: int = 0) -> Iterator[bytes]:
         """Lines of JSON that `verify_export` can check: each entry with its mac."""
@@ -233,20 +242,23 @@ class AuditLog:
             yield view.exported(body, mac)
 
 
-def _picked(rows: Iterator[tuple[int, bytes, bytes]], limit: int, session: str | None) -> Iterator[Entry]:
+def _picked(
+    rows: Iterator[tuple[int, bytes, bytes]], limit: int, session: str | None, kind: str | None
+) -> Iterator[Entry]:
     left = min(limit, LIMIT_MAX)
     # Looked for in the raw bytes first (a quote within a text is escaped there): most rows are another's.
-    mark = b"" if session is None else f'"session":"{session}"'.encode()
+    wanted = {"session": session, "kind": kind}
+    marks = [f'"{name}":"{value}"'.encode() for name, value in wanted.items() if value is not None]
     for seq, body, _ in rows:
         if left <= 0:
             return
-        if mark not in body:
+        if not all(mark in body for mark in marks):
             continue
         try:
             entry = decode(body)
         except ValueError:
             raise broken(seq, "it is not an entry") from None
-        if session in {None, entry.session}:
+        if session in {None, entry.session} and kind in {None, entry.kind}:
             left -= 1
             yield entry
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from kv.audit.verify import Report
 
 _BEFORE, _BETWEEN, _AFTER = b'{"entry":', b',"mac":"', b'"}\n'
-_DENIED = {"denied", "refused", "expired", "frozen"}
+_DENIED = {"denied", "refused", "expired", "frozen", "proof-wrong", "proof-used", "proof-frozen"}
+_PROOFS = {"proof-wrong": "wrong ", "proof-used": "used ", "proof-frozen": "frozen: "}
 _KILO = 1000
 
 
@@ -78,7 +79,8 @@ def _joined(subject: str, *words: str) -> str:
 
 
 def _told(entry: Entry) -> str:
-    return clean(entry.title, limit=300) or (f"{entry.count:,} times" if entry.count else "")
+    told = clean(entry.title, limit=300) or (f"{entry.count:,} times" if entry.count else "")
+    return f"{_PROOFS.get(entry.outcome, '')}{told}"
 
 
 def _who(entry: Entry) -> str:

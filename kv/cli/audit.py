@@ -21,14 +21,19 @@ from kv.errors import KvError
 from kv.paths import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
-_PAGE = 1000  # the keeper's own bound: one frame's worth
+    Row = dict[str, object]
+    Ask = Callable[[dict[str, object]], tuple[list[Row], bool]]
+
+_PAGE = 1000  # entries that the keeper gives at once, at most
 _TAIL = 20
 
 AllOption = Annotated[bool, typer.Option("--all", help="Entries of every session; takes a proof.")]
 AfterOption = Annotated[int, typer.Option("--after", metavar="N", help="Only entries after this number.")]
-LimitOption = Annotated[int, typer.Option("--limit", metavar="N", help="At most so many.")]
+LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
+MostOption = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
+AlarmsOption = Annotated[bool, typer.Option("--alarms", help="Only alarms.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +47,12 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(
-    options: Options, *, everybody: AllOption = False, after: AfterOption = 0, limit: LimitOption = _PAGE
+    options: Options,
+    *,
+    everybody: AllOption = False,
+    after: AfterOption = 0,
+    limit: MostOption = None,
+    alarms: AlarmsOption = False,
 ) -> None:
     """List entries, oldest first.
 
@@ -50,21 +60,24 @@ def list_(
       kv audit list --all --json
     """
     with acting(options) as keeper:
-        found = _some(_entries(keeper, after, wide=_wide(options, everybody=everybody)), limit)
+        ask = _asking(keeper, wide=_wide(options, everybody=everybody), alarms=alarms)
+        found = _forwards(ask, after, limit)
     if options.as_json:
         tui.print_json(found)
     else:
         _print(found)
 
 
-def tail(options: Options, *, everybody: AllOption = False, limit: LimitOption = _TAIL) -> None:
+def tail(
+    options: Options, *, everybody: AllOption = False, limit: LimitOption = _TAIL, alarms: AlarmsOption = False
+) -> None:
     """Show the latest entries.
 
     \b
       kv audit tail --all
     """
     with acting(options) as keeper:
-        found = list(_entries(keeper, 0, wide=_wide(options, everybody=everybody)))[-limit:]
+        found = _backwards(_asking(keeper, wide=_wide(options, everybody=everybody), alarms=alarms), limit)
     if options.as_json:
         tui.print_json(found)
     else:
@@ -126,22 +139,36 @@ def _wide(options: Options, *, everybody: bool) -> bool:
     return everybody or options.passphrase_fd is not None
 
 
-def _entries(keeper: Keeper, after: int, *, wide: bool) -> Iterator[dict[str, object]]:
-    """All entries after a number, page by page."""
-    while True:
-        args: dict[str, object] = {"after": after, "limit": _PAGE}
+def _asking(keeper: Keeper, *, wide: bool, alarms: bool) -> Ask:
+    """One page and whether more may follow. The proof of the first page is good for the others."""
+
+    def ask(args: dict[str, object]) -> tuple[list[Row], bool]:
+        args = {**args, "alarms": alarms}
         answer = keeper.act("audit", args) if wide else keeper.ask("audit", args)
-        page = cast("list[dict[str, object]]", answer.ok.get("entries", []))
-        yield from page
-        if len(page) < _PAGE:
-            return
-        after = int(str(page[-1]["seq"]))
+        page = cast("list[Row]", answer.ok.get("entries", []))
+        return page, bool(answer.ok.get("more") and page)
+
+    return ask
 
 
-def _some(entries: Iterator[dict[str, object]], limit: int) -> list[dict[str, object]]:
-    from itertools import islice
+def _forwards(ask: Ask, after: int, limit: int | None) -> list[Row]:
+    found: list[Row] = []
+    more = True
+    while more and (limit is None or len(found) < limit):
+        page, more = ask({"after": after, "limit": _PAGE if limit is None else min(_PAGE, limit - len(found))})
+        found += page
+        after = int(str(page[-1]["seq"])) if page else after
+    return found
 
-    return list(islice(entries, limit))
+
+def _backwards(ask: Ask, limit: int) -> list[Row]:
+    found: list[Row] = []
+    more = True
+    while more and len(found) < limit:
+        before = {"before": found[0]["seq"]} if found else {}
+        page, more = ask({"last": min(_PAGE, limit - len(found)), **before})
+        found = page + found
+    return found
 
 
 def _print(found: list[dict[str, object]]) -> None:

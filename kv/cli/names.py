@@ -40,7 +40,7 @@ def ls(
         return
     if not secrets:
         tui.note("no secrets here yet: kv set NAME, or kv import .env")
-    tui.table([[s["name"], s["class"], _used_by(s), tui.ago(s.get("changed")), s.get("note") or ""] for s in secrets])
+    tui.table([[s["name"], s["class"], _used_by(s), tui.ago(s.get("changed"))] for s in secrets])
 
 
 def _used_by(secret: dict[str, object]) -> str:

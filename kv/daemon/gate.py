@@ -6,18 +6,20 @@ Rules of this file
   counted for the whole vault, and both are sealed before the answer goes out: a restart forgives nothing.
 - A proof typed at a terminal opens a window for its caller's *parent* process, the person's shell. A program
   that the shell did not start itself has another parent; one started by a known client has it among its ancestors.
-- A person looks at the cards before answering, and a code works once: so the proof that opened the cards is held
-  for the one answer that follows on the same connection, and for nothing else.
+- A code works once, and some acts take several requests. So the proof that opened the cards is held for the one
+  answer that follows on the same connection, the one that opened the audit for its further pages; for nothing else.
 - A descriptor's proof covers one act and opens no window.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 import time
 from typing import TYPE_CHECKING
 
+from kv.daemon import record
 from kv.daemon.clock import boot_time
 from kv.daemon.entry import decode_entry
 from kv.daemon.requests import Needs
@@ -30,6 +32,8 @@ from kv.proofs.throttle import Throttle
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kv.audit import AuditLog
+    from kv.audit.entry import Fields
     from kv.daemon.requests import Request
     from kv.daemon.schema import Proof
     from kv.daemon.server import Connection
@@ -38,26 +42,31 @@ if TYPE_CHECKING:
 
 _WINDOW_SECONDS = 300.0
 _HELD_SECONDS = 180.0  # as long as what is on the card may wait
-_ANSWERS = frozenset({"approve", "deny"})
+_HELD = {"approvals": frozenset({"approve", "deny"}), "audit": frozenset({"audit"})}
 _DAILY = ("totp", "pin")
+_WRONG = frozenset({"proof-wrong", "proof-used", "proof-frozen"})
+_RECORDED, _RECORDED_SECONDS = 10, 60.0  # each apart; five are a person's bad day, the rest is only more of it
 
 
 class Gate:
     """Checks proofs against the vault's enrolments."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, audit: AuditLog) -> None:
         self._vault = vault
+        self._audit = audit
+        self._recorded: list[float] = []
         self._windows: dict[Process, float] = {}
 
     def challenge(self, caller: Caller, connection: Connection) -> dict[str, object]:
         """A fresh nonce for this connection, and what a client needs to make a proof with it."""
         connection.nonce = secrets.token_bytes(32)
+        held = connection.held
         return {
             "nonce": connection.nonce.hex(),
             "slot": self._vault.public_slot().as_wire(),
             "kinds": self.kinds(),
             "window": self._has_window(caller),
-            "held": connection.held is not None and boot_time() < connection.held.until,
+            "held": sorted(held.verbs) if held is not None and boot_time() < held.until else [],
         }
 
     def kinds(self) -> list[str]:
@@ -78,13 +87,32 @@ class Gate:
         if proof.kind == "window":
             return self._window(request, caller)
         if proof.kind == "held":
-            return _held(request, held)
-        self._check_fresh(request, proof, nonce)
-        if request.name == "approvals":
-            connection.held = Held(proof.kind, boot_time() + _HELD_SECONDS)
+            found = _held(request, held)
+            connection.held = found if request.name == "audit" else None  # pages only look; an answer is one
+            return found.kind
+        try:
+            self._check_fresh(request, proof, nonce)
+        except KvError as error:
+            if error.code in _WRONG:
+                self._record(error.code, request, proof, caller)
+            raise
+        if request.name in _HELD:
+            connection.held = Held(proof.kind, boot_time() + _HELD_SECONDS, _HELD[request.name])
         if proof.via == "terminal" and not caller.agent:
             self._windows[caller.parent] = boot_time() + _WINDOW_SECONDS
         return proof.kind
+
+    def _record(self, code: str, request: Request, proof: Proof, caller: Caller) -> None:
+        """Somebody guesses, or a person mistyped: on disk before the answer, in numbers that fill no disk."""
+        now = boot_time()
+        self._recorded = [then for then in self._recorded if now - then < _RECORDED_SECONDS]
+        if len(self._recorded) >= _RECORDED:
+            self._audit.count(code, caller.session)
+            return
+        self._recorded.append(now)
+        told: Fields = {"verb": "proof", "outcome": code, "title": f"{proof.kind} for {request.name}"}
+        with contextlib.suppress(KvError):  # refused already
+            self._audit.event(durable=True, **record.merge(record.who(caller), told))
 
     def _check_fresh(self, request: Request, proof: Proof, nonce: bytes | None) -> None:
         if request.verb.needs is Needs.PASSPHRASE and proof.kind != "passphrase":
@@ -174,10 +202,10 @@ class Gate:
         self._vault.put("setting", name, meta, None, now=time.time())
 
 
-def _held(request: Request, held: Held | None) -> str:
-    if request.name not in _ANSWERS or held is None or boot_time() >= held.until:
+def _held(request: Request, held: Held | None) -> Held:
+    if held is None or request.name not in held.verbs or boot_time() >= held.until:
         raise KvError("proof-needed", verb=request.name)
-    return held.kind
+    return held
 
 
 def _bytes(text: str) -> bytes:

@@ -51,7 +51,7 @@ class Keeper:
         """Serve both sockets; `ready` is called once they listen."""
         house, runtime = self._house, Runtime(self._house.vault.path)
         pipeline = Pipeline(house)
-        verbs = Verbs(self, house, Gate(house.vault), pipeline)
+        verbs = Verbs(self, house, Gate(house.vault, house.audit), pipeline)
         servers = [self._serve("kv", runtime.kv_socket, verbs)]
         if not self._options.admin_only:
             servers.append(self._serve("agent", runtime.agent_socket, verbs))

@@ -98,8 +98,8 @@ class Peer:
         return frozenset(self._senders)
 
     async def send(self, header: dict[str, object], body: bytes = b"") -> None:
-        """Send one frame. Raises `TimeoutError`, `OSError` for a client that does not take it."""
-        data = wire.encode(header, body)
+        """Send one frame. Raises `answer-size`, `TimeoutError`, `OSError` for a client that does not take it."""
+        data = wire.encode_answer(header, body)
         try:
             sent = self._socket.send(data)
         except BlockingIOError:

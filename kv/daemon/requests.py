@@ -116,6 +116,8 @@ def decode(header: dict[str, object], body: bytes, channel: str) -> Request:
     verb = VERBS.get(name)
     if verb is None or (channel == "agent" and not verb.agents):
         raise KvError("bad-verb")
+    if "proof" in header and channel == "agent":  # no verb there takes one, and a guesser must not get to try
+        raise KvError("bad-argument", argument="proof", why="the agents' socket takes none")
     proof = _convert(header["proof"], Proof, "proof") if "proof" in header else None
     args = _convert(raw, verb.schema, name)
     return Request(name, verb, args, raw, proof, header["client"] == "mcp", body)

@@ -75,13 +75,17 @@ class Secrets:
 
     # -- lists ---------------------------------------------------------------------------------
 
-    def listing(self, prefix: str) -> dict[str, object]:
-        """Names of secrets and connections below `prefix`, with what may be known without a value."""
+    def listing(self, prefix: str, *, whole: bool) -> dict[str, object]:
+        """Names of secrets and connections below `prefix`, with what may be known without a value.
+
+        Notes and warnings are left out unless it is `whole`: which values can be guessed, and what a person wrote
+        to themselves, would show a guesser where to begin.
+        """
         uses = self._uses()
         found = [r for r in self._vault.records("secret") if _below(r.name, prefix)]
         return {
             "secrets": [
-                {**_shown(record), "connections": sorted(uses.get(record.name, ()))}
+                {**_shown(record, whole=whole), "connections": sorted(uses.get(record.name, ()))}
                 for record in sorted(found, key=lambda r: r.name)
             ],
             "connections": self.connections(prefix),
@@ -275,15 +279,15 @@ def warnings(meta: dict[str, object]) -> list[str]:
     return found
 
 
-def _shown(record: Record) -> dict[str, object]:
-    return {
+def _shown(record: Record, *, whole: bool = True) -> dict[str, object]:
+    public = {
         "name": record.name,
         "class": record.meta.get("class", "normal"),
-        "note": record.meta.get("note", ""),
         "revision": record.revision,
         "changed": record.created,
-        "warnings": warnings({"short": False, "strength": _WEAK_BITS, **record.meta}),
     }
+    told = warnings({"short": False, "strength": _WEAK_BITS, **record.meta})
+    return {**public, "note": record.meta.get("note", ""), "warnings": told} if whole else public
 
 
 def _below(name: str, prefix: str) -> bool:

@@ -53,17 +53,18 @@ class Exchange:
 
 @dataclass(slots=True)
 class Connection:
-    """What the gate remembers of one connection: the nonce for one proof, and a proof held for one answer."""
+    """What the gate remembers of one connection: the nonce for one proof, and a proof held for what follows."""
 
     nonce: bytes | None = None
     held: Held | None = None
 
 
 class Held(NamedTuple):
-    """A proof given for looking at the cards, good for the one answer that follows on the same connection."""
+    """A proof that is good for more than the request it came with: for these verbs, on the same connection."""
 
     kind: str
     until: float
+    verbs: frozenset[str]
 
 
 Answer = tuple[dict[str, object], bytes]

@@ -8,20 +8,16 @@ Rules of this file
 
 from __future__ import annotations
 
-import asyncio
 import os
-from dataclasses import asdict
-from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from kv import __version__
 from kv.card import cards
-from kv.daemon import enrolment, record, secrets
+from kv.daemon import enrolment, pages, record, secrets
 from kv.daemon.clock import boot_time
 from kv.errors import KvError
-from kv.paths import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,7 +30,7 @@ if TYPE_CHECKING:
     from kv.daemon.server import Answer, Exchange
     from kv.model import Caller
 
-_LISTED_MAX = 128 << 10  # bytes of cards in one answer; a header holds 256 KiB
+_LISTED_MAX = 8 << 20  # bytes of cards in one answer; a body holds 17 MiB
 _RESUME_SECONDS = 5.0  # how long `approve` waits to tell how the resumed call went; most take less, none waits on it
 
 
@@ -104,7 +100,8 @@ class Verbs:
 
     async def list(self, exchange: Exchange) -> Answer:
         """Names, never values."""
-        return self.secrets.listing(cast("Listing", exchange.request.args).prefix), b""
+        args = cast("Listing", exchange.request.args)
+        return self.secrets.listing(args.prefix, whole=exchange.caller.is_person), b""
 
     async def show(self, exchange: Exchange) -> Answer:
         """Metadata of a secret."""
@@ -229,30 +226,11 @@ class Verbs:
 
     async def audit(self, exchange: Exchange) -> Answer:
         """A page of the audit: one's own entries, or all with a proof."""
-        args = cast("Page", exchange.request.args)
-        if args.export:
-            return {}, self._exported(exchange.caller, args)
-        session = None if exchange.caller.is_person else exchange.caller.session
-        found = self.house.audit.entries(after=args.after, limit=args.limit, session=session)
-        return {"entries": [msgspec.to_builtins(entry) for entry in found]}, b""
-
-    def _exported(self, caller: Caller, args: Page) -> bytes:
-        """A page of lines with their MACs, which `verify_export` can check; for a person only."""
-        if not caller.is_person:
-            raise KvError("proof-needed", verb="audit export")
-        lines = islice(self.house.audit.export(after=args.after), args.limit)
-        return b"".join(line.rstrip(b"\n") + b"\n" for line in lines)
+        return pages.page(self.house.audit, exchange.caller, cast("Page", exchange.request.args))
 
     async def audit_verify(self, _: Exchange) -> Answer:
         """Walk the whole chain against the head sealed in the vault."""
-        from kv.audit import verify
-        from kv.audit.view import verdict
-
-        runtime = Runtime(self.house.vault.path)
-        with self.house.vault.subkey("audit") as key:
-            # Thousands of entries take a while, and `verify` has a connection of its own: not on the loop.
-            report = await asyncio.to_thread(verify, runtime.audit, bytes(key), self.house.audit.head)
-        return {"intact": True, "says": verdict(report), **asdict(report)}, b""
+        return await pages.verified(self.house), b""
 
 
 def _tier(who: Caller) -> str:
