@@ -34,7 +34,9 @@ _LINE_MAX = 1 << 16
 
 
 def birth(vault: str, key: bytes | memoryview, options: Mapping[str, object] | None = None) -> dict[str, object]:
-    """Start the keeper of `vault` with its 32-byte root key; what it says once it serves: `{"pid", "generation"}`.
+    """Start the keeper of `vault` with its 32-byte root key; what it says once it serves.
+
+    That is `pid`, and how it found the files: `generation`, `seen`, `read_only`, `alarms`, `recovered`.
 
     `options` are members of `kv.daemon.options.Options`. Raises `KvError("keeper-start")` and what the keeper reports.
     """

@@ -26,6 +26,7 @@ AGENT, ADMIN = "agent", "kv"
 
 _ANY_VERSION = frozenset({"status", "lock", "panic"})  # what an upgraded client still asks of the keeper before it
 _GREETING_SECONDS = 5.0  # a keeper greets in microseconds; a listener that does not is not one
+_ENDING_SECONDS = 0.2  # a process that exits closes its files one after the other
 _PEERCRED = struct.Struct("3i")
 _FLOCK = struct.Struct("hhqqi4x")  # `struct flock` of Linux on 64-bit platforms
 _F_GETLK, _F_WRLCK, _F_UNLCK = 5, 1, 2
@@ -146,7 +147,7 @@ def _dial(runtime: Runtime, channel: str) -> socket.socket:
     try:
         _connect(sock, path)
         if lone is None:
-            _check_listener(sock, runtime)
+            _check_listener(sock, runtime, channel)
     except BaseException:
         sock.close()
         raise
@@ -165,10 +166,22 @@ def _connect(sock: socket.socket, path: str) -> None:
             os.close(descriptor)
 
 
-def _check_listener(sock: socket.socket, runtime: Runtime) -> None:
+def _check_listener(sock: socket.socket, runtime: Runtime, channel: str) -> None:
     pid, uid, _ = _PEERCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
     if uid != os.geteuid() or pid != lock_holder(runtime.lock):
+        _note_stranger(runtime, channel, pid, uid)
         raise KvError("keeper-foreign", pid=pid)
+
+
+def _note_stranger(runtime: Runtime, channel: str, pid: int, uid: int) -> None:
+    """Leave word for the audit of who listens in the keeper's place, unless it is a keeper at its own end."""
+    import time
+
+    from kv import strangers
+
+    time.sleep(_ENDING_SECONDS)
+    if pid == 0 or not strangers.gone(pid):
+        strangers.note(runtime.folder, channel, pid, uid)
 
 
 def lock_holder(path: str) -> int:

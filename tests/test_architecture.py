@@ -37,11 +37,12 @@ ARROWS: dict[str, set[str]] = {
     "kv.paths": {"kv.errors"},
     "kv.harden": {"kv.errors"},
     "kv.seen": {"kv.paths"},
+    "kv.strangers": set(),
     # the client side
     "kv.wire": {"kv.errors"},
-    "kv.client": {"kv", "kv.errors", "kv.paths", "kv.wire"},
+    "kv.client": {"kv", "kv.errors", "kv.paths", "kv.strangers", "kv.wire"},
     "kv.birth": {"kv.errors", "kv.paths", "kv.wire"},
-    "kv.hot": {"kv.client", "kv.errors", "kv.paths", "kv.similar"},
+    "kv.hot": {"kv", "kv.client", "kv.errors", "kv.paths", "kv.similar"},
     "kv.mcp": {"kv", "kv.client", "kv.errors", "kv.paths"},
     "kv.cli": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar"),
@@ -60,7 +61,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.vault": {"brokers.contract", "kv.errors"},
     # the keeper
     "kv.daemon": {
-        *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar", "kv.clients", "kv.wire"),
+        *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar", "kv.clients", "kv.strangers", "kv.wire"),
         "brokers.contract",
         *("kv.audit", "kv.card", "kv.model", "kv.policy", "kv.proofs", "kv.redact", "kv.registry", "kv.vault"),
     },

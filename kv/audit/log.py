@@ -104,7 +104,8 @@ class AuditLog:
         return log
 
     def _begin(self, found: _Found, end: Head) -> None:
-        tail = f"{self.recovered:,} entries followed the sealed head" if self.recovered else ""
+        counted = f"{self.recovered:,} {'entry' if self.recovered == 1 else 'entries'}"
+        tail = f"{counted} followed the sealed head" if self.recovered else ""
         self._append("event", durable=True, verb="unlock", title=tail, count=self.recovered)
         if self.alarm_at_open:
             self.alarm(verb="audit", title=f"{self.alarm_at_open}; it was set aside", count=end.last)

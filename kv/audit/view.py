@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _BEFORE, _BETWEEN, _AFTER = b'{"entry":', b',"mac":"', b'"}\n'
 _DENIED = {"denied", "refused", "expired", "frozen", "proof-wrong", "proof-used", "proof-frozen"}
 _PROOFS = {"proof-wrong": "wrong ", "proof-used": "used ", "proof-frozen": "frozen: "}
+_ANSWERS = {"approve": "approved", "deny": "denied"}
 _KILO = 1000
 
 
@@ -33,6 +34,8 @@ def line(entry: Entry, zone: tzinfo | None = None) -> str:
     title = clean(entry.title, limit=300)
     if entry.kind == "alarm":
         return _joined(subject, title, _who(entry))
+    if entry.kind == "event" and entry.verb in _ANSWERS:
+        return f"{subject}{title:<31}{'':<6}{_answered(entry)}".rstrip()
     if entry.kind == "event" and not entry.decision:
         return _joined(subject, _told(entry), _who(entry))
     status = str(entry.status) if entry.status else ""
@@ -49,10 +52,13 @@ def lines(entries: Iterable[Entry], zone: tzinfo | None = None) -> Iterator[str]
 
 def verdict(report: Report) -> str:
     """The sentence of `kv audit verify` about an intact chain."""
-    counted = f"{report.latest:,} entries since unlock, {report.entries:,} in all: chain intact, "
-    if not report.sealed:
-        return f"{counted}no head to compare with."
-    return f"{counted}head matches the vault{f', {report.beyond:,} entries follow it' if report.beyond else ''}."
+    since = f"{report.latest:,} {'entry' if report.latest == 1 else 'entries'} since unlock, {report.entries:,} in all"
+    head = "head matches the vault" if report.sealed else "no head to compare with"
+    if report.beyond:
+        head += f", {report.beyond:,} {'entry follows' if report.beyond == 1 else 'entries follow'} it"
+    if report.alarms:
+        head += f"; {report.alarms:,} {'alarm' if report.alarms == 1 else 'alarms'} recorded"
+    return f"{since}: chain intact, {head}."
 
 
 def _what(entry: Entry) -> str:
@@ -60,7 +66,13 @@ def _what(entry: Entry) -> str:
         return "ALARM"
     if entry.decision == "deny" or entry.outcome in _DENIED:
         return "DENIED"
-    return entry.effect or clean(entry.verb)
+    return entry.verb if entry.verb in _ANSWERS else entry.effect or clean(entry.verb)
+
+
+def _answered(entry: Entry) -> str:
+    """A person's answer to a card: the yes or no, its scope, which card, and what proved the person."""
+    proof = "" if entry.strength == "none" else entry.strength
+    return clean(" ".join(filter(None, (_ANSWERS[entry.verb], entry.scope, entry.approval, proof))))
 
 
 def _how(entry: Entry) -> str:

@@ -21,6 +21,7 @@ from kv.cli import tui
 from kv.cli.options import Options, verb
 from kv.clients import agent_above
 from kv.errors import FAILED, KvError
+from kv.hot.status import KEYS_NOTE, older_note
 from kv.hot.status import ask as ask_status
 from kv.paths import Runtime
 
@@ -182,7 +183,7 @@ def _swap(_: Options) -> Iterator[Finding]:
         yield Finding(
             "note",
             "swap",
-            f"{', '.join(plain)} is not encrypted; the vault's keys never go there, copies of values might",
+            f"{', '.join(plain)} is not encrypted; copies of values may go there, locked keys never do",
         )
     else:
         yield Finding("good", "swap", "none, in memory or encrypted")
@@ -204,6 +205,22 @@ def _debuggers(_: Options) -> Iterator[Finding]:
         yield Finding("note", "environment", f"{', '.join(found)} is set: it loads code into programs, this one too")
     if label := agent_above(os.getppid()):
         yield Finding("note", "terminal", f"{label} runs this: kv asks for nothing secret here")
+
+
+def _opened(options: Options) -> Iterator[Finding]:
+    """What only a keeper knows: whether the file is the newest that was seen, and where the keys lie."""
+    status = _status(options)
+    if status.get("locked"):
+        return
+    if older := older_note(status):
+        yield Finding("bad", "newest", older)
+    else:
+        yield Finding("good", "newest", f"generation {status.get('generation')}, none newer was seen")
+    if status.get("keys") == "plain":
+        yield Finding("bad", "keys", KEYS_NOTE)
+    else:
+        where = {"secret": "pages that only the keeper reaches", "locked": "locked pages"}
+        yield Finding("good", "keys", f"in {where.get(str(status.get('keys')), 'memory')}")
 
 
 def _slots(options: Options) -> Iterator[Finding]:
@@ -232,13 +249,19 @@ def _audit(options: Options) -> Iterator[Finding]:
         if error.code != "locked":
             yield Finding("bad", "audit", error.message)
         return
-    yield Finding("good", "audit", f"{report.get('entries')} entries, chain intact")
+    told = f"{tui.counted(int(str(report.get('entries'))), 'entry', 'entries')}, chain intact"
+    if alarms := int(str(report.get("alarms"))):
+        counted = tui.counted(alarms, "alarm")
+        yield Finding("bad", "audit", f"{told}, but {counted} recorded: kv audit list --all --alarms")
+    else:
+        yield Finding("good", "audit", f"{told}, no alarm recorded")
 
 
 CHECKS: list[Callable[[Options], Iterator[Finding]]] = [
     _tier,
     _keeper,
     _vault,
+    _opened,
     _slots,
     _audit,
     _on_path,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from kv.cli.confirm import confirm_vault
 from kv.cli.proof import Prover
+from kv.cli.warning import warn_of
 from kv.client import ADMIN, AGENT, Answer, Client
 from kv.errors import KvError
 from kv.harden import shelter
@@ -126,6 +127,7 @@ class Keeper:
         with root.expose() as key:
             told = birth(self.path, key, {"admin_only": True, "seen": seen(self.path)})
         self._opened = True
+        warn_of(told)
         remember(self.path, told)
         self._client = Client(self.path, ADMIN)
 

@@ -17,6 +17,7 @@ from kv.cli.options import Options, verb
 from kv.cli.passphrase import CodeFile, choose, from_fd, read_code, show_code
 from kv.cli.proof import Prover
 from kv.cli.terminal import Terminal, Typed, refuse_agent
+from kv.cli.warning import warn_of, warn_of_running
 from kv.client import ADMIN, Client
 from kv.errors import KvError
 from kv.hot.status import ask as ask_status
@@ -75,13 +76,14 @@ def unlock(  # noqa: PLR0913 - the options of a command
         wishes["until"] = parse_clock(until)
     status = ask_status(options.path)
     if status["locked"]:
-        _open(options, wishes)
+        warned = _open(options, wishes)
         status = _serving(options.path)
         head = "unlocked"
     else:
+        warned = warn_of_running(status, chosen=[name for name, value in wishes.items() if value])
         head = "unlocked already"
     if options.as_json:
-        tui.print_json(status)
+        tui.print_json({**status, "warnings": warned})
     else:
         tui.say(f"{head}: {tui.tilde(options.path)}   {tui.times(status)}")
 
@@ -96,7 +98,7 @@ def _serving(path: str) -> dict[str, object]:
     raise KvError("locked")
 
 
-def _open(options: Options, wishes: Mapping[str, object]) -> None:
+def _open(options: Options, wishes: Mapping[str, object]) -> list[str]:
     from kv.birth import birth
 
     path = options.path
@@ -111,11 +113,12 @@ def _open(options: Options, wishes: Mapping[str, object]) -> None:
             told = birth(path, key, {**wishes, "seen": seen(path)})
     except KvError as error:
         if error.code in {"keeper-runs", "vault-busy"}:
-            return  # another `kv unlock` was faster, and has the same passphrase
+            return []  # another `kv unlock` was faster, and has the same passphrase
         raise
     finally:
         prover.forget()
     remember(path, told, accept_older=bool(wishes["accept_older"]))
+    return warn_of(told)
 
 
 def lock(options: Options) -> None:

@@ -14,13 +14,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError, Connection, Credential
-from kv import registry
+from kv import registry, strangers
+from kv.audit import Peer
 from kv.daemon import admissions
 from kv.daemon.approvals import Approvals
 from kv.daemon.caller import alive
 from kv.daemon.clock import boot_time
 from kv.daemon.entry import Entry, catalogued, decode_entry, scheme
-from kv.errors import KvError
+from kv.errors import KvError, clean
+from kv.paths import Runtime
 from kv.redact import Needles
 from kv.seen import remember
 from kv.similar import similar
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from kv.vault.session import Vault
 
 
+_STRANGER = "a listener that is not ours was found on {}.sock; refused"
+_STRANGERS = 32  # alarms of one keeper: who writes notes for us must not fill the audit
+
 Wanted = tuple[str, bytes, int, tuple[bytes, ...]]  # name, value, strength in bits, forms that travel in its place
 
 
@@ -46,6 +51,8 @@ class House:
     def __init__(self, vault: Vault, audit: AuditLog, budget: Budget) -> None:
         self.vault = vault
         self.audit = audit
+        self.alarms: list[str] = []  # what was found when it was opened, for whoever unlocks
+        self._strangers = 0
         self.revision = 0  # of policy: an approval asked under another one is void
         self.approvals = Approvals(boot_time, alive=alive, revision=lambda: self.revision)
         self.budget = budget
@@ -146,9 +153,41 @@ class House:
             self.needles.add(name, value, bits=bits, derived=forms)
 
     def tick(self) -> None:
-        """Once a second: seal the audit's head when it is due."""
+        """Once a second: record who was found in our place, seal the audit's head when it is due."""
+        self.record_strangers()
         if self.audit.head_due and not self.vault.read_only:
             self.vault.seal_audit_head(self.audit.checkpoint())
+
+    def look_back(self) -> None:
+        """Right after opening: make alarms of what happened to the files while nobody watched. Raises `KvError`."""
+        vault, audit = self.vault, self.audit
+        if audit.alarm_at_open:
+            self.alarms.append(f"{audit.alarm_at_open}; it was set aside, and a new one began")
+        if vault.older:
+            title = f"the vault file is older than the one seen last: generation {vault.generation}, seen {vault.seen}"
+            audit.alarm(verb="unlock", title=title if vault.read_only else f"{title}; a person accepted it")
+        self.record_strangers()
+
+    def record_strangers(self) -> None:
+        """Make alarms of the listeners that clients found in our place. Raises `audit-unwritable`."""
+        folder = Runtime(self.vault.path).folder
+        for found in strangers.noted(folder):
+            if self._strangers < _STRANGERS:
+                self._strangers += 1
+                who = Peer(pid=found.pid, exe=found.exe, uid=found.uid)
+                self.audit.alarm(verb="socket", title=_STRANGER.format(found.socket), peer=who)
+                self.alarms.append(f"{_STRANGER.format(found.socket)} (pid {found.pid} {clean(found.exe)})")
+            strangers.forget(folder)
+
+    def at_open(self) -> dict[str, object]:
+        """What whoever unlocks is told."""
+        return {
+            "generation": self.vault.generation,
+            "seen": self.vault.seen,
+            "read_only": self.vault.read_only,
+            "alarms": list(self.alarms),
+            "recovered": self.audit.recovered,
+        }
 
     def broker(self, kind: str) -> Broker:
         """The broker of a kind, imported and made at its first use."""

@@ -108,7 +108,9 @@ def _open_house(options: Options, key: bytearray) -> House:
     except BaseException:
         vault.close()
         raise
-    return House(vault, audit, Budget(options.calls_per_minute, max(BURST, options.calls_per_minute // 2)))
+    house = House(vault, audit, Budget(options.calls_per_minute, max(BURST, options.calls_per_minute // 2)))
+    house.look_back()
+    return house
 
 
 def _live(house: House, options: Options, log: Callable[[str], str], birth: socket.socket) -> None:
@@ -116,7 +118,7 @@ def _live(house: House, options: Options, log: Callable[[str], str], birth: sock
 
     def ready() -> None:
         gc.freeze()
-        _tell(birth, {"ok": {"pid": os.getpid(), "generation": house.vault.generation}})
+        _tell(birth, {"ok": {"pid": os.getpid(), **house.at_open()}})
 
     asyncio.run(Keeper(house, options, log).run(ready))
 

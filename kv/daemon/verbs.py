@@ -96,6 +96,10 @@ class Verbs:
             "caller": who.label,
             "tier": _tier(who),
             "proofs": self.gate.kinds(),
+            "generation": self.house.vault.generation,
+            "read_only": self.house.vault.read_only,
+            "seen": self.house.vault.seen,
+            "keys": self.house.vault.key_kind,
         }, b""
 
     async def list(self, exchange: Exchange) -> Answer:

@@ -87,9 +87,9 @@ def printable(data: bytes) -> bytes:
     ).encode()
 
 
-def counted(number: object, noun: str) -> str:
-    """`1 secret`, `3 secrets`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: object, noun: str, nouns: str = "") -> str:
+    """`1 secret`, `3 secrets`; `nouns` where an s does not make the plural."""
+    return f"{number} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def print_json(value: object) -> None:

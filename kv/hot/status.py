@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from kv import __version__
 from kv.client import AGENT, Client
 from kv.errors import KvError
 from kv.hot.arguments import Table, parse, usage
 from kv.hot.result import counted, print_json
 from kv.paths import home, vault_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _HELP = """
 usage: kv status [--json]
@@ -16,6 +21,7 @@ T1 advisory, T2 interface, T3 contained (SECURITY.md).
 
   kv status --json
 """
+KEYS_NOTE = "the keys lie in pages that could not be locked and may be swapped out: raise the limit (ulimit -l)"
 _OPTIONS: Table = {"--help": ("help", "", "this page"), "-h": ("help", "", "")}
 
 
@@ -28,7 +34,7 @@ def main(_: str, argv: list[str]) -> int:
     vault = vault_path(found.get("vault"))
     status = ask(vault)
     if found.on("json"):
-        print_json(status)
+        print_json({**status, "warnings": notes(status)})
     else:
         _print(status)
     return 0
@@ -57,6 +63,34 @@ def _print(status: dict[str, object]) -> None:
     print(f"  holds    {', '.join(counted(status.get(f'{noun}s'), noun) for noun in ('secret', 'connection'))}")
     if status.get("waiting"):
         print(f"  waiting  {counted(status['waiting'], 'call')} of this session (kv approvals)")
+    for line in notes(status):
+        print(f"  warning  {line}")
+
+
+def notes(status: dict[str, object]) -> list[str]:
+    """What a person should know about the keeper that runs."""
+    if status.get("locked"):
+        return []
+    keys = KEYS_NOTE if status.get("keys") == "plain" else ""
+    return [line for line in (version_note(status), older_note(status), keys) if line]
+
+
+def version_note(status: Mapping[str, object]) -> str:
+    """That the keeper is of another version than this command, and how to go on; "" if it is not."""
+    running = status.get("version")
+    if running == __version__:
+        return ""
+    return f"the keeper runs version {running}, installed is {__version__}: kv lock, then kv unlock"
+
+
+def older_note(status: Mapping[str, object]) -> str:
+    """That the vault is open read-only, and why; "" if it is not."""
+    if not status.get("read_only"):
+        return ""
+    return (
+        f"read-only: this vault file is older than the one seen last (generation {status.get('generation')}, "
+        f"seen {status.get('seen')}). If you restored it yourself: kv lock, then kv unlock --accept-older"
+    )
 
 
 def times(status: dict[str, object]) -> str:

@@ -58,7 +58,8 @@ class Vault:
         self._head = heads.verify(keys, store)
         self.id = store.vault_id()
         self._slots = store.slots()
-        self.read_only = seen is not None and self._head.generation < seen and not accept_older
+        self.older = seen is not None and self._head.generation < seen
+        self.read_only = self.older and not accept_older
         self._records = Records(store, keys, self.id)
         self._names = Names(self._records.all)
         self._closed = False

@@ -53,6 +53,24 @@ TAIL = [
         ),
         "16:09:20  ALARM   -          a listener that is not ours was found on the socket; refused     pid 48121 python3 (Claude Code, ~/shop)",  # noqa: E501  # as it is shown
     ),
+    (
+        entry(
+            "16:09:30", "event", verb="approve", connection="stripe", effect="write", title="POST /v1/refunds",
+            approval="9XQ2", scope="once", strength="totp",
+        ),
+        "16:09:30  approve stripe     POST /v1/refunds                     approved once 9XQ2 totp",
+    ),
+    (
+        entry(
+            "16:09:40", "event", verb="deny", connection="stripe", effect="destroy", title="DELETE /v1/customers/cus_9",
+            approval="7HHK", strength="descriptor-passphrase",
+        ),
+        "16:09:40  deny    stripe     DELETE /v1/customers/cus_9           denied 7HHK descriptor-passphrase",
+    ),
+    (
+        entry("16:09:50", "event", verb="proof", outcome="proof-wrong", title="pin for approve"),
+        "16:09:50  DENIED  -          wrong pin for approve",
+    ),
     (entry("16:10:00", "event", verb="unlock"), "16:10:00  unlock  -"),
     (
         entry("16:10:00", "event", verb="unlock", title="12 entries followed the sealed head", count=12),
@@ -122,12 +140,20 @@ def test_tail_of_calls(world: World) -> None:
     [
         (Report(1208, 4, 9, 0, 0, sealed=True), "head matches the vault."),
         (Report(1208, 4, 9, 0, 12, sealed=True), "head matches the vault, 12 entries follow it."),
+        (Report(1208, 4, 9, 0, 1, sealed=True), "head matches the vault, 1 entry follows it."),
         (Report(1208, 4, 9, 0, 0, sealed=False), "no head to compare with."),
+        (Report(1208, 4, 9, 2, 0, sealed=True), "head matches the vault; 2 alarms recorded."),
+        (Report(1208, 4, 9, 1, 1, sealed=True), "head matches the vault, 1 entry follows it; 1 alarm recorded."),
     ],
 )
 def test_verdict(report: Report, said: str) -> None:
     """The verdict of verification is one sentence."""
     assert view.verdict(report) == f"4 entries since unlock, 1,208 in all: chain intact, {said}"
+
+
+def test_verdict_on_one_entry() -> None:
+    """A single entry is counted in the singular."""
+    assert view.verdict(Report(1, 1, 1, 0, 0, sealed=True)).startswith("1 entry since unlock, 1 in all: chain intact")
 
 
 def test_export_verifies(history: World) -> None:

@@ -10,13 +10,15 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scene import Scene
     from world import World
 
@@ -157,10 +159,10 @@ def test_nobody_shuts_the_person_out(world: World) -> None:
     assert world.kv("status", "--json").json["locked"] is True
 
 
-def test_a_foreign_listener_is_told_nothing(world: World) -> None:
-    """A program that listens in the keeper's place is recognised before a byte is sent to it."""
-    world.must("lock")
-    path = f"{world.vault}.d/agent.sock"
+@contextmanager
+def _foreign(world: World, channel: str) -> Iterator[list[bytes]]:
+    """A listener of ours in the keeper's place that greets as a keeper does; what it hears of the next client."""
+    path = f"{world.vault}.d/{channel}.sock"
     heard: list[bytes] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         Path(path).unlink(missing_ok=True)
@@ -181,11 +183,59 @@ def test_a_foreign_listener_is_told_nothing(world: World) -> None:
 
         thread = threading.Thread(target=listen)
         thread.start()
-        ran = world.kv("api", "echo", "GET", "/echo")
+        yield heard
         thread.join()
+
+
+def _alarms(world: World) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = world.must("audit", "list", "--alarms", "--json", proof=True).json
+    return listed
+
+
+@pytest.mark.parametrize(
+    ("channel", "command"),
+    [
+        ("agent", ("api", "echo", "GET", "/echo")),
+        ("agent", ("unlock",)),
+        ("kv", ("approvals", "--all")),
+        ("kv", ("set", "NEW", "--stdin")),
+        ("kv", ("lock",)),
+    ],
+)
+def test_a_foreign_listener_is_told_nothing_and_becomes_an_alarm(
+    world: World, channel: str, command: tuple[str, ...]
+) -> None:
+    """A program in the keeper's place is recognised before a byte is sent to it; the next unlock warns and records."""
+    world.must("lock")
+    takes_proof = command[0] in {"unlock", "approvals", "set"}
+    with _foreign(world, channel) as heard:
+        ran = world.kv(*command, proof=takes_proof, stdin=b"a-value-for-nobody")
     assert ran.status == 9
     assert "not kv's" in ran.err
     assert heard == [b""]
+    Path(f"{world.vault}.d/{channel}.sock").unlink()
+    opened = world.must("unlock", proof=True)
+    assert f"warning: ALARM: a listener that is not ours was found on {channel}.sock; refused" in opened.err
+    (alarm,) = _alarms(world)
+    assert alarm["title"] == f"a listener that is not ours was found on {channel}.sock; refused"
+    assert (alarm["peer"]["pid"], alarm["peer"]["uid"]) == (os.getpid(), os.getuid())
+    assert "1 alarm recorded" in world.must("audit", "verify").out
+    world.must("lock")
+    assert "ALARM" not in world.must("unlock", proof=True).err
+
+
+def test_a_foreign_listener_beside_a_running_keeper_is_an_alarm_at_once(world: World) -> None:
+    """A socket that was taken over while the keeper runs is recorded by that very keeper, once."""
+    for _ in range(2):
+        with _foreign(world, "agent") as heard:
+            assert world.kv("api", "echo", "GET", "/echo").status == 9
+        assert heard == [b""]
+    for _ in range(50):
+        if found := _alarms(world):
+            break
+        time.sleep(0.1)
+    assert [alarm["peer"]["pid"] for alarm in found] == [os.getpid()] * len(found)
+    assert 1 <= len(found) <= 2
 
 
 def test_a_stale_socket_is_replaced(world: World) -> None:
