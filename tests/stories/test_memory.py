@@ -199,6 +199,69 @@ def test_kv_refuses_under_a_tracer(unprivileged: tuple[Path, list[str]]) -> None
     assert not (folder / "vault.kv").exists()
 
 
+# Waits for a keeper to be born, attaches to it as early as the kernel lets it, and stays, to its children too.
+TRACER = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+SEIZE, CONT, FORKS = 0x4206, 7, 2 | 4 | 8  # ptrace(2); forks, vforks and clones are followed
+before, born = set(os.listdir("/proc")), None
+print("watching", flush=True)
+while born is None:
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or name in before:
+            continue
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                argv = file.read().split(b"\\0")
+        except OSError:
+            continue
+        if b"kv.daemon.main" in argv:
+            born = int(name)
+            break
+print("attached" if libc.ptrace(SEIZE, born, 0, FORKS) == 0 else "refused", flush=True)
+while True:
+    try:
+        pid, status = os.waitpid(-1, 0x40000000)
+    except ChildProcessError:
+        break
+    if os.WIFSTOPPED(status):
+        libc.ptrace(CONT, pid, 0, os.WSTOPSIG(status) if os.WSTOPSIG(status) != 5 else 0)
+"""
+
+
+def test_a_keeper_that_is_traced_from_its_birth_gets_no_key(unprivileged: tuple[Path, list[str]]) -> None:
+    """Whoever attaches to the keeper before it closed its doors, and stays, sees it end before a key reaches it."""
+    yama = Path("/proc/sys/kernel/yama/ptrace_scope")
+    if yama.exists() and yama.read_text().strip() != "0":
+        pytest.skip("yama forbids tracing here (kernel.yama.ptrace_scope), which is the better answer")
+    folder, prefix = unprivileged
+    assert _kv(folder, prefix, "init", "--no-totp", "--recovery-file", "rc", "--kdf-memory", "64MiB").returncode == 0
+    told = []
+    for _ in range(8):  # a tracer that came too late proves the other half: it was refused, and the keeper lives
+        _lock(folder, prefix)
+        tracer = subprocess.Popen(
+            [*prefix, sys.executable, "-c", TRACER], cwd=folder, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert tracer.stdout is not None
+            assert tracer.stdout.readline() == "watching\n"
+            done = _kv(folder, prefix, "unlock")
+            told.append(tracer.stdout.readline().strip())
+        finally:
+            tracer.kill()
+            tracer.communicate()
+        if told[-1] == "attached":
+            break
+        assert done.returncode == 0, done.stderr
+    assert told[-1] == "attached", "no tracer was early enough: the story would prove nothing"
+    assert done.returncode == 1, done.stderr
+    assert b"the keeper did not start" in done.stderr
+    status = [*prefix, sys.executable, "-m", "kv", "status", "--json"]
+    environment = {"HOME": str(folder), "KV_VAULT": str(folder / "vault.kv")}
+    found = subprocess.run(status, cwd=folder, env=environment, capture_output=True, check=True)
+    assert json.loads(found.stdout)["locked"] is True
+
+
 def test_nothing_of_the_keeper_is_left_after_lock(unprivileged: tuple[Path, list[str]]) -> None:
     """Locked means that there is no keeper: its process is gone, and with it every copy."""
     folder, prefix = unprivileged
