@@ -167,6 +167,8 @@ class House:
             title = f"the vault file is older than the one seen last: generation {vault.generation}, seen {vault.seen}"
             audit.alarm(verb="unlock", title=title if vault.read_only else f"{title}; a person accepted it")
         self.record_strangers()
+        if not vault.read_only:  # now, not in a minute: a first log that is deleted before any head is sealed is missed
+            vault.seal_audit_head(audit.checkpoint())
 
     def record_strangers(self) -> None:
         """Make alarms of the listeners that clients found in our place. Raises `audit-unwritable`."""
