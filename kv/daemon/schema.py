@@ -86,17 +86,17 @@ class Listing(Strict, frozen=True):
     prefix: Name = ""
 
 
-Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]  # of an entry: what SQLite holds
+Place = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]  # number of an entry: what SQLite holds
 Many = Annotated[int, msgspec.Meta(ge=1, le=1000)]  # entries that are decoded while the loop stands still
 
 
 class Page(Strict, frozen=True):
     """A page of the audit: entries after a number; or the `last` ones, of those before a number."""
 
-    after: Number = 0
+    after: Place = 0
     limit: Many = 200
     last: Many | None = None
-    before: Number | None = None
+    before: Place | None = None
     alarms: bool = False
     export: bool = False
 

@@ -41,7 +41,7 @@ class Kept:
         with self.vault.subkey("audit") as key:
             self.audit = AuditLog.open(folder / "audit.kv", bytes(key), None)
         self.house = House(self.vault, self.audit, Budget())
-        self.secrets, self.gate = Secrets(self.house), Gate(self.vault)
+        self.secrets, self.gate = Secrets(self.house), Gate(self.vault, self.audit)
         asyncio.run(self.house.prepare())
 
     def close(self) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pyotp
 import pytest
 from bench.vaults import fill, root_of
+from jsonrpc import Line
 from person import Person
 from scene import KEY
 from upstream import Upstream
 from wired import Wire
 from world import World
 
-from kv.mcp import Relay, Tools
 from kv.vault.session import Vault
 
 if TYPE_CHECKING:
@@ -54,28 +54,21 @@ def test_thousands_of_names_are_listed(crowded: World) -> None:
         assert len(wire.ask("list", {"prefix": "zz"})["ok"]["secrets"]) == 1
 
 
-def test_completion_finds_the_last_of_thousands(crowded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completion_finds_the_last_of_thousands(crowded: World) -> None:
     """What the shell completes does not end where a header would."""
-    from kv.cli import completing
-
-    monkeypatch.setenv("KV_VAULT", crowded.vault)
-    assert completing.secrets("zz/") == ["zz/LAST"]
-    assert completing.connections("z") == ["zz"]
+    environment = {"_KV_COMPLETE": "complete_bash", "COMP_WORDS": "kv show zz/", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        crowded.argv(), env=crowded.environment | environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["zz/LAST"]
 
 
 def test_a_model_reads_thousands_of_names_in_parts(crowded: World) -> None:
     """`kv_list` gives its first part and a ticket; the parts together are the whole list."""
-
-    async def read() -> str:
-        tools = Tools(Relay(crowded.vault))
-        part = json.loads(await tools.kv_list())
-        text = part["body"]
-        while part["more"]:
-            part = json.loads(await tools.kv_wait(**part["more"]))
-            text += part["body"]
-        return str(text)
-
-    found = json.loads(asyncio.run(read()))
+    with Line(crowded) as line:
+        parts = line.parts("kv_list")
+    assert len(parts) > 4
+    found = json.loads("".join(part["body"] for part in parts))
     assert len(found["secrets"]) == NAMES + 1
     assert len(found["connections"]) == CONNECTIONS + 1
 
