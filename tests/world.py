@@ -160,6 +160,12 @@ def codings(value: bytes) -> dict[str, str]:
         "url": urllib.parse.quote(text, safe=""),
         "percent": "".join(f"%{byte:02x}" for byte in value),
         "unicode escapes": "".join(f"\\u{byte:04x}" for byte in value),
+        "quoted-printable": "".join(f"={byte:02X}" for byte in value),
+        "octal": "".join(f"\\{byte:o}" for byte in value),
+        "css": "".join(f"\\{byte:06x}" for byte in value),
+        "long unicode escapes": "".join(f"\\U{byte:08x}" for byte in value),
+        "percent u": "".join(f"%u{byte:04x}" for byte in value),
+        "quotes doubled": text.replace('"', '""') if '"' in text else text,
         "html": "".join(f"&#{byte};" for byte in value),
         "reversed": text[::-1],
     }

@@ -1,14 +1,16 @@
 """Redaction: the keeper's answer to R-ECHO. Pure: no I/O, no clock, no randomness.
 
 What is found, in bytes of any kind: a value, its parts and what travels in its place; as it stands, reversed, in any
-letter case, wrapped or spaced by white space, with the separators of hex or base64url; under percent, JSON, C and
-HTML escapes (of every character or of some), base64 (standard or URL-safe, at each alignment, padded or not,
-wrapped), hex, base32; and under two of these layers.
+letter case, wrapped or spaced by white space, with the separators of hex or base64url, with quotes doubled, in
+quoted-printable; under percent, JSON, C, CSS and HTML escapes (of every character or of some), base64 (standard or
+URL-safe, at each alignment, padded or not, wrapped), hex, base32; and under two of these layers.
 
 What is not, and stays with policy and the tiers:
 - a value that the other side took apart: its first ten characters, every second one, spelled as words or numbers;
-- one changed in more than the distinctions that folding forgets: rot13, other bases, compressed or encrypted by the
-  other side, UTF-16 under base64;
+- one changed in more than the distinctions that folding forgets: rot13, other bases, full-width letters, tags put into
+  it, compressed or encrypted by the other side, UTF-16 under base64;
+- quoted-printable as the outer of two, unless the inner is base64 or hex of the value alone; in several words (RFC
+  2047); of a value of more than 256 bytes that has signs, as with quotes that are doubled;
 - three layers, unless the innermost is base64, hex or reversal; a layer around a wrapped base64 with indented lines;
   reversal, or hex with separators, as the outer of two; a value that is not ASCII under base32;
 - an excerpt of a value of up to 256 bytes (of a longer one: from 127 bytes on, see `forms`);

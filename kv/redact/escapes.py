@@ -1,8 +1,9 @@
 """Escapes: encodings that replace single characters and leave the rest of a text as it is.
 
 Rules of this file
-- Percent encoding, backslash escapes (JSON, C, Python, JavaScript) and HTML entities; each token by itself, so that a
-  text that is escaped in some places only is read as well.
+- Percent encoding, backslash escapes (JSON, C, Python, JavaScript), those of CSS, and HTML entities; each token by
+  itself, so that a text that is escaped in some places only is read as well. (CSS apart: the same digits are another
+  character there than in octal.) Quoted-printable is met by folding and by `forms`.
 - A backslash is never counted off in pairs (two before an `n` decode like one): that would make a place depend on how
   far back a row of backslashes began. Folding forgets backslashes, and `forms` allows for the letter.
 - A token is at most `TOKEN` bytes. More leading zeros than that are nobody's serializer.
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TOKEN = 34  # `&`, a name of 32 letters, `;`
+TOKEN = 34  # `&`, a name of 32 letters, `;`; numbers are bounded so as to fit as well
 _SURROGATES = range(0xD800, 0xE000)
 
 
@@ -92,7 +93,7 @@ class Unescaped:
 
 def unescaped(text: bytes) -> Iterator[Unescaped]:
     """`text` under each escape of which it has a token."""
-    for escape in (PERCENT, BACKSLASH, ENTITY):
+    for escape in (PERCENT, BACKSLASH, CSS, ENTITY):
         if escape.mark in text:
             data = escape.token.sub(escape.decode, text)
             if data != text:
@@ -110,20 +111,32 @@ _BYTES = {b"%02x" % value: bytes([value]) for value in range(256)}
 _CONTROLS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
+def _pair(high: bytes, low: bytes) -> bytes:
+    """The character that two surrogates stand for."""
+    units = b"".join(int(half, 16).to_bytes(2, "big") for half in (high, low))
+    return units.decode("utf-16-be").encode()
+
+
 def _percent(match: re.Match[bytes]) -> bytes:
-    return _BYTES[match[1].lower()]
+    byte, high, low, unit = match.groups()
+    if byte:
+        return _BYTES[byte.lower()]
+    return _pair(high, low) if high else _character(int(unit, 16), match[0])
 
 
 def _backslash(match: re.Match[bytes]) -> bytes:
-    high, low, unit, braced, byte, octal, control = match.groups()
+    high, low, unit, braced, point, byte, octal, control = match.groups()
     if control:
         return _CONTROLS[control]
-    if unit or braced:
-        return _character(int(unit or braced, 16), match[0])
+    if number := unit or braced or point:
+        return _character(int(number, 16), match[0])
     if high:
-        pair = b"".join(int(half, 16).to_bytes(2, "big") for half in (high, low))
-        return pair.decode("utf-16-be").encode()
+        return _pair(high, low)
     return _BYTES[byte.lower()] if byte else bytes([int(octal, 8)])
+
+
+def _css(match: re.Match[bytes]) -> bytes:
+    return _character(int(match[1] or match[2], 16), match[0])
 
 
 def _entity(match: re.Match[bytes]) -> bytes:
@@ -141,19 +154,27 @@ def _names() -> dict[bytes, bytes]:
 
 
 _H = rb"[0-9A-Fa-f]"
-PERCENT = Escape("url", b"%", re.compile(rb"%%(%b{2})" % _H), _percent)
+_HIGH, _LOW = rb"[dD][89abAB]%b{2}" % _H, rb"[dD][c-fC-F]%b{2}" % _H
+PERCENT = Escape(
+    "url",
+    b"%",
+    re.compile(rb"%%(?:(%b{2})|u(%b)%%u(%b)|u(%b{4}))" % (_H, _HIGH, _LOW, _H)),
+    _percent,
+)
 BACKSLASH = Escape(
     "json",
     b"\\",
     re.compile(
-        rb"\\(?:u([dD][89abAB]%b{2})\\{1,4}u([dD][c-fC-F]%b{2})|u(%b{4})|u\{(%b{1,6})\}" % (_H, _H, _H, _H)
-        + rb"|x(%b{2})|([0-3][0-7]{2})|([bfnrt]))" % _H
+        rb"\\(?:u(%b)\\{1,4}u(%b)|u(%b{4})|u\{(%b{1,6})\}|U(%b{8})" % (_HIGH, _LOW, _H, _H, _H)
+        + rb"|x(%b{2})|([0-3][0-7]{0,2}|[4-7][0-7]?)|([bfnrt]))" % _H
     ),
     _backslash,
 )
+# (A single digit names a control: of these only what breaks a line or parts words stands in a text.)
+CSS = Escape("css", b"\\", re.compile(rb"\\(?:(%b{2,6})[ \t\n\r\f]?|([9aAdD]) )" % _H), _css)
 ENTITY = Escape(
     "html",
     b"&",
-    re.compile(rb"&(?:#([0-9]{1,8});?|#[xX](%b{1,8});?|([A-Za-z][A-Za-z0-9]{1,31};))" % _H),
+    re.compile(rb"&(?:#([0-9]{1,31});?|#[xX](%b{1,30});?|([A-Za-z][A-Za-z0-9]{1,31};))" % _H),
     _entity,
 )

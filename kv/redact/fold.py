@@ -3,8 +3,9 @@
 Rules of this file
 - Needles and texts are folded by the same table before they are compared, so whatever folding forgets can be changed
   in an echo without hiding it: letter case, white space (a wrapped base64, a PEM key on one line, a value spaced
-  out), NUL and other controls (UTF-16), backslashes (an escaped `/` or `"`), and `:` `-` `+` (hex with separators, a
-  UUID without dashes, `+` for a space, base64url).
+  out), NUL and other controls (UTF-16), backslashes (an escaped `/` or `"`), `:` `-` `+` (hex with separators, a
+  UUID without dashes, `+` for a space, base64url), and `=` (quoted-printable: a soft line break goes, and a text of
+  which every byte is escaped is its hex).
 - Folding only ever joins spellings: it can redact too much (a look-alike), never too little.
 - Positions survive: `Kept` maps a byte of the folded text back to where it stood.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import accumulate
 
-DELETED = bytes(range(0x21)) + b"\x7f\\:+-"
+DELETED = bytes(range(0x21)) + b"\x7f\\:+-="
 LINE_BREAKS = b"\r\n"
 _FOLD = bytes(range(256)).lower().replace(b"_", b"/")
 _BLOCK = 2048  # a power of two: a lookup halves it

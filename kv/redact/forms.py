@@ -2,8 +2,8 @@
 
 Rules of this file
 - A form is made only where decoding the text cannot meet it: the value itself and reversed; under base64 and hex, and
-  these reversed. (Percent, JSON and HTML escapes, base32, and every *second* layer are decoded by `views`.) About ten
-  a secret.
+  these reversed; with quotes doubled, and in quoted-printable. (Percent, JSON, CSS and HTML escapes, base32, and every
+  *second* layer are decoded by `views`.) About a dozen a secret.
 - base64 has three spellings, by where the value begins in a group of three bytes. The characters that also hold a
   neighbour's bits differ from text to text: they are not in the form, and `Form.shared` says that they are to be
   covered.
@@ -37,6 +37,14 @@ WHOLE = 256  # bytes up to which a value is looked for as a whole: this bounds h
 WINDOW = 64
 VARIETY = 8
 _WINDOWS = 1024  # of one value: what their forms take is 7 MiB
+
+# What quoted-printable leaves as it is: in a body (RFC 2045), and in a header (RFC 2047) as much or as little as
+# programs do. There a blank is `_`.
+_BODY = bytes(set(range(0x20, 0x7F)) - set(b"="))
+_HEADERS = (
+    bytes(set(_BODY) - set(b"?_")),
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/ ",
+)
 
 # What a marker `{{kv:?}}` ends and begins with must not begin or end a form: scrubbing twice would find more than
 # once.
@@ -164,12 +172,27 @@ def _spellings(value: bytes) -> Iterator[bytes]:
     """Other bytes of the same text: decoding has taken its backslashes for escapes, or its charset was lost."""
     yield BACKSLASH.token.sub(BACKSLASH.decode, value)
     yield BACKSLASH.token.sub(BACKSLASH.decode, b"\\" + value)
+    yield from _quoted(value)
+    yield _printable(value, _BODY)
+    yield from (_printable(value, kept).replace(b" ", b"_") for kept in _HEADERS)
     if not value.isascii():
         yield value.decode("latin-1").encode()
         with suppress(UnicodeError):
             text = value.decode()
             yield text[::-1].encode()
             yield text.encode("latin-1")
+
+
+def _printable(value: bytes, kept: bytes) -> bytes:
+    """The value in quoted-printable. Folding forgets the `=` of an escape and of a soft line break."""
+    return b"".join(bytes([byte]) if byte in kept else b"=%02X" % byte for byte in value)
+
+
+def _quoted(value: bytes) -> Iterator[bytes]:
+    """The value within quotes: of CSV, SQL and YAML, which double them, and of a shell."""
+    yield value.replace(b'"', b'""')
+    for quote in (b"''", b"'\\''", b"'\"'\"'"):
+        yield value.replace(b"'", quote)
 
 
 def _escaped(value: bytes) -> Iterator[bytes]:

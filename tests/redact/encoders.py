@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import json
+import quopri
+import re
+import shlex
 import urllib.parse
 from typing import TYPE_CHECKING
 
@@ -46,7 +49,9 @@ ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "hex": lambda data: data.hex().encode(),
     "hex, upper case": lambda data: data.hex().upper().encode(),
     "percent, as needed": lambda data: urllib.parse.quote(data, safe="").encode(),
-    "percent, lower case": lambda data: urllib.parse.quote(data, safe="").lower().encode(),
+    "percent, lower case": _text(
+        lambda text: re.sub("%..", lambda escape: escape[0].lower(), urllib.parse.quote(text, safe=""))
+    ),
     "percent, a form's": lambda data: urllib.parse.quote_plus(data).encode(),
     "percent, every byte": _each("%{:02X}"),
     "JSON": _text(lambda text: json.dumps(text)[1:-1]),
@@ -55,10 +60,19 @@ ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "\\u, every character": _each("\\u{:04x}"),
     "\\x, every byte": _each("\\x{:02x}"),
     "octal, every byte": _each("\\{:03o}"),
+    "octal, as short as can be": _each("\\{:o}"),
+    "\\U, every character": _text(lambda text: "".join(f"\\U{ord(character):08x}" for character in text)),
+    "%u, every character": _text(
+        lambda text: "".join(f"%u{ord(character):04X}" for character in text if character < "\U00010000")
+    ),
+    "CSS, every character": _text(lambda text: "".join(f"\\{ord(character):x} " for character in text)),
+    "CSS, padded": _text(lambda text: "".join(f"\\{ord(character):06x}" for character in text)),
+    "CSS, signs": _text(lambda text: re.sub("[^A-Za-z0-9]", lambda sign: f"\\{ord(sign[0]):X} ", text)),
     "HTML, as needed": _text(html.escape),
     "HTML, decimal": _each("&#{};"),
     "HTML, hex": _each("&#x{:X};"),
     "HTML, padded": _each("&#x{:06x};"),
+    "HTML, decimal, padded": _each("&#{:010};"),
 }
 
 # Found in a text as it stands; not looked for inside of these.
@@ -70,6 +84,13 @@ LAST: dict[str, Callable[[bytes], bytes]] = {
     "wrapped by a terminal": lambda data: data[:7] + b"\n" + data[7:],
     "hex with colons": lambda data: data.hex(":").encode(),
     "hex with spaces": lambda data: data.hex(" ", 2).encode(),
+    "quoted-printable": quopri.encodestring,
+    "quoted-printable, every byte": _each("={:02X}"),
+    "quoted-printable, wrapped": lambda data: b"=\r\n".join(data[at : at + 10] for at in range(0, len(data), 10)),
+    "quoted-printable, a header's": lambda data: quopri.encodestring(data, header=True),
+    "quotes doubled": lambda data: data.replace(b'"', b'""'),
+    "apostrophes doubled": lambda data: data.replace(b"'", b"''"),
+    "quoted for a shell": lambda data: shlex.quote(data.decode("latin-1")).encode("latin-1"),
     "UTF-16": lambda data: data.decode("latin-1").encode("utf-16-le"),
     "indented base64": _wrapped(20, b"\r\n    "),
     "base64 wrapped in a JSON string": _wrapped(76, b"\\n"),

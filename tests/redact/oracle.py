@@ -15,8 +15,9 @@ from redact.oracle_views import B64, Cell, View, backslash, detoken, views
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FORGOTTEN = bytes(range(33)) + b"\x7f\\:+-"
+FORGOTTEN = bytes(range(33)) + b"\x7f\\:+-="
 LOOSE = FORGOTTEN + b"{}?kv"
+PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/"
 MARKER = b"{{kv?}}"
 
 
@@ -127,6 +128,19 @@ def respelled(value: bytes) -> Iterator[bytes]:
     """Other bytes of the same text."""
     for prefix in (b"", b"\\"):
         yield View(list(detoken(View([Cell(byte, 0, 0) for byte in prefix + value]), "\\", backslash))).data
+    yield value.replace(b'"', b'""')
+    for quote in (b"''", b"'\\''", b"'\"'\"'"):
+        yield quote.join(value.split(b"'"))
+    for header, escaped in (
+        (False, b"="),
+        (True, b"=_?"),
+        (True, b"=_?" + bytes(range(33, 128)).translate(None, PLAIN)),
+    ):
+        made = b""
+        for byte in value:
+            readable = 32 <= byte < 127 and byte not in escaped
+            made += (b"_" if header and byte == 32 else bytes([byte])) if readable else f"={byte:02X}".encode()
+        yield made
     if any(byte > 127 for byte in value):
         yield value.decode("latin-1").encode()
         try:

@@ -69,16 +69,28 @@ def character(number: int) -> bytes | None:
     return None if number > 0x10FFFF or 0xD800 <= number < 0xE000 else chr(number).encode()
 
 
-def unpercent(view: View) -> Iterator[Cell]:
-    """`%41` decoded."""
-    data, at = view.data, 0
-    while at < len(data):
-        if data[at] == ord("%") and hexes(data, at + 1, 2, 2):
-            yield Cell(int(data[at + 1 : at + 3], 16), at, at + 2)
-            at += 3
-        else:
-            yield Cell(data[at], at, at)
-            at += 1
+def percent(data: bytes, at: int) -> tuple[int, bytes | None]:
+    """As `backslash`, for `%41` and `%u0041`."""
+    if hexes(data, at + 1, 2, 2):
+        return 3, bytes([int(data[at + 1 : at + 3], 16)])
+    if data[at + 1 : at + 2] != b"u" or not hexes(data, at + 2, 4, 4):
+        return 0, None
+    number = int(data[at + 2 : at + 6], 16)
+    if 0xD800 <= number < 0xDC00 and data[at + 6 : at + 8] == b"%u" and hexes(data, at + 8, 4, 4):
+        low = int(data[at + 8 : at + 12], 16)
+        if 0xDC00 <= low < 0xE000:
+            return 12, chr(0x10000 + (number - 0xD800) * 1024 + low - 0xDC00).encode()
+    return 6, character(number)
+
+
+def css(data: bytes, at: int) -> tuple[int, bytes | None]:
+    """As `backslash`, for a backslash, digits, and a blank or none."""
+    size = hexes(data, at + 1, 2, 6)
+    if not size:
+        single = data[at + 1 : at + 2] in {b"9", b"a", b"A", b"d", b"D"} and data[at + 2 : at + 3] == b" "
+        return (3, bytes([int(data[at + 1 : at + 2], 16)])) if single else (0, None)
+    blank = data[at + 1 + size : at + 2 + size] in {b" ", b"\t", b"\n", b"\r", b"\f"}
+    return 1 + size + blank, character(int(data[at + 1 : at + 1 + size], 16))
 
 
 def detoken(view: View, mark: str, token: Callable[[bytes, int], tuple[int, bytes | None]]) -> Iterator[Cell]:
@@ -93,7 +105,13 @@ def detoken(view: View, mark: str, token: Callable[[bytes, int], tuple[int, byte
         at += max(size, 1)
 
 
-def backslash(data: bytes, at: int) -> tuple[int, bytes | None]:  # noqa: PLR0911
+def octals(data: bytes) -> bytes:
+    """The octal digits that `data` begins with, as many as one byte can be written with."""
+    size = next((at for at, byte in enumerate(data) if byte not in b"01234567"), len(data))
+    return data[: size if data[:1] < b"4" else min(size, 2)]
+
+
+def backslash(data: bytes, at: int) -> tuple[int, bytes | None]:  # noqa: C901, PLR0911
     """(length of the token at `at`, its text); (0, None) for none, (length, None) for one that names no character."""
     kind = data[at + 1 : at + 2]
     if kind == b"u" and hexes(data, at + 2, 4, 4):
@@ -111,11 +129,12 @@ def backslash(data: bytes, at: int) -> tuple[int, bytes | None]:  # noqa: PLR091
         if data[at + 3 + size : at + 4 + size] == b"}":
             return size + 4, character(int(data[at + 3 : at + 3 + size], 16))
         return 0, None
+    if kind == b"U" and hexes(data, at + 2, 8, 8):
+        return 10, character(int(data[at + 2 : at + 10], 16))
     if kind == b"x" and hexes(data, at + 2, 2, 2):
         return 4, bytes([int(data[at + 2 : at + 4], 16)])
-    octal = data[at + 1 : at + 4]
-    if len(octal) == 3 and octal[0] in b"0123" and octal[1] in b"01234567" and octal[2] in b"01234567":
-        return 4, bytes([int(octal, 8)])
+    if octal := octals(data[at + 1 : at + 4]):
+        return 1 + len(octal), bytes([int(octal, 8)])
     plain = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
     return (2, plain[kind]) if kind in plain else (0, None)
 
@@ -126,7 +145,7 @@ def entity(data: bytes, at: int) -> tuple[int, bytes | None]:
     if data[end : end + 1] == b"#":
         radix, allowed = (16, HEX) if data[end + 1 : end + 2] in {b"x", b"X"} else (10, b"0123456789")
         end = start = end + (2 if radix == 16 else 1)
-        while end < len(data) and end < start + 8 and data[end] in allowed:
+        while end < len(data) and end < start + (30 if radix == 16 else 31) and data[end] in allowed:
             end += 1
         if end == start:
             return 0, None
@@ -226,7 +245,8 @@ def unbase32(view: View) -> Iterator[View]:
 
 def views(view: View) -> Iterator[View]:
     """Every view of a view."""
-    for decoded in (unpercent(view), detoken(view, "\\", backslash), detoken(view, "&", entity)):
+    for mark, token in (("%", percent), ("\\", backslash), ("\\", css), ("&", entity)):
+        decoded = detoken(view, mark, token)
         cells = list(decoded)
         if len(cells) != len(view.cells) or any(c.byte != v.byte for c, v in zip(cells, view.cells, strict=True)):
             yield View(cells, view)

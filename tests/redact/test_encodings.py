@@ -11,6 +11,7 @@ import pytest
 from redact.encoders import ENCODERS, LAST
 
 from kv.redact import Needles, Redaction, strength
+from kv.redact.escapes import BACKSLASH, CSS, ENTITY, PERCENT, TOKEN
 
 VALUES = {
     "token": b"sk_live_4eC39HqLyjWDarjtT1zdp7dc",
@@ -149,6 +150,51 @@ def test_backslashes_are_read_either_way(value: bytes, before: bytes) -> None:
         redaction = redaction_of(value)
         assert b"secret" not in redaction.scrub(b'"' + made + b'"', "body")
         assert redaction.verdict.count == 1
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        "&#" + "0" * 28 + "115;" + "k_live_4eC39HqLyjWDarjtT1zdp7dc",
+        "sk%u005flive_4eC39HqLyjWDarjtT1zdp7dc",
+        "sk\\5F live\\00005f4eC39HqLyjWDarjtT1zdp7dc",
+        "sk\\137live\\U0000005f4eC39HqLyjWDarjtT1zdp7dc",
+        "=?utf-8?Q?sk=5Flive=5F4eC39HqLyjWDarjtT1zdp7dc?=",
+        "sk_live_4eC39Hq=\r\nLyjWDarjtT1=\nzdp7dc",
+        "sk=\r\n=5F=\r\nlive=5f4eC39HqLyjWDarjtT1zdp7dc",
+    ],
+)
+def test_some_characters_escaped(spelt: str) -> None:
+    """A value of which single characters are escaped, in any of the ways that programs have, is found."""
+    gone(VALUES["token"], spelt.encode())
+
+
+@pytest.mark.parametrize("character", ["\U0001f511", "é", "\ufffd"])
+def test_characters_beyond_ascii_in_every_escape(character: str) -> None:
+    """A value with a character of any plane is found where that character alone is escaped, as a pair or as one."""
+    value = f"pass{character}word-1234"
+    units = character.encode("utf-16-be").hex()
+    pair = [units[at : at + 4] for at in range(0, len(units), 4)]
+    escapes = [
+        "".join(f"%u{unit}" for unit in pair),
+        "".join(f"\\u{unit}" for unit in pair),
+        f"\\U{ord(character):08x}",
+        f"\\{ord(character):x} ",
+        f"&#{ord(character):015};",
+        "".join(f"={byte:02X}" for byte in character.encode()),
+    ]
+    for escape in escapes:
+        gone(value.encode(), value.replace(character, escape).encode())
+
+
+def test_no_token_is_longer_than_its_bound() -> None:
+    """The longest token of each escape fits into what a window reads beyond its ends."""
+    digits = b"0" * 99 + b"1"
+    texts = [b"&#", b"&#x", b"\\", b"\\u", b"\\U", b"\\u{", b"%", b"%u", b"&" + b"a" * 99 + b";"]
+    for escape in (PERCENT, BACKSLASH, CSS, ENTITY):
+        for text in texts:
+            for made in (text + digits + b"}; ", text + b"d83d\\\\\\\\udd11", text + b"d83d%udd11"):
+                assert all(len(found[0]) <= TOKEN for found in escape.token.finditer(made))
 
 
 def test_what_is_no_value_stays() -> None:
