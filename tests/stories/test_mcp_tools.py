@@ -105,15 +105,15 @@ def test_an_answer_says_that_it_is_untrusted_and_of_whom(line: Line) -> None:
 
 
 def test_a_long_list_comes_in_parts(scene: Scene) -> None:
-    """A list of 500 names is within 64 KiB a part, and joined it is the whole list."""
-    lines = "".join(f"SOME_APPLICATIONS_API_KEY_{number:03}=value{number:024}\n" for number in range(500))
+    """A list of 900 names is within 64 KiB a part, and joined it is the whole list."""
+    lines = "".join(f"SOME_APPLICATIONS_API_KEY_{number:03}=value{number:024}\n" for number in range(900))
     scene.world.must("import", "--stdin", "--everything", "--yes", "-e", "app", stdin=lines.encode(), proof=True)
     with Line(scene.world) as line:
         parts = line.parts("kv_list")
     assert len(parts) > 1
     assert {part["source"] for part in parts} == {"kv"}
     whole = json.loads("".join(part["body"] for part in parts))
-    assert len(whole["secrets"]) == 501
+    assert len(whole["secrets"]) == 901
     assert [row["name"] for row in whole["connections"]] == ["echo"]
 
 
