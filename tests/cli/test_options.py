@@ -173,7 +173,8 @@ def test_a_person_lifts_a_freeze_as_the_hint_says(world: World) -> None:
         ticket = world.kv(*write, f"/echo?{number}").json["pending"]
         world.must("deny", ticket, proof=True)
     ran = world.kv(*write, "/echo")
-    assert code_of(ran) == (3, "frozen")
+    assert code_of(ran) == (3, "denied")
+    assert "by rule 'a frozen session may do nothing'" in ran.json["error"]["message"]
     assert ran.json["error"]["hint"] == "only a person can lift this: kv approvals --all, then --unfreeze SESSION"
     listed = world.must("approvals", "--all", proof=True).out
     session = next(line.split()[1] for line in listed.splitlines() if "is frozen" in line)

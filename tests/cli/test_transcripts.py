@@ -182,7 +182,13 @@ def test_codes_of_an_app(fresh: World, newcomer: Person) -> None:
     newcomer.type("kv totp")
     newcomer.read("Passphrase (hidden): ")
     newcomer.type(WORDS)
-    secret = newcomer.find(r"or type:  ([A-Z2-7 ]+)\r").group(1).replace(" ", "")
+    drawn = newcomer.read("  or type:  ").splitlines()
+    blocks = [
+        line for line in drawn if re.fullmatch("  [ \N{FULL BLOCK}\N{UPPER HALF BLOCK}\N{LOWER HALF BLOCK}]+", line)
+    ]
+    assert 15 <= len(blocks) <= 35
+    assert len({len(line) for line in blocks}) == 1
+    secret = newcomer.find(r"([A-Z2-7 ]+)\r").group(1).replace(" ", "")
     app = pyotp.TOTP(secret)
     newcomer.read("Code from the app: ")
     newcomer.type("000000")
@@ -202,6 +208,8 @@ def test_codes_of_an_app(fresh: World, newcomer: Person) -> None:
     newcomer.type("d")
     assert f"denied: {ticket}" in newcomer.read("person> ")
     assert fresh.must("status", "--json").json["proofs"] == ["totp", "passphrase"]
+    assert newcomer.run("kv totp off", ASK) == (0, "TOTP codes are off\n")
+    assert fresh.must("status", "--json").json["proofs"] == ["passphrase"]
 
 
 def test_a_vault_never_seen_before_is_asked_for(world: World, person: Person) -> None:
@@ -286,3 +294,19 @@ def test_one_pin_shows_the_card_and_answers_it(fresh: World, newcomer: Person) -
     assert status == 6
     assert "the proof is wrong" in text
     assert "nothing waits" in text
+
+
+def test_a_frozen_pin_leaves_the_passphrase(fresh: World, newcomer: Person) -> None:
+    """Five wrong PINs freeze it, whoever typed them; Enter at the prompt goes over to the passphrase, as the hint says."""
+    fresh.init()
+    status, _ = newcomer.run("kv pin", ASK, ("hidden): ", "918273"), ("Again: ", "918273"))
+    assert status == 0
+    wrong = ("PIN: ", "192837")
+    assert newcomer.run("kv generate A", wrong, wrong, wrong)[0] == 7
+    status, text = newcomer.run("kv generate A", wrong, wrong, ("PIN: ", "918273"))
+    assert (status, "frozen for 60 s" in text) == (7, True)
+    assert "hint: the passphrase still works: press Enter at the prompt to be asked for it" in text
+    status, text = newcomer.run("kv generate A", ("PIN: ", ""), ASK)
+    assert (status, "stored A" in text) == (0, True)
+    assert newcomer.run("kv pin off", ASK) == (0, "the PIN is off\n")
+    assert fresh.must("status", "--json").json["proofs"] == ["passphrase"]
