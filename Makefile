@@ -1,12 +1,14 @@
-# Every target makes what it needs. The network is used once, for .venv; the suite runs against the built wheel.
+# Every target makes what it needs. The network is used once, for .venv and an outside client of the tests; the suite runs
+# against the built wheel.
 #   PYTHON=/path/to/python3.12   another Python than python3
 #   ARGS='-k vault'              passed on to pytest, the bench, the demo or the lock
-#   NO_INSTALL=1                 `make test` installs no system package, whoever runs it
+#   NO_INSTALL=1                 `make test` installs nothing but .venv, whoever runs it
 
 PYTHON ?= python3
 UV ?= uv
 ARGS ?=
 VENV := .venv
+INSPECTOR := .inspector
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
@@ -23,6 +25,7 @@ demo: $(VENV)/.wheel ## the main job on a throw-away vault
 
 test: $(VENV)/.wheel ## the whole suite, against the wheel
 	@scripts/system-packages tests/system-packages.txt
+	@scripts/inspector $(BIN)/python $(INSPECTOR)
 	@KV_TESTING_WHEEL=1 $(BIN)/pytest -q $(ARGS)
 
 check: $(VENV)/.dependencies ## style and types
@@ -33,11 +36,11 @@ check: $(VENV)/.dependencies ## style and types
 bench: $(VENV)/.wheel ## ratios beside rivals, in one run
 	@$(BIN)/python tests/bench $(ARGS)
 
-lock: ## constraints.txt anew, from pyproject.toml (wants uv; ARGS=--upgrade for newer versions)
+lock: ## constraints.txt and the Inspector's pins anew (wants uv and npm; ARGS=--upgrade for newer versions)
 	@scripts/lock $(UV) $(ARGS)
 
 clean: ## everything that make made
-	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(INSPECTOR) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Wheels alone: an sdist would run code of its own while it is installed.
 $(VENV)/.dependencies: constraints.txt
