@@ -1,12 +1,13 @@
 # Every target makes what it needs. The network is used once, for .venv and an outside client of the tests; the suite runs
 # against the built wheel.
 #   PYTHON=/path/to/python3.12   another Python than python3
-#   ARGS='-k vault'              passed on to pytest, the bench, the demo or the lock
+#   ARGS='-k vault'              passed on to pytest, the bench, the fuzzer, the demo or the lock
 #   NO_INSTALL=1                 `make test` installs nothing but .venv, whoever runs it
 
 PYTHON ?= python3
 UV ?= uv
 ARGS ?=
+FUZZED ?= wire format audit
 VENV := .venv
 INSPECTOR := .inspector
 BIN := $(VENV)/bin
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 # Folders are in it too: a file that goes away changes its folder only.
 SOURCES := $(shell find kv brokers -name __pycache__ -prune -o -print) pyproject.toml README.md LICENSE
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench fuzz lock clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
@@ -35,6 +36,9 @@ check: $(VENV)/.dependencies ## style and types
 
 bench: $(VENV)/.wheel ## ratios beside rivals, in one run
 	@$(BIN)/python tests/bench $(ARGS)
+
+fuzz: $(VENV)/.wheel ## garbage into all that reads what others wrote (ARGS='--seconds 600 --seed 1'; FUZZED=wire)
+	@$(BIN)/python tests/fuzz $(FUZZED) $(ARGS)
 
 lock: ## constraints.txt and the Inspector's pins anew (wants uv and npm; ARGS=--upgrade for newer versions)
 	@scripts/lock $(UV) $(ARGS)

@@ -91,7 +91,7 @@ class Store:
                 self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 self._durable = durable
             self._db.execute("INSERT INTO entry (seq, body, mac) VALUES (?, ?, ?)", (seq, body, mac))
-        except (sqlite3.Error, OSError):
+        except (sqlite3.Error, UnicodeDecodeError, OSError):
             raise KvError("audit-unwritable") from None
 
     def sync(self) -> None:
@@ -143,6 +143,8 @@ class Store:
             yield
         except sqlite3.ProgrammingError:  # misuse: closed, or another thread
             raise
+        except UnicodeDecodeError:  # Python could not read what SQLite wanted to say: it was quoting the file
+            raise broken(0, "the file is damaged") from None
         except sqlite3.Error as error:
             # Text that is not UTF-8 where bytes belong is found by Python, not by SQLite, and has no code.
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF

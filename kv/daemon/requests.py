@@ -110,8 +110,8 @@ class Request(NamedTuple):
 def decode(header: dict[str, object], body: bytes, channel: str) -> Request:
     """The request in a frame. Raises `KvError`: `bad-verb`, `bad-argument`, `bad-frame`."""
     unknown = header.keys() - {"verb", "args", "client", "proof"}
-    name, raw = header.get("verb"), header.get("args", {})
-    if unknown or not isinstance(name, str) or not isinstance(raw, dict) or header.get("client") not in {"cli", "mcp"}:
+    name, raw, client = header.get("verb"), header.get("args", {}), header.get("client")
+    if unknown or not isinstance(name, str) or not isinstance(raw, dict) or client not in ("cli", "mcp"):
         raise KvError("bad-frame", why="a request has verb, args, client and perhaps a proof")
     verb = VERBS.get(name)
     if verb is None or (channel == "agent" and not verb.agents):
@@ -120,7 +120,7 @@ def decode(header: dict[str, object], body: bytes, channel: str) -> Request:
         raise KvError("bad-argument", argument="proof", why="the agents' socket takes none")
     proof = _convert(header["proof"], Proof, "proof") if "proof" in header else None
     args = _convert(raw, verb.schema, name)
-    return Request(name, verb, args, raw, proof, header["client"] == "mcp", body)
+    return Request(name, verb, args, raw, proof, client == "mcp", body)
 
 
 def _convert(value: object, schema: type[_T], what: str) -> _T:

@@ -123,13 +123,15 @@ class Records:
         return PartRow(record, revision, part, nonce, sealed[-TAG:], sealed[:-TAG])
 
     def _open(self, row: PartRow) -> bytes:
+        if not isinstance(row.sealed, bytes):  # SQLite keeps any type in any column, and a number has no length
+            raise damaged("a record does not open")
         padded = bytearray(len(row.sealed))
         try:
             aad = record_aad(self._vault, row.id, row.revision, row.part)
             box.unseal(self._keys.records, row.nonce, row.sealed + row.tag, aad, padded)
             content = unpad(padded)
             return content if row.part == META else check_value(content)
-        except (box.Forged, ValueError, TypeError, KvError):  # SQLite keeps any type in any column
+        except (box.Forged, ValueError, TypeError, KvError):  # the nonce and the tag may be of any type, too
             raise damaged("a record does not open") from None
         finally:
             box.wipe(padded)

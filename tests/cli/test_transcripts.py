@@ -297,7 +297,7 @@ def test_one_pin_shows_the_card_and_answers_it(fresh: World, newcomer: Person) -
 
 
 def test_a_frozen_pin_leaves_the_passphrase(fresh: World, newcomer: Person) -> None:
-    """Five wrong PINs freeze it, whoever typed them; Enter at the prompt goes over to the passphrase, as the hint says."""
+    """Five wrong PINs freeze it, whoever typed them; Enter at the prompt leads to the passphrase, as the hint says."""
     fresh.init()
     status, _ = newcomer.run("kv pin", ASK, ("hidden): ", "918273"), ("Again: ", "918273"))
     assert status == 0

@@ -1,0 +1,112 @@
+"""Frames and requests: the codec of the sockets, and the strict decoding of what it gave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fuzz.mutate import as_json, mutated, mutated_tree
+from fuzz.target import Target, kv_target
+
+from kv import wire
+from kv.daemon.requests import VERBS, decode
+
+if TYPE_CHECKING:
+    from random import Random
+
+_CALL: dict[str, Any] = {
+    "connection": "echo",
+    "method": "POST",
+    "path": "/v1/things",
+    "query": {"n": 1},
+    "headers": {"x": "y"},
+    "json": {"a": [1, 2.5, None, True, "é"]},
+    "timeout": 10.0,
+    "max_bytes": 1000,
+    "select": "a[0]",
+    "save": "out.json",
+    "reason": "a reason",
+    "wait": 45.0,
+}
+_DECLARATION: dict[str, Any] = {
+    "name": "echo",
+    "provider": "openai",
+    "host": "https://api.test",
+    "ca": "PEM",
+    "addresses": ["127.0.0.1"],
+    "auth": {"scheme": "header", "options": {"name": "x-key"}},
+    "insecure_loopback": False,
+    "admission": "ask",
+    "preset": "strict",
+    "rules": [["deny", "DELETE /x"]],
+    "calls_per_hour": 10,
+    "secrets": {"key": "a/B"},
+}
+_ARGS: dict[str, dict[str, Any]] = {
+    "call": _CALL,
+    "explain": _CALL,
+    "wait": {"ticket": "7F3K", "wait": 1},
+    "withdraw": {"ticket": "7F3K"},
+    "list": {"prefix": "a/"},
+    "audit": {"after": 0, "limit": 10, "export": False},
+    "show": {"name": "a/B"},
+    "set": {"name": "a/B", "class": "high", "note": "n", "connection": _DECLARATION, "replace": True},
+    "generate": {"name": "a/B", "length": 32, "alphabet": "hex", "class": "low", "note": "n", "replace": False},
+    "import": {"items": [{"name": "a/B", "size": 3, "connection": _DECLARATION}], "replace": False},
+    "connect": {"name": "echo", "declaration": _DECLARATION, "remove": False},
+    "mv": {"old": "a/B", "new": "a/C"},
+    "get": {"name": "a/B", "revision": 3},
+    "deny": {"id": "7F3K"},
+    "approve": {"id": "7F3K", "scope": "session"},
+    "unfreeze": {"session": "0" * 16},
+    "backup": {"file": "b"},
+    "passwd": {"slot": {"id": 1}},
+    "pin": {"action": "enrol", "code": "123456", "pin": "1234"},
+}
+_PROOF = {"kind": "totp", "code": "123456", "mac": "00", "pin": "", "via": "fd"}
+_REQUESTS: list[dict[str, Any]] = [
+    {"verb": verb, "args": _ARGS.get(verb, {}), "client": client, "proof": _PROOF}
+    for verb in VERBS
+    for client in ("cli", "mcp")
+]
+_FRAMES = [wire.encode(request, b"\0body" * (number % 3)) for number, request in enumerate(_REQUESTS)]
+
+
+def _frames(random: Random) -> None:
+    """A stream in pieces of any size, read as the keeper reads it."""
+    _read(random, mutated(random, _FRAMES) + random.choice(_FRAMES))
+
+
+def _headers(random: Random) -> None:
+    """A frame whose length is right and whose header is not."""
+    header = as_json(random, mutated_tree(random, random.choice(_REQUESTS)))
+    if random.random() < 0.3:
+        header = mutated(random, [header])
+    _read(random, len(header).to_bytes(4, "big") + header)
+
+
+def _read(random: Random, stream: bytes) -> None:
+    decoder = wire.Decoder()
+    while stream:
+        size = random.choice((1, 3, 7, 64, 4096, 1 << 18))
+        decoder.feed(stream[:size])
+        stream = stream[size:]
+        while (frame := decoder.next()) is not None:
+            for channel in ("kv", "agent"):
+                decode(frame.header, frame.body, channel)
+
+
+def _requests(random: Random) -> None:
+    """A request whose header was JSON, with any shape beneath."""
+    request = mutated_tree(random, random.choice(_REQUESTS))
+    if isinstance(request, dict):
+        decode(request, b"", random.choice(("kv", "agent")))
+
+
+def wire_targets() -> list[Target]:
+    """The codec, and the strict decoding of what it gave."""
+    codes = ("bad-frame", "bad-verb", "bad-argument")
+    return [
+        kv_target("wire.frames", _frames, *codes),
+        kv_target("wire.headers", _headers, *codes),
+        kv_target("wire.requests", _requests, *codes),
+    ]
