@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 AGENT, ADMIN = "agent", "kv"
 
 _ANY_VERSION = frozenset({"status", "lock", "panic"})  # what an upgraded client still asks of the keeper before it
-_GREETING_SECONDS = 5.0  # a keeper greets in microseconds; a listener that does not is not one
+_GREETING_SECONDS = 5.0  # a keeper greets in microseconds, unless it is kept busy
 _ENDING_SECONDS = 0.2  # a process that exits closes its files one after the other
 _PEERCRED = struct.Struct("3i")
 _FLOCK = struct.Struct("hhqqi4x")  # `struct flock` of Linux on 64-bit platforms
@@ -47,7 +47,9 @@ class Client:
         self.kind = kind
         self._decoder = wire.Decoder()
         self._other_version = ""
-        self._socket = _dial(self.runtime, channel)
+        lone = os.environ.get("KV_AGENT_SOCKET") if channel == AGENT else None
+        self._checked = lone is None  # that the listener holds the lock
+        self._socket = _dial(self.runtime, channel, lone)
         try:
             self.keeper = self._greeting()
         except BaseException:
@@ -117,6 +119,8 @@ class Client:
             try:
                 data = self._socket.recv(1 << 18)
             except TimeoutError:
+                if self._checked:  # who holds the lock is the keeper, and has too much to do to say so
+                    raise KvError("busy", what="connections just now") from None
                 raise KvError("keeper-foreign", pid="unknown") from None
             except ConnectionError:
                 data = b""
@@ -137,9 +141,8 @@ class Client:
         return greeting
 
 
-def _dial(runtime: Runtime, channel: str) -> socket.socket:
-    """A connected, checked socket. `KV_AGENT_SOCKET` names a lone agents' socket, as mounted into a container."""
-    lone = os.environ.get("KV_AGENT_SOCKET") if channel == AGENT else None
+def _dial(runtime: Runtime, channel: str, lone: str | None) -> socket.socket:
+    """A connected, checked socket. `lone` is an agents' socket by itself, as mounted into a container."""
     if lone is None:
         runtime.check()
     path = lone or (runtime.agent_socket if channel == AGENT else runtime.kv_socket)
