@@ -2,9 +2,8 @@
 
 Rules of this file
 - Pure: `now` (boot-time seconds) is passed in, nothing here waits.
-- Three moments, three methods: `take` at a call's entrance, `charge` when it is about to be performed (a denied
-  call costs the connection nothing), `note` with the status that came back.
-- A refusal is counted in `refused`, not logged: a log that an agent can flood is no log.
+- Three moments, three methods: `take` at the entrance of a call or of a question about one, `charge` when it is about
+  to be performed (a denied call costs the connection nothing), `note` with the status that came back.
 - Whatever an agent can make many of (sessions) is forgotten in time and bounded in number.
 """
 
@@ -57,7 +56,7 @@ class _Streak:
 
 
 class Budget:
-    """The keeper's counters. `refused` is how many calls were turned away since its birth."""
+    """The keeper's counters."""
 
     def __init__(self, per_minute: int = PER_MINUTE, burst: int = BURST) -> None:
         self._per_minute, self._burst = per_minute, burst
@@ -65,7 +64,6 @@ class Budget:
         self._all = _Bucket(OVERALL * per_minute, OVERALL * burst, -math.inf)
         self._hours: dict[str, deque[list[int]]] = {}  # connection: [minute, calls], as many as a person declared
         self._streaks: dict[tuple[str, str], _Streak] = {}
-        self.refused = 0
 
     def take(self, session: str, now: float) -> None:
         """One call enters. Raises `KvError`: rate, busy."""
@@ -75,9 +73,7 @@ class Budget:
             (self._all, OVERALL * self._per_minute, "all sessions"),
         ):
             if bucket.refill(now) < 1.0:
-                raise self._refuse(
-                    KvError("rate", limit=f"{per_minute} a minute for {whose}", seconds=bucket.seconds())
-                )
+                raise KvError("rate", limit=f"{per_minute} a minute for {whose}", seconds=bucket.seconds())
         mine.tokens -= 1.0
         self._all.tokens -= 1.0
 
@@ -87,7 +83,7 @@ class Budget:
         if streak is not None and streak.refusals >= REFUSALS:
             if now < streak.closed_until:
                 limit = f"{connection} refused the credential {REFUSALS} times in a row"
-                raise self._refuse(KvError("rate", limit=limit, seconds=math.ceil(streak.closed_until - now)))
+                raise KvError("rate", limit=limit, seconds=math.ceil(streak.closed_until - now))
             streak.closed_until = now + COOL  # this is the one try; what comes back decides
         if calls_per_hour is None:
             self._hours.pop(connection, None)
@@ -119,7 +115,7 @@ class Budget:
         if sum(calls for _, calls in slots) >= calls_per_hour:
             seconds = math.ceil((slots[0][0] + _SLOTS) * _SLOT - now)
             limit = f"{calls_per_hour} calls an hour, more in {seconds} s"
-            raise self._refuse(KvError("budget", name=connection, limit=limit))
+            raise KvError("budget", name=connection, limit=limit)
         if not slots or slots[-1][0] != minute:
             slots.append([minute, 0])
         slots[-1][1] += 1
@@ -129,13 +125,9 @@ class Budget:
             if len(self._sessions) >= SESSIONS:
                 self._sessions = {k: b for k, b in self._sessions.items() if b.refill(now) < b.size}
             if len(self._sessions) >= SESSIONS:
-                raise self._refuse(KvError("busy", what="sessions"))
+                raise KvError("busy", what="sessions")
             self._sessions[session] = _Bucket(self._per_minute, self._burst, now)
         return self._sessions[session]
-
-    def _refuse(self, error: KvError) -> KvError:
-        self.refused += 1
-        return error
 
 
 class Prompts:
