@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 WAIT = 180.0  # s: long enough to fetch a phone, short enough that the person still knows what it was about
 TAKE = 10.0  # s an answer stays for its waiter, which takes it within milliseconds unless it is gone
-PER_SESSION = 8  # waiting calls: more is a loop, and a card longer than a screen is not read
-OVERALL = 64
+PER_SESSION, OVERALL = 8, 64  # waiting calls: more is a loop, and a card longer than a screen is not read
 HELD_BYTES = 64 << 20  # bodies of waiting calls: 64 of 16 MiB would be a gigabyte of the keeper's memory
 REASON = 200  # characters of the agent's reason: two lines on a card; of more, the two ends
 
@@ -69,8 +68,6 @@ class Approvals:
         self._askings: dict[str, _Asking] = {}
         self._prompts = Prompts()
         self._standings = Standings()
-
-    # What an agent's call does
 
     def open(self, caller: Caller, plan: Plan, decision: Decision, reason: str, policy_revision: int) -> Pending:
         """Register a call that waits; an identical one of the session that waits already is joined.
@@ -143,25 +140,28 @@ class Approvals:
         """What `session`, working in `project` ("" for none), has at `now`."""
         return self._standings.of(session, project, now)
 
-    def approve(self, id: str, by: str, session_of_approver: str, scope: str | None) -> Pending:  # noqa: A002 - the wire's word
-        """Answer one asking with yes and leave behind what `scope` (None: "once") says; its waiter resumes.
-
-        A "session" answer also resumes the session's other waiting calls that it covers. A "project" answer is the
-        caller's to seal into the vault: `(caller.project, plan.connection.name)` for `PROJECT_SECONDS`.
-        Raises `KvError`: proof-kind, unknown-approval, expired, denied (policy changed, session ended, or the
-        approver sits in the agent's own session), bad-argument (a scope that this asking does not offer).
-        """
+    def check(self, id: str, by: str, session_of_approver: str, scope: str | None) -> Pending:  # noqa: A002 - the wire's word
+        """What a yes would answer, which `approve` does if called at once. Raises what that raises."""
         asking = self._find(id, by)
-        pending, now, scope = asking.pending, self._clock(), scope or "once"
-        asker = pending.caller
+        pending, asker = asking.pending, asking.pending.caller
         if asker.agent and session_of_approver in {asker.session, asker.client_session}:
-            rule, why = "an approval never comes from the session that asks", "kv approve ran inside that session"
-            raise KvError("denied", rule=rule, why=why, help="the user runs kv approve in another terminal")
-        if scope not in pending.decision.scopes:
+            rule, helps = "an approval never comes from the session that asks", "run kv approve in another terminal"
+            raise KvError("denied", rule=rule, why="kv approve ran inside that session", help=helps)
+        if (scope or "once") not in pending.decision.scopes:
             raise KvError("bad-argument", argument="scope", why=f"this takes {' or '.join(pending.decision.scopes)}")
         if stale := self._stale(pending):
             self._settle(asking, stale)
             raise stale
+        return pending
+
+    def approve(self, id: str, by: str, session_of_approver: str, scope: str | None) -> Pending:  # noqa: A002 - the wire's word
+        """Answer one asking with yes and leave behind what `scope` (None: "once") says; its waiter resumes.
+
+        A "session" answer also resumes the session's other waiting calls that it covers. A "project" answer is the
+        caller's to seal into the vault before. Raises `KvError`: proof-kind, unknown-approval, expired, denied (policy
+        changed, session ended, or the approver sits in the agent's own), bad-argument (a scope that is not offered).
+        """
+        pending, now, scope = self.check(id, by, session_of_approver, scope), self._clock(), scope or "once"
         self._standings.remember(pending, scope, now)
         for each in (pending, *(self._like(pending) if scope == "session" else ())):
             self._settle(self._askings[each.id], each.approved(by, session_of_approver, scope, now, under=pending.id))

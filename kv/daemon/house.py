@@ -53,6 +53,7 @@ class House:
         self.audit = audit
         self.alarms: list[str] = []  # what was found when it was opened, for whoever unlocks
         self._strangers = 0
+        self.used = boot_time()  # when the vault was last used: idle time runs from here
         self.revision = 0  # of policy: an approval asked under another one is void
         self.approvals = Approvals(boot_time, alive=alive, revision=lambda: self.revision)
         self.budget = budget
@@ -138,13 +139,23 @@ class House:
         """What the caller's session has now."""
         return self.approvals.standing(caller.session, caller.project, boot_time())
 
-    def approve(self, name: str, by: str, approver: str, scope: str | None) -> tuple[Pending, str]:
-        """A person's yes and its scope; an admission of a project is sealed, since it outlives this keeper."""
-        pending = self.approvals.approve(name, by, approver, scope)
-        chosen = scope or "once"
-        if chosen == "project":
+    def touch(self) -> None:
+        """The vault is being used: a call is performed, or a person acts. Idle time starts anew."""
+        self.used = boot_time()
+
+    def answerable(self, name: str, by: str, approver: str, scope: str | None) -> Pending:
+        """What a person's yes would answer; nothing happens yet. Raises what `approve` would, as far as can be told."""
+        pending = self.approvals.check(name, by, approver, scope)
+        if scope == "project" and self.vault.read_only:  # it is to be sealed
+            raise KvError("vault-older", found=self.vault.generation, seen=self.vault.seen or 0)
+        return pending
+
+    def approve(self, name: str, by: str, approver: str, scope: str) -> None:
+        """A person's yes. An admission of a project is sealed first: it outlives this keeper, or nothing happens."""
+        pending = self.answerable(name, by, approver, scope)
+        if scope == "project":
             admissions.remember(self.vault, pending.caller.project, pending.plan.connection.name)
-        return pending, chosen
+        self.approvals.approve(name, by, approver, scope)
 
     def add_needles(self, name: str) -> None:
         """Look for a secret as it is now, instead of as it was."""

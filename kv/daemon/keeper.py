@@ -28,12 +28,8 @@ if TYPE_CHECKING:
 
     from kv.daemon.house import House
     from kv.daemon.options import Options
-    from kv.daemon.requests import Request
-    from kv.model import Caller
 
 _TICK_SECONDS = 1.0
-# Looking is not using: an editor that polls the status would keep a vault open for ever.
-_PASSIVE = frozenset({"status", "list", "providers", "approvals", "audit", "explain", "challenge"})
 
 
 class Keeper:
@@ -45,7 +41,7 @@ class Keeper:
         self._log = log
         self._end = asyncio.Event()
         self._why = self._complained = ""
-        self._born = self._used = boot_time()
+        self._born = boot_time()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve both sockets; `ready` is called once they listen."""
@@ -117,22 +113,17 @@ class Keeper:
         cap = self._born + self._options.cap - now
         if self._options.until:
             cap = min(cap, self._options.until - time.time())
-        return self._used + self._options.idle - now, cap
+        return self._house.used + self._options.idle - now, cap
 
     def _signalled(self) -> None:
         self.stop("signal")
 
-    def stop(self, why: str, _caller: Caller | None = None) -> None:
+    def stop(self, why: str) -> None:
         """Begin the end."""
         self._end.set()  # first: nothing that fails below may keep a vault open
         if not self._why:
             self._why = why
             self._log(f"locking: {why}")
-
-    def touch(self, request: Request) -> None:
-        """A call or a change was made: the idle time starts anew."""
-        if request.name not in _PASSIVE:
-            self._used = boot_time()
 
     def status(self) -> dict[str, object]:
         """How long it has been, and will be, open."""

@@ -52,11 +52,16 @@ class Needs(StrEnum):
 
 
 class Verb(NamedTuple):
-    """A row of `VERBS`: the schema of its arguments, what it needs, and whether the agents' socket has it."""
+    """A row of `VERBS`: the schema of its arguments, what it needs, whether the agents' socket has it, whether it uses.
+
+    `uses`: having succeeded it starts the vault's idle time anew. Looking is not using: an editor that polls the status
+    would keep a vault open for ever. A `call` uses the vault when it is performed, not when it is made.
+    """
 
     schema: type[Strict]
     needs: Needs
     agents: bool = False
+    uses: bool = False
 
 
 VERBS: dict[str, Verb] = {
@@ -75,22 +80,22 @@ VERBS: dict[str, Verb] = {
     "show": Verb(Named, Needs.NOTHING),
     "history": Verb(Named, Needs.NOTHING),
     "connections": Verb(Nothing, Needs.NOTHING),
-    "set": Verb(Set, Needs.WINDOW),
-    "generate": Verb(Generate, Needs.WINDOW),
-    "import": Verb(Import, Needs.WINDOW),
-    "connect": Verb(Connect, Needs.FRESH),
-    "mv": Verb(Move, Needs.WINDOW),
-    "rm": Verb(Named, Needs.WINDOW),
-    "restore": Verb(Restore, Needs.WINDOW),
-    "get": Verb(Revision, Needs.PASSPHRASE),
-    "approve": Verb(Approve, Needs.FRESH),
-    "deny": Verb(Id, Needs.FRESH),
-    "unfreeze": Verb(Session, Needs.FRESH),
+    "set": Verb(Set, Needs.WINDOW, uses=True),
+    "generate": Verb(Generate, Needs.WINDOW, uses=True),
+    "import": Verb(Import, Needs.WINDOW, uses=True),
+    "connect": Verb(Connect, Needs.FRESH, uses=True),
+    "mv": Verb(Move, Needs.WINDOW, uses=True),
+    "rm": Verb(Named, Needs.WINDOW, uses=True),
+    "restore": Verb(Restore, Needs.WINDOW, uses=True),
+    "get": Verb(Revision, Needs.PASSPHRASE, uses=True),
+    "approve": Verb(Approve, Needs.FRESH, uses=True),
+    "deny": Verb(Id, Needs.FRESH, uses=True),
+    "unfreeze": Verb(Session, Needs.FRESH, uses=True),
     "audit-verify": Verb(Nothing, Needs.NOTHING),
-    "passwd": Verb(Slot, Needs.PASSPHRASE),
-    "recovery": Verb(Slot, Needs.PASSPHRASE),
-    "totp": Verb(Totp, Needs.PASSPHRASE),
-    "pin": Verb(Pin, Needs.PASSPHRASE),
+    "passwd": Verb(Slot, Needs.PASSPHRASE, uses=True),
+    "recovery": Verb(Slot, Needs.PASSPHRASE, uses=True),
+    "totp": Verb(Totp, Needs.PASSPHRASE, uses=True),
+    "pin": Verb(Pin, Needs.PASSPHRASE, uses=True),
     "backup": Verb(Backup, Needs.NOTHING),
 }
 

@@ -49,14 +49,13 @@ class Verbs:
         """Check the proof, then run the verb. Raises `KvError`."""
         from kv.daemon.server import with_proof
 
-        request = exchange.request
-        kind = self.gate.check(request, exchange.caller, exchange.connection)
-        self.keeper.touch(request)  # only now: what is refused must not keep a vault open
+        kind = self.gate.check(exchange.request, exchange.caller, exchange.connection)
         exchange.caller = with_proof(exchange.caller, kind)
-        handler = _HANDLERS.get(request.name)
-        if handler is not None:
-            return await handler(self, exchange)
-        return await self._change(exchange)
+        handler = _HANDLERS.get(exchange.request.name)
+        answer = await (self._change(exchange) if handler is None else handler(self, exchange))
+        if exchange.request.verb.uses:
+            self.house.touch()  # only now: what is refused must not keep a vault open
+        return answer
 
     async def _change(self, exchange: Exchange) -> Answer:
         """A verb that changes the vault: recorded first, then done, then what was decoded from it is forgotten."""
@@ -176,11 +175,15 @@ class Verbs:
         # A proof typed inside the asking session may have been phished there. One by descriptor was not typed.
         strength = record.strength(exchange)
         approver = "" if strength == "descriptor-passphrase" else who.session
-        pending, scope = house.approve(args.id, who.proven, approver, args.scope)
+        pending, scope = house.answerable(args.id, who.proven, approver, args.scope), args.scope or "once"
         ticket = self.pipeline.tickets.by_pending(pending.id)
-        house.audit.event(
-            durable=True, **record.merge(record.who(who), record.answer(pending, "approve", scope, strength))
-        )
+        answer = record.merge(record.who(who), record.answer(pending, "approve", scope, strength))
+        house.audit.event(durable=True, **answer)
+        try:
+            house.approve(args.id, who.proven, approver, scope)
+        except KvError as error:  # nothing was approved, whatever the entry before says
+            house.audit.event(durable=True, **record.merge(answer, {"outcome": error.code}))
+            raise
         status = 0
         if ticket is not None:
             done = await self.pipeline.tickets.wait(ticket, _RESUME_SECONDS)
@@ -216,16 +219,16 @@ class Verbs:
         """A nonce for one proof on this connection."""
         return self.gate.challenge(exchange.caller, exchange.connection), b""
 
-    async def lock(self, exchange: Exchange) -> Answer:
+    async def lock(self, _: Exchange) -> Answer:
         """The keeper ends; needs no proof, since it only takes away."""
-        self.keeper.stop("lock", exchange.caller)
+        self.keeper.stop("lock")
         return {}, b""
 
     async def panic(self, exchange: Exchange) -> Answer:
         """Everything stops: calls, grants, the keeper."""
         self.house.approvals.panic()
         self.house.audit.alarm(**record.merge(record.who(exchange.caller), {"verb": "panic"}))
-        self.keeper.stop("panic", exchange.caller)
+        self.keeper.stop("panic")
         return {}, b""
 
     async def audit(self, exchange: Exchange) -> Answer:
