@@ -143,6 +143,11 @@ ERRORS: dict[str, tuple[int, str, str]] = {
     "traced": (FAILED, "a debugger is attached; kv will not handle secrets under one", "end the tracer (pid {pid})"),
     "busy": (FAILED, "the keeper has no room for more {what}", "close some, or try again in a moment"),
     "gone": (FAILED, "the keeper ended before it answered", "kv status; kv audit tail shows how the call ended"),
+    "interrupted": (
+        FAILED,
+        "the call was cut off while it was under way: {why}",
+        "it may have happened all the same: look before repeating it (kv audit tail has it as unknown)",
+    ),
     # the vault file and the disk
     "vault-missing": (UNKNOWN, "there is no vault at {path}", "kv init makes one"),
     "vault-exists": (FAILED, "there is a vault at {path} already", "kv unlock opens it"),

@@ -79,7 +79,9 @@ def _pidfd(peer: socket.socket) -> int | None:
 
 
 def _ended(watch: int) -> bool:
-    return bool(select.select([watch], [], [], 0)[0])
+    poll = select.poll()  # `select` takes no descriptor beyond 1,023
+    poll.register(watch, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def ancestry(pid: int) -> tuple[Ancestor, ...]:

@@ -21,6 +21,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from kv.daemon.descriptors import raise_limit
 from kv.errors import KvError
 from kv.harden import harden, refuse_tracer
 from kv.paths import Runtime
@@ -55,6 +56,7 @@ def main() -> None:
     os.setsid()
     try:
         refuse_tracer()
+        raise_limit()
         options, key = _read(birth)
         runtime = _hold_lock(options)
         _live(_open_house(options, key), options, _open_log(runtime), birth)

@@ -12,7 +12,8 @@
 Rules of this file
 - Nothing before 6 has touched a value; nothing after 7 is unredacted.
 - The plan that was judged is the plan that is shown, recorded and performed: the same frozen object.
-- `explain` is steps 1 to 3 by the same functions.
+- `explain` is steps 1 to 3 by the same functions, and takes from the same budget.
+- Whatever a call holds (bytes, descriptors, a card that waits) is let go by one `ExitStack`, however the call ends.
 """
 
 from __future__ import annotations
@@ -20,32 +21,39 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import msgspec
+from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError
 from kv.card import card
-from kv.daemon import record, shape
+from kv.daemon import descriptors, record, shape
+from kv.daemon.aside import Aside
 from kv.daemon.clock import boot_time
 from kv.daemon.faults import as_kv_error
-from kv.daemon.save import SavedFile, check_path
+from kv.daemon.holdings import Holdings
+from kv.daemon.planning import Planner
+from kv.daemon.save import Saving, check_path
+from kv.daemon.schema import Call
 from kv.daemon.tickets import Ticket, Tickets
 from kv.errors import KvError, clean
 from kv.model import Verdict
+from kv.paths import Runtime
 from kv.policy import decide
-from kv.redact import has_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from brokers.contract import Outcome, Plan
     from kv.audit.entry import Fields
     from kv.daemon.entry import Entry
+    from kv.daemon.holdings import Share
     from kv.daemon.house import House
-    from kv.daemon.schema import Call
+    from kv.daemon.save import SavedFile
+    from kv.daemon.server import Exchange
     from kv.model import Approval, Caller, Decision, Pending
+
+# Bytes of bodies and of answers: sixteen of the largest calls at once, four of one session. Both halves of a call are
+# counted, from the request's arrival until its answer has been sent.
+_HELD, _HELD_OF_ONE = 256 << 20, 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +72,30 @@ class Pipeline:
     def __init__(self, house: House) -> None:
         self.house = house
         self.tickets: Tickets[shape.Shown] = Tickets(boot_time, size=lambda shown: len(shown.raw))
+        self._holdings = Holdings(_HELD, _HELD_OF_ONE, "bodies and answers of calls")
+        self._planner = Planner()
+        self._reader = Aside(1)
+        self._saving = Saving(Runtime(house.vault.path).folder)
 
-    def judge(self, caller: Caller, args: Call, body: bytes) -> Judged:
+    async def judge(self, caller: Caller, args: Call, body: bytes) -> Judged:
         """Steps 1 to 3. Raises `KvError`."""
-        entry = self.house.entry(args.connection)
-        arguments = args.arguments()
-        for name, value in {**arguments, "body": body}.items():
-            if has_reference(value if isinstance(value, bytes) else msgspec.json.encode(value)):
-                raise KvError("reference-argument", argument=name)
-        try:
-            plan = self.house.broker(entry.connection.kind).plan(entry.connection, arguments, body)
-        except BrokerError as error:
-            raise as_kv_error(error, args.connection) from None
+        entry, found = self.house.entry(args.connection), None
+        while found is None or self.house.entry(args.connection) is not entry:  # planned meanwhile for what it was
+            entry = self.house.entry(args.connection)
+            broker = self.house.broker(entry.connection.kind)
+            found = await self._planner.plan(broker, entry.connection, args.arguments(), body, args.connection)
+        plan, digest = found
         if args.save:
             check_path(args.save)
             if caller.uid != os.geteuid():
                 raise KvError("save", why="the keeper would write as its own user where another asks it to")
         standing = self.house.standing(caller)
-        return Judged(entry, plan, decide(caller, plan, entry.terms, standing, boot_time()), plan.digest())
+        return Judged(entry, plan, decide(caller, plan, entry.terms, standing, boot_time()), digest)
 
-    def explain(self, caller: Caller, args: Call, body: bytes) -> dict[str, object]:
-        """What would happen, and why. Nothing is performed, asked or recorded."""
-        judged = self.judge(caller, args, body)
+    async def explain(self, exchange: Exchange) -> dict[str, object]:
+        """What would happen, and why. Nothing is performed, asked or recorded. Raises `KvError`."""
+        with ExitStack() as held:
+            judged, _, _ = await self._enter(exchange, held)
         plan, decision = judged.plan, judged.decision
         return {
             "verdict": decision.verdict.value,
@@ -100,30 +110,24 @@ class Pipeline:
             "secrets": sorted(set(plan.connection.secrets.values())),
         }
 
-    async def call(
-        self,
-        caller: Caller,
-        args: Call,
-        body: bytes,
-        folder: int | None,
-        say: Callable[[dict[str, object]], Awaitable[None]],
-    ) -> tuple[dict[str, object], bytes]:
-        """The whole path, held for at most `args.wait` seconds; then a ticket. Raises `KvError`."""
-        try:
-            self.house.budget.take(caller.session, boot_time())
-        except KvError as refusal:
-            self.house.audit.count(refusal.code, caller.session)
-            raise
-        judged = self.judge(caller, args, body)
-        ticket = self._open(caller, judged, args, folder)
+    async def call(self, exchange: Exchange) -> tuple[dict[str, object], bytes]:
+        """The whole path, held for at most the `wait` that was asked for; then a ticket. Raises `KvError`."""
+        seconds = cast("Call", exchange.request.args).wait
+        ticket = await self._ticket(exchange)
         if ticket.pending is not None and not ticket.task.done():
-            await say({"event": "pending", **self._pending(ticket)})
-        return await self.held(ticket, args.wait)
+            await exchange.say({"event": "pending", **self._pending(ticket)})
+        return await self.held(exchange, ticket, seconds)
 
-    async def held(self, ticket: Ticket[shape.Shown], seconds: float) -> tuple[dict[str, object], bytes]:
+    async def held(
+        self, exchange: Exchange, ticket: Ticket[shape.Shown], seconds: float
+    ) -> tuple[dict[str, object], bytes]:
         """A ticket's result, or that it still waits."""
         if await self.tickets.wait(ticket, seconds):
-            return self.tickets.collect(ticket).reply()
+            members, raw = self.tickets.collect(ticket).reply()
+            share = self._holdings.open(ticket.session)
+            exchange.after.callback(share.close)
+            share.set(len(raw))
+            return members, raw
         ticket.handed = True
         return self._pending(ticket), b""
 
@@ -139,30 +143,63 @@ class Pipeline:
             "say": f"{shown['why']}. ask the user to run:  kv approve {ticket.id}   (in another terminal)",
         }
 
-    def _open(self, caller: Caller, judged: Judged, args: Call, folder: int | None) -> Ticket[shape.Shown]:
-        plan, decision = judged.plan, judged.decision
+    async def _enter(self, exchange: Exchange, held: ExitStack) -> tuple[Judged, Call, Share]:
+        """Steps 1 to 3 within the budgets; what is left of the arguments after that, and what the call holds."""
+        caller, request = exchange.caller, exchange.request
+        args = cast("Call", request.args)
+        rest = Call(connection=args.connection, select=args.select, save=args.save, reason=args.reason, wait=args.wait)
+        exchange.request = request._replace(args=rest, raw={}, body=b"")  # a waiting connection holds no body
+        try:
+            self.house.budget.take(caller.session, boot_time())
+        except KvError as refusal:
+            self.house.audit.count(refusal.code, caller.session)
+            raise
+        share = self._holdings.open(caller.session)
+        held.callback(share.close)
+        share.reach(len(request.body))
+        return await self.judge(caller, args, request.body), rest, share
+
+    async def _ticket(self, exchange: Exchange) -> Ticket[shape.Shown]:
+        """The ticket of a call that may be made or asked about: a new one, or the one that it joins."""
+        with ExitStack() as held:
+            judged, args, share = await self._enter(exchange, held)
+            return self._open(exchange, judged, args, share, held)
+
+    def _open(
+        self, exchange: Exchange, judged: Judged, args: Call, share: Share, held: ExitStack
+    ) -> Ticket[shape.Shown]:
+        caller, folder = exchange.caller, exchange.folder
+        plan, decision, house = judged.plan, judged.decision, self.house
         if decision.verdict is Verdict.DENY:
             self._record_refusal(caller, judged, args.reason, "denied")
             raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
+        asks = decision.verdict is Verdict.ASK
+        if asks and (joined := self.tickets.find(caller.session, judged.digest)) is not None:
+            return joined
+        self.tickets.make_room(caller.session)
+        descriptors.check()
+        kept = None
+        if folder is not None and args.save:
+            kept = os.dup(folder)
+            held.callback(os.close, kept)
         pending: Pending | None = None
-        if decision.verdict is Verdict.ASK:
-            if (open_ticket := self.tickets.find(caller.session, judged.digest)) is not None:
-                return open_ticket
-            pending = self.house.approvals.open(caller, plan, decision, args.reason, self.house.revision)
-        ticket_id = pending.id if pending else secrets.token_hex(4).upper()
-        kept = None if folder is None or not args.save else os.dup(folder)
-        work = self._run(caller, judged, args, pending, kept)
-        return self.tickets.start(ticket_id, caller.session, judged.digest, pending, work)
+        if asks:
+            pending = house.approvals.open(caller, plan, decision, args.reason, house.revision)
+            held.callback(house.approvals.withdraw, pending)
+        name = pending.id if pending else secrets.token_hex(4).upper()
+        work = self._run(caller, judged, args, pending, kept, share)
+        ticket = self.tickets.start(name, caller.session, judged.digest, pending, work)
+        ticket.held = held.pop_all()
+        return ticket
 
-    async def _run(
-        self, caller: Caller, judged: Judged, args: Call, pending: Pending | None, folder: int | None
+    async def _run(  # noqa: PLR0913, PLR0917 - a call has these parts
+        self, caller: Caller, judged: Judged, args: Call, pending: Pending | None, folder: int | None, share: Share
     ) -> shape.Shown:
+        approval = await self._ask(caller, judged, args, pending)
         try:
-            approval = await self._ask(caller, judged, args, pending)
-            return await self._perform(caller, judged, args, approval, folder)
-        finally:
-            if folder is not None:
-                os.close(folder)
+            return await self._perform(caller, judged, args, approval, folder, share)
+        except asyncio.CancelledError as cut:
+            raise KvError("interrupted", why=str(cut) or "its client is gone") from None
 
     async def _ask(self, caller: Caller, judged: Judged, args: Call, pending: Pending | None) -> Approval | None:
         if pending is None:
@@ -177,8 +214,8 @@ class Pipeline:
             self._record_refusal(caller, judged, "", "withdrawn")
             raise
 
-    async def _perform(
-        self, caller: Caller, judged: Judged, args: Call, approval: Approval | None, folder: int | None
+    async def _perform(  # noqa: PLR0913, PLR0917 - a call has these parts
+        self, caller: Caller, judged: Judged, args: Call, approval: Approval | None, folder: int | None, share: Share
     ) -> shape.Shown:
         plan, house = judged.plan, self.house
         started = boot_time()
@@ -189,10 +226,11 @@ class Pipeline:
             record.by(approval, caller),
         )
         entry = house.audit.intend(**intent)
+        house.touch()
         shown: shape.Shown | None = None
         ended = "unknown"
         try:
-            shown = await self._spend(caller, judged, args, folder)
+            shown = await self._spend(caller, judged, args, folder, share)
             ended = "withheld" if shown.withheld else "ok"
         except KvError as error:
             ended = error.code
@@ -204,28 +242,31 @@ class Pipeline:
         self._after(caller, shown)
         return shown
 
-    async def _spend(self, caller: Caller, judged: Judged, args: Call, folder: int | None) -> shape.Shown:
+    async def _spend(self, caller: Caller, judged: Judged, args: Call, folder: int | None, share: Share) -> shape.Shown:
         plan, house = judged.plan, self.house
         database = await house.database()
-        saved = None
-        if args.save:
-            if folder is None:
-                raise KvError("save", why="the client passed no folder to save under")
-            saved = SavedFile(folder, args.save)
+        saved = await self._saved(caller, args, folder)
         try:
             with house.spend(plan.connection) as credential:
                 outcome = await self._reach(plan, credential)
+            # At once: what cannot be selected, saved or shown was refused all the same.
+            house.budget.note(caller.session, plan.connection.name, shape.status(outcome), boot_time())
             try:
-                shown = await shape.show(outcome, plan, args, database, saved)
+                return await shape.show(outcome, plan, args, shape.Desk(database, share, self._reader, saved))
             finally:
                 await outcome.aclose()
-            house.budget.note(caller.session, plan.connection.name, shown.status, boot_time())
         except BrokerError as error:
             raise as_kv_error(error, plan.connection.name) from None
         finally:
             if saved is not None:
                 saved.close()
-        return shown
+
+    async def _saved(self, caller: Caller, args: Call, folder: int | None) -> SavedFile | None:
+        if not args.save:
+            return None
+        if folder is None:
+            raise KvError("save", why="the client passed no folder to save under")
+        return await self._saving.open(caller.session, folder, args.save)
 
     async def _reach(self, plan: Plan, credential: object) -> Outcome:
         broker = self.house.broker(plan.connection.kind)

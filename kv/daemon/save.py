@@ -4,16 +4,32 @@ Rules of this file
 - Every step is relative to a descriptor and refuses links (`O_NOFOLLOW`), so a folder swapped for a link between
   check and use leads nowhere. No `..`, no dot-folders or dot-files (`.git/hooks`, `.bashrc`), create only.
 - What is written has been redacted; a result that is withheld leaves no file.
+- The folder is the agent's, and may lie on a file system of its own making: nothing is opened or written in it but
+  beside the loop, where it can hang for as long as it likes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
+from kv.daemon.aside import Aside
+from kv.daemon.holdings import Holdings
 from kv.errors import KvError
 
-_MAX_BYTES = 256 << 20  # a saved answer: enough for an export, too little to fill memory or a disk in one call
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kv.daemon.holdings import Share
+
+_T = TypeVar("_T")
+
+MAX_BYTES = 256 << 20  # a saved answer: enough for an export, too little to fill a disk in one call
+_SPOOLED, _SPOOLED_OF_ONE = 1 << 30, MAX_BYTES  # on disk at once: four of the largest, one of them of one session
+_FOLDERS = 64  # threads that may hang in agents' folders: as many as one session has calls
 _CHUNK = 1 << 20
 _MAX_PARTS = 16
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -31,48 +47,114 @@ def _plain(part: str) -> bool:
     return bool(part) and not part.startswith(".") and part.isprintable() and len(os.fsencode(part)) <= 255  # noqa: PLR2004 - NAME_MAX
 
 
+class Saving:
+    """Opens the files to be. One per keeper; `spools` is the folder in which they lie until they are kept."""
+
+    def __init__(self, spools: str) -> None:
+        self._spools = spools
+        self._aside = Aside(_FOLDERS, "files that are being saved")
+        self._holdings = Holdings(_SPOOLED, _SPOOLED_OF_ONE, "answers that are being saved")
+
+    async def open(self, session: str, folder: int, path: str) -> SavedFile:
+        """A file to be at `path` beneath `folder`. Raises `KvError`: save, busy."""
+        *folders, name = check_path(path)
+        beneath = await _apart(self._aside, (folder,), partial(_descend, folders), undo=os.close)
+        try:
+            spool = _spool(self._spools)
+        except OSError as error:
+            os.close(beneath)
+            raise KvError("save", why=_reason(error)) from None
+        return SavedFile(beneath, name, spool, self._holdings.open(session), self._aside)
+
+
 class SavedFile:
     """A file to be. `write` redacted bytes, then `keep` them; `close` in any case.
 
-    Until it is kept, what was written lies in memory that no other process can open: a result that is withheld in
-    the end must not have stood in the agent's folder meanwhile, where a hard link would have kept it.
+    Until it is kept, what was written lies where no other process can open it: a result that is withheld in the end
+    must not have stood in the agent's folder meanwhile, where a hard link would have kept it.
     """
 
-    def __init__(self, folder: int, path: str) -> None:
-        *folders, self._name = check_path(path)
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that `Saving.open` puts together
+        self, folder: int, name: str, spool: int, share: Share, aside: Aside, most: int = MAX_BYTES
+    ) -> None:
         self.size = 0
-        self._folder = _descend(folder, folders)
-        self._spool = os.memfd_create("save", os.MFD_CLOEXEC)
+        self.most = most
+        self._folder, self._name, self._spool, self._share, self._aside = folder, name, spool, share, aside
+        self._given_up = threading.Event()
 
     def write(self, data: bytes) -> None:
-        """Append. Raises `KvError("save")`."""
-        self.size += len(data)
-        if self.size > _MAX_BYTES:
-            raise KvError("save", why="it is larger than 256 MiB")
+        """Append. Raises `KvError`: save, busy."""
+        if self.size + len(data) > self.most:
+            raise too_large(self.most)
+        self._share.reach(self.size + len(data))
         _write(self._spool, data)
+        self.size += len(data)
 
-    def keep(self) -> None:
+    async def keep(self) -> None:
         """The result is whole and not withheld: make the file. Raises `KvError("save")`; then there is none."""
-        try:
-            file = os.open(self._name, _NEW, 0o600, dir_fd=self._folder)
-        except OSError as error:
-            raise KvError("save", why=_reason(error)) from None
-        try:
-            at = 0
-            while at < self.size and (data := os.pread(self._spool, _CHUNK, at)):
-                _write(file, data)
-                at += len(data)
-        except KvError:
-            with contextlib.suppress(OSError):
-                os.unlink(self._name, dir_fd=self._folder)
-            raise
-        finally:
-            os.close(file)
+        await _apart(self._aside, (self._spool, self._folder), partial(_copy, self._name, self.size, self._given_up))
 
     def close(self) -> None:
         """Forget what was not kept."""
+        self._given_up.set()
+        self._share.close()
         os.close(self._spool)
         os.close(self._folder)
+
+
+def too_large(most: int) -> KvError:
+    """The error for an answer of more than `most` bytes."""
+    return KvError("save", why=f"it is larger than {most >> 20} MiB")
+
+
+def _spool(folder: str) -> int:
+    """A file without a name on the vault's disk, where a large answer costs no memory; in memory where that cannot be.
+
+    It has no name at any time: a program of the same user could open it by one.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # a file system or a system without such files
+        return os.open(folder, os.O_TMPFILE | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    return os.memfd_create("save", os.MFD_CLOEXEC)
+
+
+async def _apart(
+    aside: Aside,
+    descriptors: Sequence[int],
+    work: Callable[..., _T],
+    undo: Callable[[_T], object] | None = None,
+) -> _T:
+    """`work` with duplicates of `descriptors`, which it closes: it may hang for longer than this call lives."""
+    own: list[int] = []
+    try:
+        own += (os.dup(descriptor) for descriptor in descriptors)
+        return await aside.do(partial(work, *own), undo)
+    except (KvError, OSError) as error:
+        if isinstance(error, KvError) and error.code != "busy":
+            raise
+        for descriptor in own:  # there was no room to begin
+            os.close(descriptor)
+        raise KvError("busy", what="files that are being saved") from None
+
+
+def _copy(name: str, size: int, given_up: threading.Event, spool: int, folder: int) -> None:
+    """The spool's bytes in a new file, or no file. Closes both descriptors."""
+    file = -1
+    try:
+        file = os.open(name, _NEW, 0o600, dir_fd=folder)
+        at = 0
+        while at < size and not given_up.is_set() and (data := os.pread(spool, _CHUNK, at)):
+            _write(file, data)
+            at += len(data)
+        if given_up.is_set():
+            os.unlink(name, dir_fd=folder)  # nobody is told of it any more
+    except (KvError, OSError) as error:
+        if file >= 0:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=folder)
+        raise error if isinstance(error, KvError) else KvError("save", why=_reason(error)) from None
+    finally:
+        for descriptor in {file, spool, folder} - {-1}:
+            os.close(descriptor)
 
 
 def _write(file: int, data: bytes) -> None:
@@ -84,8 +166,8 @@ def _write(file: int, data: bytes) -> None:
         raise KvError("save", why=_reason(error)) from None
 
 
-def _descend(folder: int, parts: list[str]) -> int:
-    here = os.dup(folder)
+def _descend(parts: list[str], here: int) -> int:
+    """The folder of these parts beneath `here`, which is closed."""
     try:
         for part in parts:
             below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)

@@ -15,11 +15,12 @@ import os
 import socket
 import struct
 from collections import Counter, OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kv import __version__, wire
 from kv.daemon import caller as callers
+from kv.daemon import descriptors
 from kv.daemon.peer import Peer, Room
 from kv.daemon.presence import Presence
 from kv.daemon.requests import decode
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from kv.daemon.requests import Request
     from kv.model import Caller
 
-_PLACES = {"agent": 448, "kv": 64}  # connections at once; with the brokers' own they stay below 1,024 descriptors
+_PLACES = {"agent": 448, "kv": 64}  # connections at once; `descriptors` has the sum
 _PER_SESSION = {"agent": 64, "kv": 32}  # of them one session may hold: sub-agents in parallel, not a flood
 # Between requests. A client connects for a request; a person at a prompt takes their time, on the socket of prompts.
 _IDLE_SECONDS = {"agent": 60.0, "kv": 600.0}
@@ -49,6 +50,7 @@ class Exchange:
     connection: Connection
     folder: int | None
     say: Callable[[dict[str, object]], Awaitable[None]]
+    after: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # let go when the answer has been sent
 
 
 @dataclass(slots=True)
@@ -153,6 +155,8 @@ class Server:
         _, uid, _ = _PEERCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
         if uid not in self._uids:
             raise KvError("denied", rule="peer", why="this socket is another user's", help="")
+        if self._channel == "agent" and descriptors.scarce(sock.fileno()):
+            raise KvError("busy", what="descriptors")
         if len(self._tasks) > _PLACES[self._channel] and not self._make_room():
             raise KvError("busy", what="connections")
         who = callers.identify(sock, self._channel)
@@ -187,11 +191,14 @@ class Server:
                 continue
             asks = callers.as_relay(who) if request.relay and self._channel == "agent" else who
             exchange = Exchange(request, asks, connection, peer.take_folder(), peer.send)
+            del frame, request  # a body is the verb's from here on, to keep or to let go
             try:
                 await peer.unless_gone(self._answer(peer, exchange))
             finally:
+                exchange.after.close()
                 if exchange.folder is not None:
                     os.close(exchange.folder)
+                del exchange
 
     async def _answer(self, peer: Peer, exchange: Exchange) -> None:
         try:

@@ -12,12 +12,17 @@ Rules of this file
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
+from kv.daemon.aside import uncollected
+from kv.daemon.planning import LARGE, too_many_parts
+from kv.daemon.save import too_large
 from kv.daemon.select import select
 from kv.errors import KvError
 from kv.redact import Redaction, strip_controls
@@ -25,6 +30,8 @@ from kv.redact import Redaction, strip_controls
 if TYPE_CHECKING:
     from brokers.contract import Outcome, Plan
     from kv.audit.entry import Fields
+    from kv.daemon.aside import Aside
+    from kv.daemon.holdings import Share
     from kv.daemon.save import SavedFile
     from kv.daemon.schema import Call
     from kv.redact import Database, Verdict
@@ -54,21 +61,32 @@ class Shown:
         return {"status": self.status, "bytes_in": self.came, "redactions": {} if self.withheld else self.places}
 
 
-async def show(outcome: Outcome, plan: Plan, args: Call, database: Database, saved: SavedFile | None) -> Shown:
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What an answer is read with: the needles, the call's share of memory, a place beside the loop, the file to be."""
+
+    database: Database
+    share: Share
+    aside: Aside
+    saved: SavedFile | None = None
+
+
+async def show(outcome: Outcome, plan: Plan, args: Call, desk: Desk) -> Shown:
     """Read the outcome to its end or cap and make what may be shown of it. Raises `KvError`, `BrokerError`."""
-    redaction = Redaction(database, plan.connection.secrets.values())
+    redaction = Redaction(desk.database, plan.connection.secrets.values())
     headers = _headers(outcome.head, redaction)
-    raw, form, truncated, unfit = b"", "none", False, None
-    if saved is not None:
-        came = await _save(outcome, redaction, saved)
+    raw, form, truncated = b"", "none", False
+    if desk.saved is not None:
+        came, unfit = await _save(outcome, redaction, desk.saved)
     else:
-        data, came, truncated = await _read(outcome, redaction, plan.limits.max_bytes)
+        data, came, truncated, unfit = await _read(outcome, redaction, plan, desk.share)
         try:
-            raw, form = _document(data, args.select, redaction, is_json="json" in headers.get("content-type", ""))
+            work = partial(_document, data, args.select, redaction, is_json="json" in headers.get("content-type", ""))
+            raw, form = work() if len(data) <= LARGE else await desk.aside.do(partial(uncollected, work))
         except KvError as error:
-            unfit = error
+            unfit = unfit or error
     verdict = redaction.verdict
-    facts = Shown(_status(outcome), came=came, places=_places(verdict), withheld=verdict.withhold)
+    facts = Shown(status(outcome), came=came, places=_places(verdict), withheld=verdict.withhold)
     if verdict.withhold:
         return facts
     if unfit is not None:  # only now: a complaint about a redacted text must not tell that it was redacted
@@ -83,15 +101,16 @@ async def show(outcome: Outcome, plan: Plan, args: Call, database: Database, sav
         "untrusted": True,
         "source": plan.connection.name,
     }
-    if saved is not None:
-        saved.keep()
-        facts.members["saved"] = {"path": args.save, "bytes": saved.size}
+    if desk.saved is not None:
+        await desk.saved.keep()
+        facts.members["saved"] = {"path": args.save, "bytes": desk.saved.size}
     return facts
 
 
-def _status(outcome: Outcome) -> int:
-    status = outcome.head.get("status")
-    return status if isinstance(status, int) else 0
+def status(outcome: Outcome) -> int:
+    """The status that stands in the outcome's head, 0 where there is none."""
+    found = outcome.head.get("status")
+    return found if isinstance(found, int) else 0
 
 
 def _places(verdict: Verdict) -> dict[str, int]:
@@ -111,32 +130,56 @@ def _headers(head: dict[str, object], redaction: Redaction) -> dict[str, str]:
     return dict(zip(shown[: len(found)], shown[len(found) :], strict=True))
 
 
-async def _read(outcome: Outcome, redaction: Redaction, cap: int) -> tuple[bytes, int, bool]:
-    """The redacted body up to `cap`, how many bytes came in, and whether there was more."""
-    scrubber = redaction.stream("body")
+async def _read(
+    outcome: Outcome, redaction: Redaction, plan: Plan, share: Share
+) -> tuple[bytes, int, bool, KvError | None]:
+    """The redacted body up to its cap, how many bytes came in, whether there was more, and what speaks against it."""
+    scrubber, cap = redaction.stream("body"), plan.limits.max_bytes
     out = bytearray()
-    came = 0
-    more = False
+    came, unfit = 0, None
     async for chunk in outcome.body:
+        if came:
+            await asyncio.sleep(0)  # a breath for the loop: chunks that came at once would be one long gasp
         came += len(chunk)
         out += scrubber.feed(chunk)
         if len(out) > cap:
-            more = True
+            return bytes(out[:cap]), came, True, None
+        try:
+            share.reach(len(plan.body) + came)
+        except KvError as busy:
+            unfit = busy
             break
-    if not more:
-        out += scrubber.flush()
-        more = len(out) > cap
-    return bytes(out[:cap]), came, more
+    out += scrubber.flush()
+    return bytes(out[:cap]), came, len(out) > cap, unfit
 
 
-async def _save(outcome: Outcome, redaction: Redaction, saved: SavedFile) -> int:
+async def _save(outcome: Outcome, redaction: Redaction, saved: SavedFile) -> tuple[int, KvError | None]:
+    """Spool the redacted body; how many bytes came in, and what speaks against keeping it.
+
+    What comes in is counted beside what is written, and a failure to write ends the writing and not the reading: when
+    an answer is too large, or full is full, must not depend on what was found in it before the verdict has been asked.
+    """
     scrubber = redaction.stream("file")
-    came = 0
+    came, unfit = 0, None
+
+    def write(data: bytes) -> KvError | None:
+        try:
+            saved.write(data)
+        except KvError as error:
+            return error
+        return None
+
     async for chunk in outcome.body:
+        if came:
+            await asyncio.sleep(0)
         came += len(chunk)
-        saved.write(scrubber.feed(chunk))
-    saved.write(scrubber.flush())
-    return came
+        if came > saved.most:
+            unfit = too_large(saved.most)
+            break
+        data = scrubber.feed(chunk)
+        unfit = unfit or write(data)
+    data = scrubber.flush()
+    return came, unfit or write(data)
 
 
 def _document(data: bytes, expression: str, redaction: Redaction, *, is_json: bool) -> tuple[bytes, str]:
@@ -153,7 +196,7 @@ def _document(data: bytes, expression: str, redaction: Redaction, *, is_json: bo
     if not is_json and not expression:
         return (data if plain == text else redaction.scrub_text(plain, "body").encode()), "text"
     try:
-        document = json.loads(plain)
+        document = _parsed(plain)
     except (ValueError, RecursionError):
         if expression:
             raise KvError("bad-argument", argument="select", why="the answer is not (whole) JSON") from None
@@ -165,9 +208,16 @@ def _document(data: bytes, expression: str, redaction: Redaction, *, is_json: bo
     return shown.encode(), "json" if _parses(shown) else "text"
 
 
+def _parsed(text: str) -> object:
+    """`text` as JSON. Raises `ValueError`, `RecursionError`."""
+    if too_many_parts(text):
+        raise ValueError
+    return json.loads(text)
+
+
 def _parses(text: str) -> bool:
     try:
-        json.loads(text)
+        _parsed(text)
     except (ValueError, RecursionError):
         return False
     return True

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kv.daemon.house import House
     from kv.daemon.keeper import Keeper
     from kv.daemon.pipeline import Pipeline
-    from kv.daemon.schema import Approve, Backup, Call, Id, Listing, Named, Page, Session, Ticket, Wait
+    from kv.daemon.schema import Approve, Backup, Id, Listing, Named, Page, Session, Ticket, Wait
     from kv.daemon.server import Answer, Exchange
     from kv.model import Caller
 
@@ -137,19 +137,17 @@ class Verbs:
 
     async def call(self, exchange: Exchange) -> Answer:
         """THE PATH."""
-        args, request = cast("Call", exchange.request.args), exchange.request
-        return await self.pipeline.call(exchange.caller, args, request.body, exchange.folder, exchange.say)
+        return await self.pipeline.call(exchange)
 
     async def explain(self, exchange: Exchange) -> Answer:
         """Steps 1 to 3 of it."""
-        args = cast("Call", exchange.request.args)
-        return self.pipeline.explain(exchange.caller, args, exchange.request.body), b""
+        return await self.pipeline.explain(exchange), b""
 
     async def wait(self, exchange: Exchange) -> Answer:
         """Take up a ticket."""
         args = cast("Wait", exchange.request.args)
         ticket = self.pipeline.tickets.get(exchange.caller.session, args.ticket)
-        return await self.pipeline.held(ticket, args.wait)
+        return await self.pipeline.held(exchange, ticket, args.wait)
 
     async def withdraw(self, exchange: Exchange) -> Answer:
         """Give a ticket up."""
