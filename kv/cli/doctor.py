@@ -165,7 +165,7 @@ def _ptrace(_: Options) -> Iterator[Finding]:
     try:
         scope = int(Path("/proc/sys/kernel/yama/ptrace_scope").read_text(encoding="ascii"))
     except (OSError, ValueError):
-        yield Finding("note", "ptrace", "no yama here: other programs of yours may be traced, kv itself forbids it")
+        yield Finding("note", "ptrace", "no yama: your other programs can be traced; kv's own processes refuse it")
         return
     if scope == 0:
         yield Finding("note", "ptrace", "yama is 0: your shell and terminal can be traced by any program of yours")

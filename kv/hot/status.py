@@ -102,9 +102,9 @@ def times(status: dict[str, object]) -> str:
 
 
 def span(seconds: float) -> str:
-    """A duration in two units at most: `3 h 20 min`, `45 s`."""
+    """A duration in two units at most: `3 h 20 min`, `45 s`; a minute that has begun counts from an hour on."""
     minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
+    hours, minutes = divmod(minutes + bool(rest and minutes >= 59), 60)  # noqa: PLR2004 - of sixty
     if hours:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{minutes} min" if minutes else f"{rest} s"

@@ -11,6 +11,7 @@ import pytest
 from kv.__main__ import run
 from kv.errors import ERRORS, EXIT_STATUSES
 from kv.hot import HOT
+from kv.hot.status import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,3 +212,20 @@ def options() -> Callable[..., object]:
     from kv.cli.options import Options
 
     return Options
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (45, "45 s"),
+        (61, "1 min"),
+        (3540, "59 min"),
+        (3541, "1 h"),
+        (12_000, "3 h 20 min"),
+        (14_399, "4 h"),
+        (43_199.2, "12 h"),
+    ],
+)
+def test_durations_are_told_as_people_do(seconds: float, said: str) -> None:
+    """A vault that was unlocked a second ago locks in 4 h, not in 3 h 59 min."""
+    assert span(seconds) == said
