@@ -94,7 +94,8 @@ class Limits:
 class Connection:
     """A named target and how secrets are used on it, as a person declared it. JSON values throughout.
 
-    `target` is the broker's own: for http `{"origin", "base_path", "addresses", "ca", "insecure_loopback"}`.
+    `target` is the broker's own: for http `{"origin", "base_path", "addresses", "ca", "insecure_loopback",
+    "encoded_slash"}`.
     `secrets` maps the slots of the auth scheme to names of secrets.
     """
 
@@ -186,7 +187,8 @@ class Request:
 
     It has no repr: once a scheme has changed it, it holds the credential.
 
-    `path` and the query's parts are unencoded text; the broker encodes them once.
+    `path` and the query's parts are unencoded text; the broker encodes them once. Only a slash within a segment of
+    `path` is written `%2F`.
     """
 
     method: str

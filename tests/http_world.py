@@ -49,10 +49,16 @@ def connection(  # noqa: PLR0913 - a connection has this many sides
     base_path: str = "",
     provider: str = "",
     slots: Sequence[str] = ("secret",),
+    encoded_slash: bool = False,
 ) -> Connection:
     """A connection, https unless the origin says http."""
     target = connection_target(
-        origin, addresses=pins, ca=ca, base_path=base_path, insecure_loopback=origin.startswith("http:")
+        origin,
+        addresses=pins,
+        ca=ca,
+        base_path=base_path,
+        insecure_loopback=origin.startswith("http:"),
+        encoded_slash=encoded_slash,
     )
     return Connection(name, "http", target, auth, options or {}, {slot: f"K/{slot}" for slot in slots}, provider)
 

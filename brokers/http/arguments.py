@@ -82,13 +82,16 @@ class Draft:
     limits: Limits
 
 
-def decode(arguments: Mapping[str, object], body: bytes) -> Draft:
-    """The arguments of a call, whole and checked. Raises `BrokerError("argument")`."""
+def decode(arguments: Mapping[str, object], body: bytes, *, encoded_slash: bool = False) -> Draft:
+    """The arguments of a call, whole and checked. `encoded_slash`: see `target.split_path`.
+
+    Raises `BrokerError("argument")`.
+    """
     if not _KNOWN.issuperset(arguments):
         refuse("arguments", "there is an unknown one")
     method = _method(arguments.get("method", "GET"))
     path, _, written = _text(arguments.get("path", "/"), "path").partition("?")
-    segments = target.split_path(path)
+    segments = target.split_path(path, encoded_slash=encoded_slash)
     query = target.split_query(written) + _pairs(arguments.get("query"), "query")
     for name, value in query:
         target.check_text(name, "query")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from brokers.http.catalogue import Pack
     from brokers.http.resolver import Resolver
 
+_SLASH = "%2F"
 _SENDS_LENGTH = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 section 8.6: an empty body is said to be empty
 
 
@@ -55,7 +56,7 @@ class HttpBroker:
 
     def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
         """The canonical plan of a call. Raises `BrokerError`: `argument`, `options`, `address`."""
-        draft = decode(arguments, body)
+        draft = decode(arguments, body, encoded_slash=connection.target.get("encoded_slash") is True)
         to = destination(connection)
         pack = self._catalogue(connection.provider) if connection.provider else None
         base, headers = _base(connection, pack), _headers(draft, pack)
@@ -175,8 +176,10 @@ def agree(origin: Origin, path: str, query: str) -> None:
 def _request(
     method: str, segments: Sequence[str], query: tuple[Pair, ...], headers: tuple[Pair, ...], body: bytes
 ) -> Request:
-    # No segment holds a '/', so joining them loses nothing; the base path is put before it after the flow.
-    return Request(method, "/" + "/".join(segments), query, headers, body)
+    # Joining the segments loses nothing: a slash in one is written `%2F`, which none holds (it would be doubly
+    # encoded). The base path is put before it after the flow.
+    path = "/".join(segment.replace("/", _SLASH) for segment in segments)
+    return Request(method, f"/{path}", query, headers, body)
 
 
 def _texts(given: object) -> tuple[str, ...]:
@@ -192,5 +195,6 @@ def _wire(to: Destination, base: Sequence[str], request: Request) -> Wired:
     headers = [("host", to.origin.authority), ("accept-encoding", "identity"), *request.headers]
     if request.body or request.method in _SENDS_LENGTH:
         headers.append(("content-length", str(len(request.body))))
-    path, query = target.join_path((*base, *request.path.split("/")[1:])), target.join_query(request.query)
+    segments = [segment.replace(_SLASH, "/") for segment in request.path.split("/")[1:]]
+    path, query = target.join_path((*base, *segments)), target.join_query(request.query)
     return Wired(request.method, f"{path}?{query}" if query else path, tuple(headers), request.body)

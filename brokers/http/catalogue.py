@@ -4,6 +4,7 @@
     title = "Stripe"
     origin = "https://api.stripe.com"    # or `origin_needed = true`: every tenant has its own, a person gives it
     base_path = ""                       # prefix of every path of a connection; the patterns lie beneath it
+    encoded_slash = false                # true: a segment of a call's path may hold a slash, as %2F
     docs = "https://docs.stripe.com/api"
     verified = "2026-11"                 # when the whole reference was read for rows; left out where some are, or none
     [auth]

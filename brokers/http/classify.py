@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from brokers.contract import Effect
 from brokers.http import operations
 from brokers.http.pattern import fold
+from brokers.http.target import apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,17 +60,24 @@ def classify(  # noqa: PLR0913, PLR0917 - a request has these parts
 ) -> tuple[Effect, str]:
     """The effect of a call and why, one line for a card.
 
-    `path_segments` are decoded and lie beneath the connection's base path; header names are lower case.
+    `path_segments` are decoded and lie beneath the connection's base path; header names are lower case. Where a
+    segment holds a slash, the worse counts of what the path is with it and with one segment more.
     """
-    call = _Call(method, path_segments, fold(path_segments), query, headers.get("content-type", ""), body)
-    verdict = _default(pack, method)
-    if pack is not None and method != "OPTIONS":
-        verdict = _by_rows(pack, call, verdict)
-        if pack.body is not None:
-            verdict = _by_body(pack.body, call, verdict)
+    content_type, split = headers.get("content-type", ""), apart(path_segments)
+    readings = [path_segments] if len(split) == len(path_segments) else [path_segments, split]
+    calls = [_Call(method, path, fold(path), query, content_type, body) for path in readings]
+    verdict = _worst(_judged(pack, call) for call in calls)
     if body and method in _BODILESS:
         verdict = _worst((verdict, (Effect.UNKNOWN, f"{method} with a body: some services act on it")))
     return verdict
+
+
+def _judged(pack: Pack | None, call: _Call) -> Verdict:
+    verdict = _default(pack, call.method)
+    if pack is None or call.method == "OPTIONS":
+        return verdict
+    verdict = _by_rows(pack, call, verdict)
+    return verdict if pack.body is None else _by_body(pack.body, call, verdict)
 
 
 def _default(pack: Pack | None, method: str) -> Verdict:

@@ -71,6 +71,7 @@ class Pack:
     origin: str = ""
     origin_needed: bool = False
     base_path: str = ""
+    encoded_slash: bool = False
     verified: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     env: tuple[str, ...] = ()
@@ -166,6 +167,7 @@ def _pack(table: _Table) -> Pack:
         origin=table.take("origin", str, ""),
         origin_needed=table.take("origin_needed", bool, default=False),
         base_path=table.take("base_path", str, ""),
+        encoded_slash=table.take("encoded_slash", bool, default=False),
         verified=table.take("verified", str, ""),
         headers=table.table("headers").rest_of_texts(),
         env=key.texts("env"),

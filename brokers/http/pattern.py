@@ -67,9 +67,9 @@ def alike(segments: Sequence[str]) -> tuple[str, ...]:
     A slash within a segment is kept apart (`%2f`), and is also taken for one that parts two segments.
     """
     folded = fold(segments)
-    apart = "/" + "/".join(segment.replace("/", "%2f") for segment in folded)
-    split = "/" + "/".join(fold("/".join(folded).split("/")))
-    return (apart,) if split == apart else (apart, split)
+    kept = "/" + "/".join(segment.replace("/", "%2f") for segment in folded)
+    split = "/" + "/".join(fold("/".join(segments).split("/")))
+    return (kept,) if split == kept else (kept, split)
 
 
 def _parts(text: str, *, folded: bool = False) -> Parts:

@@ -7,6 +7,8 @@ Rules of this file
   left as they are. What was judged and shown is byte for byte what travels.
 - What two servers could read differently is refused, not repaired: dot segments, empty segments, encoded
   slashes, backslashes, double encoding, `;` (Tomcat drops what follows it, so `/a/..;/b` climbs), controls.
+- A person may declare that a service takes an encoded slash within a segment (GitLab's `group%2Fproject`). It stays
+  data of that segment and travels as `%2F`; what it parts is held to the same as segments are.
 - Hosts are compared as A-labels (RFC 5891), numbers only in their canonical spelling.
 
 Shapes and grammar: RFC 3986 sections 3.2 to 3.4 and 6.2.2.
@@ -125,18 +127,20 @@ def _host(text: str) -> str:
     return host
 
 
-def connection_target(
+def connection_target(  # noqa: PLR0913 - a target has this many sides
     host: str,
     *,
     base_path: str = "",
     addresses: Sequence[str] = (),
     ca: str = "",
     insecure_loopback: bool = False,
+    encoded_slash: bool = False,
 ) -> dict[str, object]:
     """What a person gave on `--host` and its companions, as the target of a connection.
 
-    `addresses` are exact pins, `ca` is PEM text. Raises `BrokerError`: `options`, or `address` for a pin that no
-    one may pin. Plain http is taken only with `insecure_loopback`, and then only to loopback addresses.
+    `addresses` are exact pins, `ca` is PEM text, `encoded_slash` lets a call's segments hold a slash.
+    Raises `BrokerError`: `options`, or `address` for a pin that no one may pin. Plain http is taken only with
+    `insecure_loopback`, and then only to loopback addresses.
     """
     origin = parse_origin(host)
     pins = _addresses.check_pins(tuple(addresses))
@@ -156,6 +160,7 @@ def connection_target(
         "addresses": list(pins),
         "ca": ca,
         "insecure_loopback": insecure_loopback,
+        "encoded_slash": encoded_slash,
     }
 
 
@@ -170,9 +175,10 @@ def _loopback(host: str) -> tuple[str, ...]:
     return (host,)
 
 
-def split_path(path: str, argument: str = "path") -> tuple[str, ...]:
+def split_path(path: str, argument: str = "path", *, encoded_slash: bool = False) -> tuple[str, ...]:
     """The decoded segments of a canonical absolute path; the last may be empty (a trailing slash).
 
+    A segment holds a slash only with `encoded_slash`, never at an end and never two in a row.
     Raises `BrokerError("argument")` for everything that two parsers could read in two ways.
     """
     if not path.startswith("/"):
@@ -180,20 +186,29 @@ def split_path(path: str, argument: str = "path") -> tuple[str, ...]:
     if "#" in path or "?" in path:
         refuse(argument, "'#' and a second '?' are refused")
     segments = tuple(_decode(segment, argument) for segment in path[1:].split("/"))
-    if len(segments) > MAX_SEGMENTS:
+    pieces = apart(segments)
+    if len(pieces) > MAX_SEGMENTS:
         refuse(argument, "more than 128 segments")
-    if any(not segment for segment in segments[:-1]):
+    if not encoded_slash and len(pieces) > len(segments):
+        refuse(argument, "encoded slashes are refused, unless the connection is declared with --encoded-slash")
+    # (The last may be empty, but not what an encoded slash ends.)
+    if not all(pieces[:-1]) or not (pieces[-1] or segments[-1] == ""):
         refuse(argument, "an empty segment ('//') is refused")
-    for segment in segments:
-        _check_segment(segment, argument)
+    for piece in pieces:
+        _check_piece(piece, argument)
     return segments
 
 
-def _check_segment(segment: str, argument: str) -> None:
+def apart(segments: Sequence[str]) -> tuple[str, ...]:
+    """Decoded segments as a server reads them that takes an encoded slash for a slash."""
+    return tuple("/".join(segments).split("/"))
+
+
+def _check_piece(segment: str, argument: str) -> None:
     if segment in {".", ".."}:
         refuse(argument, "dot segments are refused, encoded ones too")
-    if "/" in segment or "\\" in segment:
-        refuse(argument, "backslashes and encoded slashes are refused")
+    if "\\" in segment:
+        refuse(argument, "backslashes are refused")
     if ";" in segment:
         refuse(argument, "';' is refused: servers disagree on what it ends")
     if _ESCAPE.search(segment):

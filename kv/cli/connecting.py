@@ -37,6 +37,10 @@ AddressOption = Annotated[
 AdmissionOption = Annotated[
     str | None, typer.Option("--admission", metavar="ask|always", help="Ask once per session (default), or never.")
 ]
+SlashOption = Annotated[
+    bool | None,
+    typer.Option("--encoded-slash/--no-encoded-slash", help="Whether a segment of a path may hold a slash, as %2F."),
+]
 LoopbackOption = Annotated[bool, typer.Option("--insecure-loopback", help="Plain HTTP, to this machine only.")]
 
 

@@ -33,6 +33,7 @@ class Wish:
     addresses: Sequence[str] = ()
     admission: str | None = None
     insecure_loopback: bool = False
+    encoded_slash: bool | None = None
     preset: str | None = None
     rules: Sequence[tuple[str, str]] = ()
     calls_per_hour: int | None = None
@@ -46,7 +47,7 @@ class Wish:
     def declaration(self, name: str) -> dict[str, object]:
         """The wire's `declaration`. Raises `KvError`: `usage`, `disk`."""
         found: dict[str, object] = {"name": name}
-        for member in ("host", "provider", "admission", "preset", "calls_per_hour"):
+        for member in ("host", "provider", "encoded_slash", "admission", "preset", "calls_per_hour"):
             if (value := getattr(self, member)) is not None:
                 found[member] = value
         if self.auth is not None:

@@ -82,7 +82,12 @@ def _target(declared: Declaration, before: Entry | None, pack: Pack | None) -> d
         ca=declared.ca if declared.ca is not None else str(old.get("ca", "")),
         insecure_loopback=bool(insecure),
     )
-    return {**target, "base_path": old.get("base_path", pack.base_path if pack else "")}
+    slash = declared.encoded_slash if declared.encoded_slash is not None else old.get("encoded_slash")
+    return {
+        **target,
+        "base_path": old.get("base_path", pack.base_path if pack else ""),
+        "encoded_slash": bool(pack.encoded_slash if slash is None and pack else slash),
+    }
 
 
 def _secrets(declared: Declaration, before: Entry | None, secret: str | None, slots: tuple[str, ...]) -> dict[str, str]:

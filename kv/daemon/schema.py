@@ -141,6 +141,7 @@ class Declaration(Strict, frozen=True):
     ca: Annotated[str, msgspec.Meta(max_length=65536)] | None = None  # a PEM bundle of a few certificates
     addresses: Annotated[list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=16)] | None = None
     insecure_loopback: bool | None = None
+    encoded_slash: bool | None = None
     admission: Literal["ask", "always"] | None = None
     preset: Literal["balanced", "relaxed", "strict"] | None = None
     rules: Annotated[list[tuple[Literal["allow", "ask", "deny"], Short]], msgspec.Meta(max_length=64)] | None = None

@@ -501,6 +501,32 @@ def test_well_known_calls(name: str, method: str, path: str, expected: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("method", "segments", "expected"),
+    [
+        ("POST", ("projects", "shop/api", "hooks"), "mint"),
+        ("GET", ("projects", "shop/api", "variables"), "mint"),
+        ("GET", ("projects", "1/variables"), "mint"),
+        ("POST", ("projects", "1/hooks"), "mint"),
+        ("POST", ("projects/1", "hooks.json"), "mint"),
+        ("GET", ("projects", "shop/api", "issues"), "read"),
+        ("POST", ("projects", "shop/api", "issues"), "write"),
+    ],
+)
+def test_a_segment_with_a_slash_is_classed_whole_and_split(
+    method: str, segments: tuple[str, ...], expected: str
+) -> None:
+    """The worse counts of what a service does that keeps an encoded slash apart and of one that does not."""
+    assert classify(catalogue.load("gitlab"), method, segments, (), {}, b"")[0].value == expected
+
+
+def test_a_mild_row_is_not_reached_by_an_encoded_slash() -> None:
+    """What is milder than its method by a row is so in both readings or not at all."""
+    pack = catalogue.load("github")
+    assert classify(pack, "POST", ("markdown", "raw"), (), {}, b"")[0] is Effect.READ
+    assert classify(pack, "POST", ("markdown/raw",), (), {}, b"")[0] is Effect.WRITE
+
+
+@pytest.mark.parametrize(
     ("name", "path", "document", "expected"),
     [
         ("linear", "/graphql", "{ issues { nodes { id } } }", "read"),

@@ -15,9 +15,10 @@ BROKER = broker()
 ADMITTED = Standing(frozenset({connection().name}))
 
 
-def verdict(rule: str, method: str, path: str, base_path: str = "") -> Verdict:
+def verdict(rule: str, method: str, path: str, base_path: str = "", *, encoded_slash: bool = False) -> Verdict:
     """What an agent's call is met with under one rule."""
-    plan = BROKER.plan(connection(base_path=base_path), {"method": method, "path": path})
+    conn = connection(base_path=base_path, encoded_slash=encoded_slash)
+    plan = BROKER.plan(conn, {"method": method, "path": path})
     return decide(a_caller(), plan, some_terms("relaxed", rule), ADMITTED, 1000.0).verdict
 
 
@@ -58,6 +59,40 @@ def test_an_allow_stays_exact(method: str, path: str) -> None:
     plan = BROKER.plan(connection(), {"method": method, "path": path})
     found = decide(a_caller(), plan, some_terms("strict", rule), ADMITTED, 1000.0)
     assert found.verdict is Verdict.ASK
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "/projects/*/hooks",
+        "/projects/shop/api/hooks",
+        "/projects/shop/**",
+        "/projects/shop%2fapi/hooks",
+        "/projects/shop%2Fapi/hooks",
+    ],
+)
+@pytest.mark.parametrize("path", ["/projects/shop%2Fapi/hooks", "/projects/Shop%2fapi/hooks.json/"])
+def test_a_segment_with_a_slash_is_met_whole_and_split(rule: str, path: str) -> None:
+    """A deny reads `shop%2Fapi` as one segment and as two: whichever the service takes it for, the rule holds."""
+    assert verdict(f"deny {rule}", "GET", path, encoded_slash=True) is Verdict.DENY
+
+
+def test_an_allow_reads_a_segment_with_a_slash_as_one() -> None:
+    """What opens `/projects/shop/**` opens nothing in the project `shop%2Fapi`, though it would be spelt alike."""
+    for rule, path in (
+        ("PUT /projects/*", "/projects/shop%2Fapi"),
+        ("PUT /projects/shop%2Fapi", "/projects/shop%2fapi"),
+    ):
+        assert allowed(rule, path), rule
+    for rule, path in (("PUT /projects/shop/**", "/projects/shop%2Fapi"), ("PUT /projects/*", "/projects/shop/api")):
+        assert not allowed(rule, path), rule
+
+
+def allowed(rule: str, path: str) -> bool:
+    """Whether an allow rule opens a write that `strict` asks about."""
+    plan = BROKER.plan(connection(encoded_slash=True), {"method": "PUT", "path": path})
+    found = decide(a_caller(), plan, some_terms("strict", f"allow {rule}"), ADMITTED, 1000.0)
+    return found.verdict is Verdict.ALLOW
 
 
 def test_other_methods_are_not_met() -> None:

@@ -105,7 +105,9 @@ def test_a_declared_target_holds_what_the_broker_reads() -> None:
         "addresses": ["127.0.0.1"],
         "ca": "",
         "insecure_loopback": False,
+        "encoded_slash": False,
     }
+    assert connection_target("api.test", encoded_slash=True)["encoded_slash"] is True
 
 
 def test_plain_http_is_for_loopback_and_must_be_asked_for() -> None:
@@ -218,6 +220,52 @@ BAD_PATHS = [
 def test_paths_that_can_be_read_in_two_ways_are_refused(path: str) -> None:
     """Climbing, second hosts, second encodings, controls and references never become part of a URL."""
     refused(lambda: split_path(path), "argument", argument="path")
+
+
+@pytest.mark.parametrize(
+    ("path", "segments", "canonical"),
+    [
+        ("/projects/group%2fproject", ("projects", "group/project"), "/projects/group%2Fproject"),
+        ("/a%2Fb%2Fc/d", ("a/b/c", "d"), "/a%2Fb%2Fc/d"),
+        ("/a%2Fb/", ("a/b", ""), "/a%2Fb/"),
+        ("/files/src%2F.env", ("files", "src/.env"), "/files/src%2F.env"),
+        ("/a/b", ("a", "b"), "/a/b"),
+        ("/", ("",), "/"),
+    ],
+)
+def test_an_encoded_slash_is_data_of_its_segment(path: str, segments: tuple[str, ...], canonical: str) -> None:
+    """Where a person declared it, a segment holds a slash, which travels as `%2F`."""
+    assert split_path(path, encoded_slash=True) == segments
+    assert join_path(segments) == canonical
+    assert split_path(canonical, encoded_slash=True) == segments
+
+
+CLIMBING = [
+    "/%2e%2e%2f",
+    "/..%2fx",
+    "/a%2F..%2Fb",
+    "/a%2f%2e%2e/b",
+    "/a%2F.",
+    "/.%2Fa",
+    "/%2Fa",
+    "/a%2F",
+    "/a%2F/b",
+    "/a%2F%2Fb",
+    "/%2F",
+    "/%2F%2Fevil.test",
+    "/a%252Fb",
+    "/a%2F%252e%252e",
+    "/a%2F..;/b",
+    "/a%2F%5c..",
+    "/a%2F%00",
+    "/" + "a%2F" * 128 + "a",
+]
+
+
+@pytest.mark.parametrize("path", [*(path for path in BAD_PATHS if path.lower() != "/a%2fb"), *CLIMBING])
+def test_an_encoded_slash_opens_no_way_up(path: str) -> None:
+    """What an encoded slash parts is held to what segments are: nothing climbs, is empty, or is encoded twice."""
+    refused(lambda: split_path(path, encoded_slash=True), "argument", argument="path")
 
 
 def test_queries_have_one_spelling() -> None:
