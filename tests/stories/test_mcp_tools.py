@@ -421,12 +421,12 @@ def test_one_server_outlives_its_keepers(scene: Scene) -> None:
 
 
 def test_a_lock_in_the_middle_of_a_call_ends_it(scene: Scene) -> None:
-    """A call that waits when the vault is locked is told so, and the server serves on."""
+    """A call that waits for a person when the vault is locked is told so, and the server serves on."""
     with Line(scene.world) as line:
         number = line.start("kv_api", provider="echo", path="/echo", method="DELETE")
         _waiting(scene.world, 1)
         scene.world.must("lock")
-        assert line.result(number)["structuredContent"]["error"]["code"] in {"gone", "unknown-ticket"}
+        assert line.result(number)["structuredContent"]["error"]["code"] == "locked"
         assert line.refused("kv_list")["code"] == "locked"
 
 
