@@ -74,6 +74,20 @@ class AuthSchemeSuite:
             error = refusal(self.scheme.check, bad)
             claim(error.code == "options", f"{dict(bad)} is refused as options")
 
+    def test_it_is_written_as_it_says(self) -> None:
+        """What a person writes behind the name is read into the very options that it was written from."""
+        name, mark, behind = self.scheme.spelling.partition(":")
+        claim(name.partition("[")[0] == self.scheme.name, "the spelling begins with the name")
+        written = self.scheme.spell(self.options)
+        claim(self.scheme.parse(written) == dict(self.options), "the options are read back")
+        claim(bool(mark and behind) or not written, "a colon announces what stands behind it")
+        if mark and not name.endswith("["):
+            claim(refusal(self.scheme.parse, "").code == "options", "what has to be said is asked for")
+
+    def test_it_says_whether_it_reads_answers(self) -> None:
+        """The broker shows answers to the schemes that say so, and to no other."""
+        claim(type(self.scheme.reads_answers) is bool, "it is said")
+
     def test_the_flow_is_pure(self) -> None:
         """Equal inputs yield equal requests, and the request given stays as it was."""
         before = dataclasses.replace(self.request)

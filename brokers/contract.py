@@ -210,11 +210,24 @@ class Response:
 class AuthScheme(Protocol):
     """How a credential enters a request, as a pure flow: requests out, responses in, no I/O, no clock.
 
-    (The shape is that of httpx's `Auth.auth_flow`.)
+    (The shape is that of httpx's `Auth.auth_flow`.) `spelling` is how a person writes it, `basic[:USER]`: the name, and
+    behind a colon what `parse` reads and `spell` writes. `reads_answers` says that the flow wants to see the answers;
+    of one that does not, the first answer is the answer.
     """
 
     name: str
     slots: tuple[str, ...]
+    spelling: str
+    reads_answers: bool
+
+    def parse(self, rest: str) -> dict[str, str]:
+        """The options that a person wrote behind the colon; "" for nothing. `check` judges them.
+
+        Raises `BrokerError("options")` for what is not written as `spelling` says.
+        """
+
+    def spell(self, options: Mapping[str, str]) -> str:
+        """What `parse` reads these options from."""
 
     def check(self, options: Mapping[str, str]) -> None:
         """Raise `BrokerError("options")` unless `options` are complete and well formed for this scheme."""

@@ -46,6 +46,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.mcp": {"kv", "kv.client", "kv.errors", "kv.paths"},
     "kv.cli": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar"),
+        "kv.registry",  # how an auth scheme is written stands in its class
         *("kv.card", "kv.client", "kv.clients", "kv.hot"),
         *("kv.proofs", "kv.vault"),  # the passphrase opens its slot in the command, and never travels
     },
@@ -77,6 +78,7 @@ LATE: dict[tuple[str, str], str] = {
     ("kv.cli", "kv.birth"): "only `init` and `unlock` bring up a keeper",
     ("kv.cli", "kv.audit"): "`audit verify` reads the log without a keeper",
     ("kv.cli", "kv.redact"): "`import` leaves masks where they are",
+    ("kv.cli", "brokers.contract"): "a scheme refuses in the brokers' words what it cannot read",
     ("kv.cli", "brokers.http"): "the packs know which service a key's shape belongs to",
     ("kv.daemon", "brokers.http"): "the packs complete a connection's declaration",
     ("kv.daemon", "kv.client"): "the lock's holder is found in one way on both sides",

@@ -21,6 +21,7 @@ from kv.daemon.requests import VERBS, Needs
 from kv.errors import ERRORS, EXIT_STATUSES
 from kv.hot import HOT, call
 from kv.hot.arguments import GLOBAL
+from kv.registry import AUTH, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -286,6 +287,12 @@ def _raised() -> Iterator[Raised]:
                 named = [keyword.arg for keyword in node.keywords]
                 fields = None if None in named else frozenset(name for name in named if name)
                 yield Raised(f"{path.relative_to(ROOT)}:{node.lineno}", code, fields)
+
+
+def test_readme_has_how_every_auth_scheme_is_written() -> None:
+    """The spellings that README gives for `--auth` are those of the schemes."""
+    (line,) = (line for line in README.splitlines() if line.startswith("- `--auth` is"))
+    assert {f"`{load(AUTH, name)().spelling}`" for name in AUTH} == set(re.findall("`[a-z]+[^` ]*[^`]*`", line))
 
 
 def test_every_error_that_is_raised_is_listed_with_all_its_blanks() -> None:

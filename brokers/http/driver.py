@@ -34,7 +34,7 @@ async def drive(
         answer = await send(request)
         try:
             body = _body(request, answer)
-            if not getattr(scheme, "reads_answers", False):
+            if not scheme.reads_answers:
                 return _outcome(answer, body)
             shown, body = await _peek(body)
             try:

@@ -136,6 +136,7 @@ class Transport:
         lane.calls += 1
         entered = False
         try:
+            # A lane that is not locked is entered without waiting: nothing runs between the look and the step.
             async with asyncio.timeout_at(deadline if lane.room.locked() else None):
                 entered = await lane.room.acquire()
             exchange = await self._exchange(to, lane, request, deadline, seconds)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from kv.cli import tui
-from kv.cli.declare import SCHEMES, Wish, parse_auth
+from kv.cli.declare import Wish, parse_auth, schemes
 from kv.cli.recognise import Guess, beside, default_name, guess
 from kv.cli.terminal import Terminal
 from kv.errors import KvError
+from kv.registry import AUTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 HostOption = Annotated[str | None, typer.Option("--host", metavar="URL", help="Where the credential may go: https://…")]
 AuthOption = Annotated[
-    str | None, typer.Option("--auth", metavar="SCHEME", help=f"How it enters a request: {SCHEMES}.")
+    str | None, typer.Option("--auth", metavar="SCHEME[:…]", help=f"How it enters a request: {', '.join(AUTH)}.")
 ]
 ProviderOption = Annotated[
     str | None, typer.Option("--provider", metavar="NAME", help="A known service: kv providers.")
@@ -88,7 +89,7 @@ def _ask(secret: str, found: Guess | None) -> dict[str, object] | None:
             terminal.print("  no connection yet: kv connect makes one")
             return None
         while True:
-            answer = terminal.ask(f"  how does it enter a request? ({SCHEMES}) [bearer] ") or "bearer"
+            answer = terminal.ask(f"  how does it enter a request? ({schemes()}) [bearer] ") or "bearer"
             try:
                 auth = parse_auth(answer)
             except KvError as error:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kv.errors import KvError
+from kv.registry import AUTH, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from brokers.contract import AuthScheme
+
 _CA_MAX = 64 << 10  # bytes: a bundle of a few certificates
-_OPTION = {"header": "name", "query": "name", "basic": "user", "path": "template"}
-_NEEDS = frozenset({"header", "query"})
-SCHEMES = "bearer, basic[:USER], header:NAME[=PREFIX], query:NAME, path[:TEMPLATE] or several:SLOT=PLACE,…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +65,33 @@ class Wish:
         return found
 
 
+def schemes() -> str:
+    """How each auth scheme is written, for questions and refusals."""
+    *most, last = (_scheme(name).spelling for name in AUTH)
+    return f"{', '.join(most)} or {last}"
+
+
 def parse_auth(text: str) -> dict[str, object]:
     """`bearer`, `basic:USER`, `header:NAME`, … as scheme and options. Raises `KvError("usage")`."""
-    scheme, colon, rest = text.partition(":")
-    if scheme == "bearer" and not colon:
-        return {"scheme": "bearer", "options": {}}
-    if scheme == "several":
-        return {"scheme": "several", "options": dict(_pair(part) for part in rest.split(","))}
-    if scheme not in _OPTION or (scheme in _NEEDS and not rest):
-        raise KvError("usage", why=f"--auth is one of {SCHEMES}")
-    options = {_OPTION[scheme]: rest} if rest else {}
-    if scheme == "header" and "=" in rest:  # `header:Authorization=Token `
-        options["name"], _, options["prefix"] = rest.partition("=")
-    return {"scheme": scheme, "options": options}
+    from brokers.contract import BrokerError
+
+    name, colon, rest = text.partition(":")
+    if name not in AUTH or (colon and not rest):
+        raise KvError("usage", why=f"--auth is one of {schemes()}")
+    try:
+        return {"scheme": name, "options": _scheme(name).parse(rest)}
+    except BrokerError:
+        raise KvError("usage", why=f"this scheme is written {_scheme(name).spelling}") from None
 
 
 def spell_auth(scheme: str, options: Mapping[str, str]) -> str:
     """Scheme and options as `--auth` takes them: the inverse of `parse_auth`."""
-    if scheme == "several":
-        rest = ",".join(f"{slot}={place}" for slot, place in options.items())
-    else:
-        rest = options.get(_OPTION.get(scheme, ""), "") + (f"={options['prefix']}" if "prefix" in options else "")
+    rest = _scheme(scheme).spell(options)
     return f"{scheme}:{rest}" if rest else scheme
 
 
-def _pair(text: str) -> tuple[str, str]:
-    slot, mark, place = text.partition("=")
-    if not mark:
-        raise KvError("usage", why="several takes SLOT=PLACE,…, as in several:api_key=header:X-Api-Key,app=query:app")
-    return slot, place
+def _scheme(name: str) -> AuthScheme:
+    return cast("AuthScheme", load(AUTH, name)())
 
 
 def _slot(text: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ What several schemes need stands here.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from brokers.contract import BrokerError, Request
 
@@ -38,6 +38,11 @@ def only(options: Mapping[str, str], allowed: Collection[str]) -> None:
     """Raise `BrokerError("options")` for an option the scheme does not have."""
     if not set(allowed).issuperset(options):
         raise BrokerError("options", why="the auth scheme has no such option")
+
+
+def misspelt() -> NoReturn:
+    """Raise `BrokerError("options")` for what is not written as the scheme's `spelling` says."""
+    raise BrokerError("options", why="the auth scheme is written in another way")
 
 
 def header_name(name: str) -> str:

@@ -25,6 +25,18 @@ class Basic:
 
     name = "basic"
     slots: tuple[str, ...] = ("secret",)
+    spelling = "basic[:USER or ::PASSWORD]"
+    reads_answers = False
+
+    def parse(self, rest: str) -> dict[str, str]:
+        """A user, or a password behind a second colon, as the two stand in what is sent."""
+        if rest.startswith(":"):
+            return {"password": rest[1:]}
+        return {"user": rest} if rest else {}
+
+    def spell(self, options: Mapping[str, str]) -> str:
+        """See `parse`."""
+        return f":{options['password']}" if "password" in options else options.get("user", "")
 
     def check(self, options: Mapping[str, str]) -> None:
         """Demand at most one of `user` and `password`, without what RFC 7617 excludes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from brokers.http.auth import only, visible, with_header
+from brokers.http.auth import misspelt, only, visible, with_header
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -17,6 +17,19 @@ class Bearer:
 
     name = "bearer"
     slots: tuple[str, ...] = ("secret",)
+    spelling = "bearer"
+    reads_answers = False
+
+    def parse(self, rest: str) -> dict[str, str]:
+        """Nothing stands behind it."""
+        if rest:
+            misspelt()
+        return {}
+
+    def spell(self, options: Mapping[str, str]) -> str:
+        """See `parse`."""
+        del options
+        return ""
 
     def check(self, options: Mapping[str, str]) -> None:
         """Refuse any option."""

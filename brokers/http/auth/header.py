@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError
-from brokers.http.auth import header_name, only, visible, with_header
+from brokers.http.auth import header_name, misspelt, only, visible, with_header
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -21,6 +21,19 @@ class Header:
 
     name = "header"
     slots: tuple[str, ...] = ("secret",)
+    spelling = "header:NAME[=PREFIX]"
+    reads_answers = False
+
+    def parse(self, rest: str) -> dict[str, str]:
+        """The header's name; a prefix as it is, its space included: `Authorization=Token `."""
+        name, mark, prefix = rest.partition("=")
+        if not name:
+            misspelt()
+        return {"name": name, "prefix": prefix} if mark else {"name": name}
+
+    def spell(self, options: Mapping[str, str]) -> str:
+        """See `parse`."""
+        return options["name"] + (f"={options['prefix']}" if "prefix" in options else "")
 
     def check(self, options: Mapping[str, str]) -> None:
         """Demand a header that may carry a credential."""

@@ -23,6 +23,16 @@ class Path:
 
     name = "path"
     slots: tuple[str, ...] = ("secret",)
+    spelling = "path[:TEMPLATE]"
+    reads_answers = False
+
+    def parse(self, rest: str) -> dict[str, str]:
+        """A template, or none."""
+        return {"template": rest} if rest else {}
+
+    def spell(self, options: Mapping[str, str]) -> str:
+        """See `parse`."""
+        return options.get("template", "")
 
     def check(self, options: Mapping[str, str]) -> None:
         """Demand one place for the secret and no dot segments."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from brokers.http.auth import only, query_name, visible, with_query
+from brokers.http.auth import misspelt, only, query_name, visible, with_query
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -17,6 +17,18 @@ class Query:
 
     name = "query"
     slots: tuple[str, ...] = ("secret",)
+    spelling = "query:NAME"
+    reads_answers = False
+
+    def parse(self, rest: str) -> dict[str, str]:
+        """The parameter's name."""
+        if not rest:
+            misspelt()
+        return {"name": rest}
+
+    def spell(self, options: Mapping[str, str]) -> str:
+        """See `parse`."""
+        return options["name"]
 
     def check(self, options: Mapping[str, str]) -> None:
         """Demand the parameter's name."""

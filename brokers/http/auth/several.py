@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError
-from brokers.http.auth import header_name, query_name, visible, with_header, with_query
+from brokers.http.auth import header_name, misspelt, query_name, visible, with_header, with_query
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -22,6 +22,19 @@ class Several:
 
     name = "several"
     slots: tuple[str, ...] = ()  # those the options name
+    spelling = "several:SLOT=PLACE,…"
+    reads_answers = False
+
+    def parse(self, rest: str) -> dict[str, str]:
+        """Slots and their places, as in `api_key=header:X-Api-Key,app=query:app`."""
+        pairs = [part.partition("=") for part in rest.split(",")]
+        if not all(mark for _, mark, _ in pairs) or len({slot for slot, _, _ in pairs}) != len(pairs):
+            misspelt()
+        return {slot: place for slot, _, place in pairs}
+
+    def spell(self, options: Mapping[str, str]) -> str:
+        """See `parse`."""
+        return ",".join(f"{slot}={place}" for slot, place in options.items())
 
     def check(self, options: Mapping[str, str]) -> None:
         """Demand 2 to 8 slots, each in a place of its own."""

@@ -329,7 +329,18 @@ class _TwoSteps:
 
     name = "two-steps"
     slots: tuple[str, ...] = ("secret",)
+    spelling = "two-steps"
     reads_answers = True
+
+    def parse(self, rest: str) -> dict[str, str]:
+        """Nothing stands behind it."""
+        del rest
+        return {}
+
+    def spell(self, options: Mapping[str, str]) -> str:
+        """See `parse`."""
+        del options
+        return ""
 
     def check(self, options: Mapping[str, str]) -> None:
         """Take any."""
