@@ -96,7 +96,9 @@ def print_json(value: object) -> None:
     """One JSON document on stdout."""
     import json
 
-    print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None), flush=True)
+    text = json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+    # Half a surrogate pair, which JSON can spell and UTF-8 cannot, is written as JSON spells it.
+    print(text.encode("utf-8", "backslashreplace").decode(), flush=True)
 
 
 def note(text: str) -> None:

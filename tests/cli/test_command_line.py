@@ -11,6 +11,7 @@ import pytest
 from kv.__main__ import run
 from kv.errors import ERRORS, EXIT_STATUSES
 from kv.hot import HOT
+from kv.hot.result import print_json
 from kv.hot.status import span
 
 if TYPE_CHECKING:
@@ -229,3 +230,9 @@ def options() -> Callable[..., object]:
 def test_durations_are_told_as_people_do(seconds: float, said: str) -> None:
     """A vault that was unlocked a second ago locks in 4 h, not in 3 h 59 min."""
     assert span(seconds) == said
+
+
+def test_half_a_character_is_printed_as_json_spells_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A service that answers with half a surrogate pair gives a result like any other."""
+    print_json({"body": "half \ud800", "whole": "\N{GRINNING FACE}"})
+    assert capsys.readouterr().out == '{"body": "half \\ud800", "whole": "\N{GRINNING FACE}"}\n'
