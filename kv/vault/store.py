@@ -105,8 +105,10 @@ class Store:
                 self._require_in_place()
                 self._db.execute("COMMIT")
             except BaseException:
-                with suppress(Error):
-                    self._db.execute("ROLLBACK")
+                # The log keeps the size of what is rolled back, and that may be all the room that the disk had.
+                for statement in ("ROLLBACK", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                    with suppress(Error):
+                        self._db.execute(statement).fetchone()
                 raise
             self._in_place.setdefault(self._wal, file.identity(self._wal))  # made by the first write
 
