@@ -47,7 +47,7 @@ def identify(peer: socket.socket, channel: str) -> Caller:
         return describe(uid, (), channel)
     try:
         chain = ancestry(pid)
-        if _ended(watch):
+        if ended(watch):
             raise KvError("gone")
     finally:
         os.close(watch)
@@ -78,7 +78,7 @@ def _pidfd(peer: socket.socket) -> int | None:
         return None
 
 
-def _ended(watch: int) -> bool:
+def ended(watch: int) -> bool:
     poll = select.poll()  # `select` takes no descriptor beyond 1,023
     poll.register(watch, select.POLLIN)
     return bool(poll.poll(0))

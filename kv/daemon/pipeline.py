@@ -244,9 +244,11 @@ class Pipeline:
 
     async def _spend(self, caller: Caller, judged: Judged, args: Call, folder: int | None, share: Share) -> shape.Shown:
         plan, house = judged.plan, self.house
-        database = await house.database()
         saved = await self._saved(caller, args, folder)
         try:
+            # After what an agent's folder can hold up, in one step with the value: the needles know that very one.
+            database = await house.database()
+            self._still(caller, judged)
             with house.spend(plan.connection) as credential:
                 outcome = await self._reach(plan, credential)
             # At once: what cannot be selected, saved or shown was refused all the same.
@@ -260,6 +262,14 @@ class Pipeline:
         finally:
             if saved is not None:
                 saved.close()
+
+    def _still(self, caller: Caller, judged: Judged) -> None:
+        """Raise `KvError` where the connection is another one by now, or the session was frozen meanwhile."""
+        if self.house.entry(judged.plan.connection.name) is not judged.entry:
+            rule, why = "a call is performed on what it was judged on", "the connection changed meanwhile"
+            raise KvError("denied", rule=rule, why=why, help="make the call again")
+        if why := self.house.standing(caller).frozen:
+            raise KvError("frozen", why=why)
 
     async def _saved(self, caller: Caller, args: Call, folder: int | None) -> SavedFile | None:
         if not args.save:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import select
 import socket
 import struct
 from typing import TYPE_CHECKING
@@ -58,7 +57,7 @@ class Presence:
         Raises `KvError("gone")` for a process that has ended.
         """
         try:
-            if bool(select.select([self._watch], [], [], 0)[0]):
+            if callers.ended(self._watch):
                 raise KvError("gone")
         finally:
             self.close()

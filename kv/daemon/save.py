@@ -138,23 +138,27 @@ async def _apart(
 
 def _copy(name: str, size: int, given_up: threading.Event, spool: int, folder: int) -> None:
     """The spool's bytes in a new file, or no file. Closes both descriptors."""
-    file = -1
+    file, made = -1, False
     try:
         file = os.open(name, _NEW, 0o600, dir_fd=folder)
+        made = True
         at = 0
         while at < size and not given_up.is_set() and (data := os.pread(spool, _CHUNK, at)):
             _write(file, data)
             at += len(data)
         if given_up.is_set():
             os.unlink(name, dir_fd=folder)  # nobody is told of it any more
+        written, file = file, -1
+        os.close(written)  # here a full or broken file system speaks up, and the number is free all the same
     except (KvError, OSError) as error:
-        if file >= 0:
+        if made:
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=folder)
         raise error if isinstance(error, KvError) else KvError("save", why=_reason(error)) from None
     finally:
         for descriptor in {file, spool, folder} - {-1}:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # it is closed; a second close would be of somebody else's
+                os.close(descriptor)
 
 
 def _write(file: int, data: bytes) -> None:
