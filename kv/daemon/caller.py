@@ -79,6 +79,7 @@ def _pidfd(peer: socket.socket) -> int | None:
 
 
 def ended(watch: int) -> bool:
+    """Whether the process behind a pidfd has ended."""
     poll = select.poll()  # `select` takes no descriptor beyond 1,023
     poll.register(watch, select.POLLIN)
     return bool(poll.poll(0))
