@@ -84,7 +84,8 @@ def mutated_tree(random: Random, tree: Any) -> Any:  # noqa: ANN401 - JSON
             other, its_key = random.choice(places)
             container[key] = copy.deepcopy(other[its_key])
         elif kind == 2 and isinstance(container[key], dict):
-            container[key][random.choice(("", "x", "body", "proof", "args", "\ud800"))] = random.choice(VALUES)
+            name = random.choice(("", "x", "body", "proof", "args", "\ud800"))
+            container[key][name] = copy.deepcopy(random.choice(VALUES))
         elif kind == 3 and isinstance(container[key], int | float) and abs(container[key]) < 1 << 64:
             container[key] = container[key] * random.choice((-1, 2, 0.5, 1 << 40)) + random.choice((-1, 0, 1))
         else:
