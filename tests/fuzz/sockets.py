@@ -49,6 +49,9 @@ _ARGS: dict[str, dict[str, Any]] = {
     "list": {"prefix": "a/"},
     "audit": {"after": 0, "limit": 10, "export": False},
     "show": {"name": "a/B"},
+    "history": {"name": "a/B"},
+    "rm": {"name": "a/B"},
+    "restore": {"name": "a/B", "revision": 3},
     "set": {"name": "a/B", "class": "high", "note": "n", "connection": _DECLARATION, "replace": True},
     "generate": {"name": "a/B", "length": 32, "alphabet": "hex", "class": "low", "note": "n", "replace": False},
     "import": {"items": [{"name": "a/B", "size": 3, "connection": _DECLARATION}], "replace": False},
@@ -60,15 +63,17 @@ _ARGS: dict[str, dict[str, Any]] = {
     "unfreeze": {"session": "0" * 16},
     "backup": {"file": "b"},
     "passwd": {"slot": {"id": 1}},
-    "pin": {"action": "enrol", "code": "123456", "pin": "1234"},
+    "recovery": {"slot": {"id": 2}},
+    "totp": {"action": "confirm", "code": "123456"},
+    "pin": {"action": "enrol", "pin": "1234"},
 }
 _PROOF = {"kind": "totp", "code": "123456", "mac": "00", "pin": "", "via": "fd"}
-_REQUESTS: list[dict[str, Any]] = [
-    {"verb": verb, "args": _ARGS.get(verb, {}), "client": client, "proof": _PROOF}
+REQUESTS: list[dict[str, Any]] = [
+    {"verb": verb, "args": _ARGS.get(verb, {}), **client}
     for verb in VERBS
-    for client in ("cli", "mcp")
+    for client in ({"client": "cli", "proof": _PROOF}, {"client": "mcp"})
 ]
-_FRAMES = [wire.encode(request, b"\0body" * (number % 3)) for number, request in enumerate(_REQUESTS)]
+_FRAMES = [wire.encode(request, b"\0body" * (number % 3)) for number, request in enumerate(REQUESTS)]
 
 
 def _frames(random: Random) -> None:
@@ -78,7 +83,7 @@ def _frames(random: Random) -> None:
 
 def _headers(random: Random) -> None:
     """A frame whose length is right and whose header is not."""
-    header = as_json(random, mutated_tree(random, random.choice(_REQUESTS)))
+    header = as_json(random, mutated_tree(random, random.choice(REQUESTS)))
     if random.random() < 0.3:
         header = mutated(random, [header])
     _read(random, len(header).to_bytes(4, "big") + header)
@@ -91,13 +96,12 @@ def _read(random: Random, stream: bytes) -> None:
         decoder.feed(stream[:size])
         stream = stream[size:]
         while (frame := decoder.next()) is not None:
-            for channel in ("kv", "agent"):
-                decode(frame.header, frame.body, channel)
+            decode(frame.header, frame.body, random.choice(("kv", "agent")))
 
 
 def _requests(random: Random) -> None:
     """A request whose header was JSON, with any shape beneath."""
-    request = mutated_tree(random, random.choice(_REQUESTS))
+    request = mutated_tree(random, random.choice(REQUESTS))
     if isinstance(request, dict):
         decode(request, b"", random.choice(("kv", "agent")))
 

@@ -7,15 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fuzz import run
 from fuzz.mutate import VALUES, as_json, mutated, mutated_tree
+from fuzz.sockets import REQUESTS
 from fuzz.target import Target, kv_target
 from fuzz.targets import TARGETS
 
 from kv import wire
+from kv.daemon.requests import VERBS, decode
 from kv.errors import KvError
 
 if TYPE_CHECKING:
@@ -45,6 +47,15 @@ def test_garbage_is_accepted_or_refused(name: str) -> None:
     assert sum(let for let, _ in parts.values()) > 0
     assert sum(kept for _, kept in parts.values()) > 0
     assert 0 not in {sum(counts) for counts in parts.values()}
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: f"{each['verb']}-{each['client']}")
+def test_garbage_begins_with_good_requests(request_: dict[str, Any]) -> None:
+    """What is spoilt is a request that was good before: one that is refused at once reaches nothing behind that."""
+    verb = VERBS[request_["verb"]]
+    assert decode(request_, b"", "kv").verb is verb
+    if verb.agents and "proof" not in request_:
+        assert decode(request_, b"", "agent").verb is verb
 
 
 def _reads(random: Random) -> None:
