@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from agent import IMPATIENT, play, play_two
+from jsonrpc import Line
 from upstream import encodings
 
 if TYPE_CHECKING:
@@ -141,6 +143,20 @@ def test_an_admission_is_of_one_connection(scene: Scene) -> None:
         assert "pending" in (await other.api("/echo", provider="asked")).json
 
     play_two(scene.world, story)
+
+
+def test_two_servers_of_one_terminal_are_two_sessions(scene: Scene) -> None:
+    """A client that starts both in its own terminal joins them no more than one that gives each its own."""
+    with Line(scene.world, IMPATIENT) as one, Line(scene.world, IMPATIENT) as other:
+        assert os.getsid(one.server.pid) == os.getsid(other.server.pid) == os.getsid(0)
+        assert one.call("kv_status")["session"] != other.call("kv_status")["session"]
+        ticket = one.api("/echo", method="POST", body={"n": 1})["pending"]
+        assert other.refused("kv_wait", ticket=ticket)["code"] == "unknown-ticket"
+        scene.world.must("approve", ticket, "--scope", "session", proof=True)
+        assert other.refused("kv_wait", ticket=ticket)["code"] == "unknown-ticket"
+        assert "pending" in other.api("/echo", method="POST", body={"n": 1})
+        assert one.call("kv_wait", ticket=ticket)["status"] == 200
+    assert len(scene.upstream.requests) == 1
 
 
 def test_tickets_end_with_their_connection(scene: Scene) -> None:
