@@ -39,10 +39,12 @@ def note(folder: str, socket: str, pid: int, uid: int) -> None:
             os.close(descriptor)
 
 
-def noted(folder: str) -> list[Stranger]:
-    """Who was found since the notes were last forgotten. A line that is none is left out."""
+def noted(folder: str) -> list[Stranger] | None:
+    """Who was found since the notes were last forgotten; None for no notes. A line that is none is left out."""
     try:
         descriptor = os.open(_file(folder), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
     except OSError:
         return []
     try:

@@ -34,8 +34,16 @@ class Aside:
         self._places = asyncio.Semaphore(places)
         self._full = full
 
-    async def do(self, work: Callable[[], _T], undo: Callable[[_T], object] | None = None) -> _T:
-        """What `work` returns or raises. `undo` gets what came of it when nobody waits for it any more."""
+    async def do(
+        self,
+        work: Callable[[], _T],
+        undo: Callable[[_T], object] | None = None,
+        ended: Callable[[], object] = lambda: None,
+    ) -> _T:
+        """What `work` returns or raises. `undo` gets what came of it when nobody waits for it any more.
+
+        Raises `KvError("busy")` where the work does not begin; where it did, `ended` is called when it has ended.
+        """
         if self._full and self._places.locked():
             raise KvError("busy", what=self._full)
         await self._places.acquire()
@@ -44,6 +52,7 @@ class Aside:
 
         def end(took: float, result: _T | None, error: BaseException | None) -> None:
             loop.call_later(min(took, _REST_MAX), self._places.release)
+            ended()
             if done.cancelled():
                 if error is None and undo is not None:
                     undo(result)  # type: ignore[arg-type]  # without an error it is what `work` returned

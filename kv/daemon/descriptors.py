@@ -32,7 +32,9 @@ def scarce(descriptor: int) -> bool:
 
 
 def check() -> None:
-    """Raise `KvError("busy")` when a call would take one of the spare ones."""
+    """Raise `KvError("busy")` when a call would take one of the spare ones; with all that are wanted none can."""
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= _WANTED:
+        return
     try:
         probe = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -184,13 +184,15 @@ class House:
     def record_strangers(self) -> None:
         """Make alarms of the listeners that clients found in our place. Raises `audit-unwritable`."""
         folder = Runtime(self.vault.path).folder
-        for found in strangers.noted(folder):
+        if (notes := strangers.noted(folder)) is None:
+            return
+        for found in notes:
             if self._strangers < _STRANGERS:
                 self._strangers += 1
                 who = Peer(pid=found.pid, exe=found.exe, uid=found.uid)
                 self.audit.alarm(verb="socket", title=_STRANGER.format(found.socket), peer=who)
                 self.alarms.append(f"{_STRANGER.format(found.socket)} (pid {found.pid} {clean(found.exe)})")
-            strangers.forget(folder)
+        strangers.forget(folder)  # garbage too: it would leave no room for a note
 
     def at_open(self) -> dict[str, object]:
         """What whoever unlocks is told."""

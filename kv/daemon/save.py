@@ -10,9 +10,11 @@ Rules of this file
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import threading
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,7 +31,8 @@ _T = TypeVar("_T")
 
 MAX_BYTES = 256 << 20  # a saved answer: enough for an export, too little to fill a disk in one call
 _SPOOLED, _SPOOLED_OF_ONE = 1 << 30, MAX_BYTES  # on disk at once: four of the largest, one of them of one session
-_FOLDERS = 64  # threads that may hang in agents' folders: as many as one session has calls
+_FOLDERS, _FOLDERS_OF_ONE = 64, 16  # threads that may hang in agents' folders, and those of one session
+_OPEN_SECONDS = 10.0  # for the way to the folder: what was judged and approved waits for nobody's file system
 _CHUNK = 1 << 20
 _MAX_PARTS = 16
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -53,18 +56,58 @@ class Saving:
     def __init__(self, spools: str) -> None:
         self._spools = spools
         self._aside = Aside(_FOLDERS, "files that are being saved")
+        self._at_work: Counter[str] = Counter()
         self._holdings = Holdings(_SPOOLED, _SPOOLED_OF_ONE, "answers that are being saved")
 
     async def open(self, session: str, folder: int, path: str) -> SavedFile:
         """A file to be at `path` beneath `folder`. Raises `KvError`: save, busy."""
         *folders, name = check_path(path)
-        beneath = await _apart(self._aside, (folder,), partial(_descend, folders), undo=os.close)
+        apart = Apart(self._aside, self._at_work, session)
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS):
+                beneath = await apart.do((folder,), partial(_descend, folders), undo=_shut)
+        except TimeoutError:
+            raise KvError("save", why="its folder does not answer") from None
         try:
             spool = _spool(self._spools)
         except OSError as error:
-            os.close(beneath)
+            _shut(beneath)
             raise KvError("save", why=_reason(error)) from None
-        return SavedFile(beneath, name, spool, self._holdings.open(session), self._aside)
+        return SavedFile(beneath, name, spool, self._holdings.open(session), apart)
+
+
+class Apart:
+    """One session's work in its folders, in threads of which it has a part: one that hangs keeps its place."""
+
+    def __init__(self, aside: Aside, at_work: Counter[str], session: str) -> None:
+        self._aside, self._at_work, self._session = aside, at_work, session
+
+    async def do(
+        self, descriptors: Sequence[int], work: Callable[..., _T], undo: Callable[[_T], object] | None = None
+    ) -> _T:
+        """`work` with duplicates of `descriptors`, which it closes: it may hang for longer than its call lives.
+
+        Raises `KvError`: busy, and what `work` raises, which is neither that nor an `OSError`.
+        """
+        if self._at_work[self._session] >= _FOLDERS_OF_ONE:
+            raise KvError("busy", what=f"files that are being saved, of one session ({_FOLDERS_OF_ONE})")
+        own: list[int] = []
+        self._at_work[self._session] += 1
+        try:
+            own += (os.dup(descriptor) for descriptor in descriptors)
+            return await self._aside.do(partial(work, *own), undo, self._ended)
+        except (KvError, OSError) as error:
+            if isinstance(error, KvError) and error.code != "busy":
+                raise
+            self._ended()
+            for descriptor in own:  # the work, which would have closed them, has not begun
+                _shut(descriptor)
+            raise KvError("busy", what="files that are being saved") from None
+
+    def _ended(self) -> None:
+        self._at_work[self._session] -= 1
+        if not self._at_work[self._session]:
+            del self._at_work[self._session]
 
 
 class SavedFile:
@@ -75,11 +118,11 @@ class SavedFile:
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts that `Saving.open` puts together
-        self, folder: int, name: str, spool: int, share: Share, aside: Aside, most: int = MAX_BYTES
+        self, folder: int, name: str, spool: int, share: Share, apart: Apart, most: int = MAX_BYTES
     ) -> None:
         self.size = 0
         self.most = most
-        self._folder, self._name, self._spool, self._share, self._aside = folder, name, spool, share, aside
+        self._folder, self._name, self._spool, self._share, self._apart = folder, name, spool, share, apart
         self._given_up = threading.Event()
 
     def write(self, data: bytes) -> None:
@@ -92,14 +135,14 @@ class SavedFile:
 
     async def keep(self) -> None:
         """The result is whole and not withheld: make the file. Raises `KvError("save")`; then there is none."""
-        await _apart(self._aside, (self._spool, self._folder), partial(_copy, self._name, self.size, self._given_up))
+        await self._apart.do((self._spool, self._folder), partial(_copy, self._name, self.size, self._given_up))
 
     def close(self) -> None:
         """Forget what was not kept."""
         self._given_up.set()
         self._share.close()
-        os.close(self._spool)
-        os.close(self._folder)
+        _shut(self._spool)
+        _shut(self._folder)
 
 
 def too_large(most: int) -> KvError:
@@ -115,25 +158,6 @@ def _spool(folder: str) -> int:
     with contextlib.suppress(OSError, AttributeError):  # a file system or a system without such files
         return os.open(folder, os.O_TMPFILE | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     return os.memfd_create("save", os.MFD_CLOEXEC)
-
-
-async def _apart(
-    aside: Aside,
-    descriptors: Sequence[int],
-    work: Callable[..., _T],
-    undo: Callable[[_T], object] | None = None,
-) -> _T:
-    """`work` with duplicates of `descriptors`, which it closes: it may hang for longer than this call lives."""
-    own: list[int] = []
-    try:
-        own += (os.dup(descriptor) for descriptor in descriptors)
-        return await aside.do(partial(work, *own), undo)
-    except (KvError, OSError) as error:
-        if isinstance(error, KvError) and error.code != "busy":
-            raise
-        for descriptor in own:  # there was no room to begin
-            os.close(descriptor)
-        raise KvError("busy", what="files that are being saved") from None
 
 
 def _copy(name: str, size: int, given_up: threading.Event, spool: int, folder: int) -> None:
@@ -157,8 +181,7 @@ def _copy(name: str, size: int, given_up: threading.Event, spool: int, folder: i
         raise error if isinstance(error, KvError) else KvError("save", why=_reason(error)) from None
     finally:
         for descriptor in {file, spool, folder} - {-1}:
-            with contextlib.suppress(OSError):  # it is closed; a second close would be of somebody else's
-                os.close(descriptor)
+            _shut(descriptor)
 
 
 def _write(file: int, data: bytes) -> None:
@@ -172,15 +195,21 @@ def _write(file: int, data: bytes) -> None:
 
 def _descend(parts: list[str], here: int) -> int:
     """The folder of these parts beneath `here`, which is closed."""
-    try:
-        for part in parts:
+    for part in parts:
+        try:
             below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
-            os.close(here)
-            here = below
-    except OSError as error:
-        os.close(here)
-        raise KvError("save", why=_reason(error)) from None
+        except OSError as error:
+            raise KvError("save", why=_reason(error)) from None
+        finally:
+            _shut(here)
+        here = below
     return here
+
+
+def _shut(descriptor: int) -> None:
+    """Close it, once: a close that fails has closed all the same, and the number may be somebody else's by now."""
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
 
 
 def _reason(error: OSError) -> str:

@@ -90,7 +90,8 @@ class Server:
         self._uids = uids
         self._room = Room(_ROOM)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._held: Counter[str] = Counter()
+        self._served = 0  # connections that were admitted
+        self._held: Counter[str] = Counter()  # of them each session's
         self._silent: OrderedDict[Peer, str] = OrderedDict()  # between requests, longest first
 
     async def serve(self) -> None:
@@ -130,14 +131,16 @@ class Server:
             await peer.send({"error": error.as_wire()})
             return
         session = presence.caller.session if presence else who.session  # places are counted by claim
+        self._served += 1
         self._held[session] += 1
         try:
             echo = {"echo": presence.word} if presence else {}
             await peer.send({"kv": wire.VERSION, "version": __version__, "pid": os.getpid(), **echo})
-            await self._requests(peer, who, presence)
+            await self._requests(peer, who, session, presence)
         finally:
             if presence:
                 presence.close()
+            self._served -= 1
             self._held[session] -= 1
             if not self._held[session]:
                 del self._held[session]
@@ -157,7 +160,7 @@ class Server:
             raise KvError("denied", rule="peer", why="this socket is another user's", help="")
         if self._channel == "agent" and descriptors.scarce(sock.fileno()):
             raise KvError("busy", what="descriptors")
-        if len(self._tasks) > _PLACES[self._channel] and not self._make_room():
+        if self._served >= _PLACES[self._channel] and not self._make_room():
             raise KvError("busy", what="connections")
         who = callers.identify(sock, self._channel)
         presence = None if who.process.pid else Presence.of(sock, self._channel)
@@ -168,11 +171,11 @@ class Server:
             raise KvError("busy", what="connections of one session")
         return who, presence
 
-    async def _requests(self, peer: Peer, who: Caller, presence: Presence | None) -> None:
+    async def _requests(self, peer: Peer, who: Caller, session: str, presence: Presence | None) -> None:
         connection = Connection()
         while True:
             try:
-                self._silent[peer] = who.session
+                self._silent[peer] = session
                 try:
                     frame = await peer.receive()
                 finally:

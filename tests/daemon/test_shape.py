@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from nouns import a_plan
 from brokers.contract import Outcome
 from kv.daemon.aside import Aside
 from kv.daemon.holdings import Holdings
-from kv.daemon.save import SavedFile
+from kv.daemon.save import Apart, SavedFile
 from kv.daemon.schema import Call
 from kv.daemon.shape import Desk, Shown, show
 from kv.errors import KvError
@@ -56,7 +57,7 @@ def _saved(database: Database, folder: Path, *chunks: bytes, most: int = PLENTY,
     async def go() -> Shown:
         share = Holdings(spooled, spooled, "answers that are being saved").open("a")
         beneath, spool = os.open(folder, os.O_RDONLY | os.O_DIRECTORY), os.memfd_create("test")
-        saved = SavedFile(beneath, "out", spool, share, Aside(1), most)
+        saved = SavedFile(beneath, "out", spool, share, Apart(Aside(1), Counter(), "a"), most)
         desk = Desk(database, Holdings(PLENTY, PLENTY, "answers").open("a"), Aside(1), saved)
         try:
             return await show(_outcome(*chunks), a_plan(), Call(connection="stripe", save="out"), desk)
