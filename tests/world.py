@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 PASSPHRASE = b"copper lantern orbit velvet thistle magnet"
 
+# What a command line begins with so that its process has no privileges: root without capabilities is a user like any.
+_POWERLESS = ("setpriv", "--securebits=+noroot", "--inh-caps=-all", "--bounding-set=-all", "--")
+UNPRIVILEGED = _POWERLESS if os.geteuid() == 0 else ()
+
 
 @dataclass
 class Ran:
@@ -50,6 +54,7 @@ class World:
     folder: Path
     passphrase: bytes = PASSPHRASE
     seen: list[str] = field(default_factory=list)
+    prefix: tuple[str, ...] = ()
 
     @property
     def vault(self) -> str:
@@ -70,7 +75,7 @@ class World:
 
     def argv(self, *args: str) -> list[str]:
         """The command line of `kv` with these arguments."""
-        return [sys.executable, "-m", "kv", *args]
+        return [*self.prefix, sys.executable, "-m", "kv", *args]
 
     def kv(
         self,

@@ -100,7 +100,7 @@ def common(*, hidden: bool) -> list[inspect.Parameter]:
 
 def sign(function: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
     """Give a function the signature that typer reads: its own is `**arguments`."""
-    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect's protocol
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
 
 

@@ -60,7 +60,7 @@ class Typed:
         return "<typed>"
 
     __str__ = __repr__
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # Python's own way to say unhashable
 
     def __eq__(self, other: object) -> NoReturn:
         raise TypeError("typed secrets are compared by `same`")

@@ -42,7 +42,7 @@ from kv.paths import Runtime
 from kv.policy import decide
 
 if TYPE_CHECKING:
-    from brokers.contract import Outcome, Plan
+    from brokers.contract import Plan
     from kv.audit.entry import Fields
     from kv.daemon.entry import Entry
     from kv.daemon.holdings import Share
@@ -250,7 +250,7 @@ class Pipeline:
             database = await house.database()
             self._still(caller, judged)
             with house.spend(plan.connection) as credential:
-                outcome = await self._reach(plan, credential)
+                outcome = await house.broker(plan.connection.kind).perform(plan, credential)
             # At once: what cannot be selected, saved or shown was refused all the same.
             house.budget.note(caller.session, plan.connection.name, shape.status(outcome), boot_time())
             try:
@@ -277,10 +277,6 @@ class Pipeline:
         if folder is None:
             raise KvError("save", why="the client passed no folder to save under")
         return await self._saving.open(caller.session, folder, args.save)
-
-    async def _reach(self, plan: Plan, credential: object) -> Outcome:
-        broker = self.house.broker(plan.connection.kind)
-        return await broker.perform(plan, credential)  # type: ignore[arg-type]
 
     def _after(self, caller: Caller, shown: shape.Shown) -> None:
         """A withheld result counts against the session: three guesses confirmed are a search, not an accident."""

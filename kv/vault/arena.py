@@ -45,7 +45,7 @@ _munmap, _addressof = _libc.munmap, ctypes.addressof
 _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
-class _Page(ctypes.Array):  # type: ignore[type-arg]
+class _Page(ctypes.Array):  # type: ignore[type-arg]  # generic for mypy only
     """One mapped page; every view of it keeps it alive, the last one's end unmaps it."""
 
     _type_ = ctypes.c_ubyte

@@ -22,7 +22,7 @@ Label = Literal["audit", "needles", "proofs"]
 
 class _Unprintable:
     __slots__ = ()
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # Python's own way to say unhashable
 
     def __eq__(self, other: object) -> NoReturn:
         raise TypeError("keys are not compared")

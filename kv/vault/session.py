@@ -174,7 +174,7 @@ class Vault:
         tally = heads.Tally(self._keys)
         with self._store.transaction():
             yield tally
-            head = heads.after(self._head, tally)._replace(**changes)  # type: ignore[arg-type]
+            head = heads.after(self._head, tally)._replace(**changes)  # type: ignore[arg-type]  # fields of `Head`
             self._store.put_head(*heads.seal(self._keys, self.id, head))
         self._head = head
 

@@ -79,7 +79,7 @@ class PublicSlot:
         """The inverse of `as_wire`, strictly. Raises `KvError("vault-kdf" | "vault-damaged")`."""
         if set(wire) != {"vault", *SlotRow._fields}:
             raise damaged("a slot has a member more or less")
-        row = SlotRow(**{name: _typed(name, wire[name]) for name in SlotRow._fields})  # type: ignore[arg-type]
+        row = SlotRow(**{name: _typed(name, wire[name]) for name in SlotRow._fields})  # type: ignore[arg-type]  # `_typed` has looked at each
         return cls(_hex(wire["vault"]), row)
 
 

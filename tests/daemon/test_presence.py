@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
+import resource
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ import pytest
 
 from kv import wire
 from kv.daemon import caller as callers
+from kv.daemon.presence import Presence
 from kv.daemon.server import Server, listen
 
 if TYPE_CHECKING:
@@ -156,3 +159,17 @@ def test_a_client_of_ours_is_known_on_an_older_kernel(tmp_path: Path) -> None:
 
     pid, said = asyncio.run(run())
     assert said == str(pid)
+
+
+def test_a_process_behind_a_high_number_is_watched_too() -> None:
+    """A flood that takes the first thousand descriptors makes nobody's pid unprovable."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, hard), hard))
+    try:
+        watch = os.pidfd_open(os.getpid())
+        high = fcntl.fcntl(watch, fcntl.F_DUPFD_CLOEXEC, 1500)
+        os.close(watch)
+        claim = Presence(os.getpid(), callers.describe(os.geteuid(), (), "agent"), high)
+        assert claim.shown(claim.word, frozenset({os.getpid()}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from nouns import a_caller
 from vault.world import attempt, code_of, make_template
 
+from kv import strangers
 from kv.audit import AuditLog
 from kv.daemon.budget import Budget
 from kv.daemon.gate import Gate
@@ -18,12 +21,12 @@ from kv.daemon.requests import Request, decode
 from kv.daemon.secrets import Secrets
 from kv.daemon.server import Connection
 from kv.errors import KvError
+from kv.paths import Runtime
 from kv.proofs import passphrase
 from kv.vault.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from kv.model import Caller
 
@@ -149,7 +152,18 @@ def test_a_window_fills_no_name_that_a_connection_waits_for(kept: Kept) -> None:
         ("generate", {"name": "free"}, b""),
         ("import", {"items": [item]}, b"12345678"),
     ):
-        assert code_of(lambda v=verb, a=args, b=body: kept.by_window(v, a, b)) == "proof-needed", verb  # type: ignore[misc]
+        assert code_of(lambda v=verb, a=args, b=body: kept.by_window(v, a, b)) == "proof-needed", verb  # type: ignore[misc]  # bound by default
     assert kept.by_window("mv", {"old": "prod/SHOP", "new": "prod/NEW"}) == "window"
     assert kept.by_window("set", {"name": "prod/SHOP"}, b"a-new-value") == "window"
     assert kept.by_window("generate", {"name": "new"}) == "window"
+
+
+def test_notes_that_are_none_leave_room_for_one(kept: Kept) -> None:
+    """Garbage in the place of notes is thrown away at the next look: a listener found after it becomes an alarm."""
+    folder = Path(Runtime(kept.vault.path).folder)
+    folder.mkdir(exist_ok=True)
+    (folder / "strangers").write_bytes(b"x" * 5000)
+    kept.house.record_strangers()
+    strangers.note(str(folder), "agent", os.getpid(), os.geteuid())
+    kept.house.record_strangers()
+    assert [f"(pid {os.getpid()} " in alarm for alarm in kept.house.alarms] == [True]

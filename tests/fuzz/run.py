@@ -115,12 +115,12 @@ def main(argv: list[str]) -> int:
 def _told(part: Target, asked: argparse.Namespace, seconds: float) -> bool:
     """Whether something was found in one part, said on stdout."""
     report = fuzz(part, asked.seed, seconds, asked.only)
-    print(f"{part.name:<16} seed {asked.seed}: {report.accepted:>8,} accepted {report.refused:>8,} refused", flush=True)  # noqa: T201
+    print(f"{part.name:<16} seed {asked.seed}: {report.accepted:>8,} accepted {report.refused:>8,} refused", flush=True)
     if report.found is None:
         return False
     number, error = report.found
     group = part.name.partition(".")[0]
-    print(f"FOUND: {type(error).__name__} at input {number}", flush=True)  # noqa: T201
-    print(f"  again: python tests/fuzz {group} --seed {asked.seed} --only {number}", flush=True)  # noqa: T201
+    print(f"FOUND: {type(error).__name__} at input {number}", flush=True)
+    print(f"  again: python tests/fuzz {group} --seed {asked.seed} --only {number}", flush=True)
     traceback.print_exception(error, file=sys.stdout)
     return True

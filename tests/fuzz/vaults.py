@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from fuzz.mutate import mutate_rows, mutated, mutated_tree
 from fuzz.target import Target, folder, kv_target, put
+from vault.world import verify_copy
 
 from kv.vault import format as form
-from kv.vault import head
-from kv.vault.keys import Keys, RootKey
+from kv.vault.keys import RootKey
 from kv.vault.recovery import parse, write
 from kv.vault.session import PublicSlot, Vault, read_slot
-from kv.vault.store import Store
 
 if TYPE_CHECKING:
     from random import Random
@@ -77,15 +76,7 @@ class Vaults:
         """As a client does for its slot, and as a backup is checked."""
         with self.spoil(random) as root:
             read_slot(self.path)
-            keys = Keys(root)
-            try:
-                store = Store(str(self.path), "copy")
-                try:
-                    head.verify(keys, store)
-                finally:
-                    store.close()
-            finally:
-                keys.close()
+            verify_copy(self.path, root)
 
 
 def format_targets() -> list[Target]:

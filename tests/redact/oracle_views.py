@@ -111,7 +111,7 @@ def octals(data: bytes) -> bytes:
     return data[: size if data[:1] < b"4" else min(size, 2)]
 
 
-def backslash(data: bytes, at: int) -> tuple[int, bytes | None]:  # noqa: C901, PLR0911
+def backslash(data: bytes, at: int) -> tuple[int, bytes | None]:  # noqa: C901, PLR0911 - one branch a spelling
     """(length of the token at `at`, its text); (0, None) for none, (length, None) for one that names no character."""
     kind = data[at + 1 : at + 2]
     if kind == b"u" and hexes(data, at + 2, 4, 4):

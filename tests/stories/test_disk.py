@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from world import World
+from world import UNPRIVILEGED, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +42,7 @@ def fill(folder: Path) -> Path:
 
 def code_of(world: World, *args: str, **options: object) -> tuple[int, str]:
     """Status and code of what has to end in an error."""
-    ran = world.kv(*args, "--json", **options)  # type: ignore[arg-type]
+    ran = world.kv(*args, "--json", **options)  # type: ignore[arg-type]  # those of `kv`
     return ran.status, ran.json["error"]["code"]
 
 
@@ -93,10 +92,11 @@ def test_a_folder_that_takes_nothing(small: World) -> None:
     small.must("unlock", proof=True)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="no mode keeps root out")
-def test_a_folder_without_write_permission(world: World) -> None:
-    """What cannot be written is said with its path, and nothing half-made is left."""
-    closed = world.folder / "closed"
-    closed.mkdir(0o500)
-    assert code_of(world, "backup", "closed/copy.kv") == (FAILED, "disk")
-    assert list(closed.iterdir()) == []
+def test_a_folder_without_write_permission(tmp_path: Path) -> None:
+    """What cannot be written is said, and nothing half-made is left."""
+    with World(tmp_path, prefix=UNPRIVILEGED) as world:
+        world.init()
+        closed = world.folder / "closed"
+        closed.mkdir(0o500)
+        assert code_of(world, "backup", "closed/copy.kv") == (FAILED, "disk")
+        assert list(closed.iterdir()) == []

@@ -145,8 +145,6 @@ def test_ten_thousand_connections_do_not_move_the_keeper(scene: Scene) -> None:
     for sock in held:
         sock.close()
     assert made == 10_000
-    while world.kv("status", "--json").status and time.monotonic() < deadline:  # what was closed is still being counted
-        time.sleep(0.5)
     assert _keeper(world) == pid
     assert world.must("api", "echo", "GET", "/echo", "--json").json["status"] == 200
 

@@ -80,7 +80,7 @@ def test_keys_that_could_not_be_locked_are_told(world: World) -> None:
     powerless = ["setpriv", "--securebits=+noroot", "--inh-caps=-all", "--bounding-set=-all", "--"]
     limited = ["prlimit", "--memlock=0:0", "--", *(powerless if os.geteuid() == 0 else [])]
     argv = world.argv
-    world.argv = lambda *args: [*limited, *argv(*args)]  # type: ignore[method-assign]
+    world.argv = lambda *args: [*limited, *argv(*args)]  # type: ignore[method-assign]  # for this world alone
     world.must("unlock", proof=True)
     assert world.must("status", "--json").json["keys"] == "plain"
     assert "may be swapped out" in world.must("status").out

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from world import UNPRIVILEGED
 
 VALUE = b"sk_memory_0123456789abcdefghijklmnop"
 
@@ -45,8 +46,7 @@ print("done")
 @pytest.fixture
 def unprivileged(tmp_path: Path) -> tuple[Path, list[str]]:
     """A home, and what a command line begins with so that the process has no privileges."""
-    powerless = ["setpriv", "--securebits=+noroot", "--inh-caps=-all", "--bounding-set=-all", "--"]
-    return tmp_path, powerless if os.geteuid() == 0 else []
+    return tmp_path, list(UNPRIVILEGED)
 
 
 def _kv(folder: Path, prefix: list[str], *args: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from vault import independent_reader
-from vault.world import attempt, edit, write
+from vault.world import attempt, edit, verify_copy, write
 
 from kv.errors import KvError
-from kv.vault import head, recovery
-from kv.vault.keys import Keys
+from kv.vault import recovery
 from kv.vault.session import Passphrase, PublicSlot, Recovery, RootKey, Vault, open_slot, read_slot
-from kv.vault.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,15 +163,7 @@ def by_slot(vector: Vector, _: list[Contents]) -> None:
 def by_copy(vector: Vector, _: list[Contents]) -> None:
     """As a backup is checked: the file alone, read-only."""
     with RootKey.take(bytearray.fromhex(vector.keys["root"])) as root:
-        keys = Keys(root)
-        try:
-            store = Store(str(vector.path), "copy")
-            try:
-                head.verify(keys, store)
-            finally:
-                store.close()
-        finally:
-            keys.close()
+        verify_copy(vector.path, root)
 
 
 _ENTRANCES: dict[str, Callable[[Vector, list[Contents]], None]] = {

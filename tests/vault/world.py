@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kv.errors import KvError
+from kv.vault import head
 from kv.vault.format import PartRow
 from kv.vault.kdf import FLOOR
+from kv.vault.keys import Keys
 from kv.vault.session import RootKey, Vault, open_slot, read_slot
+from kv.vault.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,3 +138,16 @@ def code_of(act: Callable[[], object]) -> str:
     with pytest.raises(KvError) as caught:
         act()
     return caught.value.code
+
+
+def verify_copy(path: Path, root: RootKey) -> None:
+    """Verify a vault's file as a backup is checked: by itself, read-only."""
+    keys = Keys(root)
+    try:
+        store = Store(str(path), "copy")
+        try:
+            head.verify(keys, store)
+        finally:
+            store.close()
+    finally:
+        keys.close()
