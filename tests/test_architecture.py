@@ -112,7 +112,7 @@ DATA: dict[str, str] = {"xkcdpass": "kv.vault.passphrase"}
 EXPOSURES: dict[str, str] = {
     "brokers.conformance": "looks for the value in what a broker said",
     "brokers.http.auth": "the credential enters the request",
-    "kv.cli.daily": "a typed PIN is sent to be enrolled",
+    "kv.cli.enrolment": "a typed PIN is sent to be enrolled",
     "kv.cli.init": "the first passphrase makes its slot",
     "kv.cli.keeper": "a typed passphrase unlocks",
     "kv.cli.passphrase": "a new passphrase is judged",
@@ -141,7 +141,7 @@ PURE = {
     *("brokers.http.decoding", "brokers.http.operations", "brokers.http.overrides", "brokers.http.pack"),
     "brokers.http.pattern",
     "brokers.http.target",
-    *("kv.audit.chain", "kv.audit.entry", "kv.audit.view", "kv.cli.dotenv", "kv.cli.likeness"),
+    *("kv.audit.chain", "kv.audit.entry", "kv.audit.view", "kv.cli.dotenv", "kv.cli.secrecy"),
     *("kv.daemon.budget", "kv.daemon.requests", "kv.daemon.schema"),
     *("kv.proofs.passphrase", "kv.proofs.pin", "kv.proofs.throttle", "kv.proofs.totp"),
     *("kv.vault.contents", "kv.vault.format", "kv.vault.names"),

@@ -24,17 +24,17 @@ _NOUNS = (
     "init",
     "vault",
     "secret",
-    "names",
+    "inventory",
     "importing",
     "backup",
-    "daily",
+    "enrolment",
     "connection",
     "provider",
     "approval",
     "audit",
     "daemon",
     "doctor",
-    "other",
+    "elsewhere",
 )
 
 _HELP = """kv: let AI coding agents use credentials without holding them.

@@ -18,9 +18,9 @@ import typer
 from kv.cli import tui
 from kv.cli.dotenv import Line, parse, rewrite
 from kv.cli.keeper import Keeper, acting, take_shelter
-from kv.cli.likeness import is_secret
 from kv.cli.options import Options, verb
 from kv.cli.recognise import guess
+from kv.cli.secrecy import is_secret
 from kv.cli.terminal import Terminal
 from kv.cli.value import MAX_BYTES, read_file
 from kv.errors import KvError

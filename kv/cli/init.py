@@ -16,7 +16,7 @@ import typer
 
 from kv.cli import tui
 from kv.cli.confirm import remember_vault
-from kv.cli.daily import enrol_pin, enrol_totp
+from kv.cli.enrolment import enrol_pin, enrol_totp
 from kv.cli.importing import perform, plan
 from kv.cli.keeper import Keeper, take_shelter
 from kv.cli.options import Options, verb

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kv.audit.entry import Fields
     from kv.daemon.requests import Request
     from kv.daemon.schema import Proof
-    from kv.daemon.server import Connection
+    from kv.daemon.server import Conversation
     from kv.model import Caller, Process
     from kv.vault.session import Vault
 
@@ -57,12 +57,12 @@ class Gate:
         self._recorded: list[float] = []
         self._windows: dict[Process, float] = {}
 
-    def challenge(self, caller: Caller, connection: Connection) -> dict[str, object]:
+    def challenge(self, caller: Caller, conversation: Conversation) -> dict[str, object]:
         """A fresh nonce for this connection, and what a client needs to make a proof with it."""
-        connection.nonce = secrets.token_bytes(32)
-        held = connection.held
+        conversation.nonce = secrets.token_bytes(32)
+        held = conversation.held
         return {
-            "nonce": connection.nonce.hex(),
+            "nonce": conversation.nonce.hex(),
             "slot": self._vault.public_slot().as_wire(),
             "kinds": self.kinds(),
             "window": self._has_window(caller),
@@ -73,12 +73,12 @@ class Gate:
         """The proofs that are enrolled, the daily ones first."""
         return [kind for kind in _DAILY if self._enrolled(kind)] + ["passphrase"]
 
-    def check(self, request: Request, caller: Caller, connection: Connection) -> str:
+    def check(self, request: Request, caller: Caller, conversation: Conversation) -> str:
         """The kind of proof that came with `request`, or "". Raises `KvError`: `proof-…`."""
         if request.name == "challenge":
             return ""
-        nonce, connection.nonce = connection.nonce, None  # good for one request, whatever becomes of it
-        held, connection.held = connection.held, None
+        nonce, conversation.nonce = conversation.nonce, None  # good for one request, whatever becomes of it
+        held, conversation.held = conversation.held, None
         proof = request.proof
         if proof is None:
             if request.verb.needs is Needs.NOTHING:
@@ -88,7 +88,7 @@ class Gate:
             return self._window(request, caller)
         if proof.kind == "held":
             found = _held(request, held)
-            connection.held = found if request.name == "audit" else None  # pages only look; an answer is one
+            conversation.held = found if request.name == "audit" else None  # pages only look; an answer is one
             return found.kind
         try:
             self._check_fresh(request, proof, nonce)
@@ -97,7 +97,7 @@ class Gate:
                 self._record(error.code, request, proof, caller)
             raise
         if request.name in _HELD:
-            connection.held = Held(proof.kind, boot_time() + _HELD_SECONDS, _HELD[request.name])
+            conversation.held = Held(proof.kind, boot_time() + _HELD_SECONDS, _HELD[request.name])
         if proof.via == "terminal" and not caller.agent:
             self._windows[caller.parent] = boot_time() + _WINDOW_SECONDS
         return proof.kind

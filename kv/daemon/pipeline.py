@@ -79,12 +79,12 @@ class Pipeline:
 
     async def judge(self, caller: Caller, args: Call, body: bytes) -> Judged:
         """Steps 1 to 3. Raises `KvError`."""
-        entry, found = self.house.entry(args.connection), None
-        while found is None or self.house.entry(args.connection) is not entry:  # planned meanwhile for what it was
+        while True:
             entry = self.house.entry(args.connection)
             broker = self.house.broker(entry.connection.kind)
-            found = await self._planner.plan(broker, entry.connection, args.arguments(), body, args.connection)
-        plan, digest = found
+            plan, digest = await self._planner.plan(broker, entry.connection, args.arguments(), body, args.connection)
+            if self.house.entry(args.connection) is entry:  # else it was planned for what the connection no longer is
+                break
         if args.save:
             check_path(args.save)
             if caller.uid != os.geteuid():
@@ -225,7 +225,7 @@ class Pipeline:
             record.what(plan, judged.digest, judged.decision, args.reason),
             record.by(approval, caller),
         )
-        entry = house.audit.intend(**intent)
+        number = house.audit.intend(**intent)
         house.touch()
         shown: shape.Shown | None = None
         ended = "unknown"
@@ -238,7 +238,7 @@ class Pipeline:
         finally:
             ms = round((boot_time() - started) * 1000)
             facts: Fields = shown.facts() if shown else {}
-            house.audit.settle(entry, **record.merge(facts, {"outcome": ended, "ms": ms}))
+            house.audit.settle(number, **record.merge(facts, {"outcome": ended, "ms": ms}))
         self._after(caller, shown)
         return shown
 

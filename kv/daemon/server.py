@@ -47,15 +47,15 @@ class Exchange:
 
     request: Request
     caller: Caller
-    connection: Connection
+    conversation: Conversation
     folder: int | None
     say: Callable[[dict[str, object]], Awaitable[None]]
     after: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # let go when the answer has been sent
 
 
 @dataclass(slots=True)
-class Connection:
-    """What the gate remembers of one connection: the nonce for one proof, and a proof held for what follows."""
+class Conversation:
+    """What the gate remembers of one client: the nonce for one proof, and a proof held for what follows."""
 
     nonce: bytes | None = None
     held: Held | None = None
@@ -172,7 +172,7 @@ class Server:
         return who, presence
 
     async def _requests(self, peer: Peer, who: Caller, session: str, presence: Presence | None) -> None:
-        connection = Connection()
+        conversation = Conversation()
         while True:
             try:
                 self._silent[peer] = session
@@ -193,7 +193,7 @@ class Server:
                     return
                 continue
             asks = callers.as_relay(who) if request.relay and self._channel == "agent" else who
-            exchange = Exchange(request, asks, connection, peer.take_folder(), peer.send)
+            exchange = Exchange(request, asks, conversation, peer.take_folder(), peer.send)
             del frame, request  # a body is the verb's from here on, to keep or to let go
             try:
                 await peer.unless_gone(self._answer(peer, exchange))

@@ -49,7 +49,7 @@ class Verbs:
         """Check the proof, then run the verb. Raises `KvError`."""
         from kv.daemon.server import with_proof
 
-        kind = self.gate.check(exchange.request, exchange.caller, exchange.connection)
+        kind = self.gate.check(exchange.request, exchange.caller, exchange.conversation)
         exchange.caller = with_proof(exchange.caller, kind)
         handler = _HANDLERS.get(exchange.request.name)
         answer = await (self._change(exchange) if handler is None else handler(self, exchange))
@@ -215,7 +215,7 @@ class Verbs:
 
     async def challenge(self, exchange: Exchange) -> Answer:
         """A nonce for one proof on this connection."""
-        return self.gate.challenge(exchange.caller, exchange.connection), b""
+        return self.gate.challenge(exchange.caller, exchange.conversation), b""
 
     async def lock(self, _: Exchange) -> Answer:
         """The keeper ends; needs no proof, since it only takes away."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kv.cli.dotenv import parse, rewrite
 from kv.cli.importing import replace_file
-from kv.cli.likeness import is_secret
+from kv.cli.secrecy import is_secret
 from kv.errors import KvError
 
 if TYPE_CHECKING:

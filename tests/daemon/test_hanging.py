@@ -26,7 +26,7 @@ from kv.daemon.pipeline import Pipeline
 from kv.daemon.requests import Request, decode
 from kv.daemon.save import Saving
 from kv.daemon.secrets import Secrets
-from kv.daemon.server import Connection, Exchange
+from kv.daemon.server import Conversation, Exchange
 from kv.errors import KvError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Scene:
         async def say(_: dict[str, object]) -> None: ...
 
         try:
-            task = asyncio.create_task(pipeline.call(Exchange(request, AGENT, Connection(), folder, say)))
+            task = asyncio.create_task(pipeline.call(Exchange(request, AGENT, Conversation(), folder, say)))
             await asyncio.to_thread(door.reached.wait, 30)
             await meanwhile()
             door.open()

@@ -19,7 +19,7 @@ from kv.daemon.gate import Gate
 from kv.daemon.house import House
 from kv.daemon.requests import Request, decode
 from kv.daemon.secrets import Secrets
-from kv.daemon.server import Connection
+from kv.daemon.server import Conversation
 from kv.errors import KvError
 from kv.paths import Runtime
 from kv.proofs import passphrase
@@ -58,17 +58,17 @@ class Kept:
     def by_window(self, verb: str, args: dict[str, object], body: bytes = b"", caller: Caller = PERSON) -> str:
         """The kind of proof that counts for a request with nothing but the window."""
         request = _request(verb, args, body, {"kind": "window"})
-        return self.gate.check(request, caller, Connection())
+        return self.gate.check(request, caller, Conversation())
 
     def open_window(self) -> None:
         """The person types the passphrase for something else."""
-        connection = Connection()
-        nonce = bytes.fromhex(str(self.gate.challenge(PERSON, connection)["nonce"]))
+        conversation = Conversation()
+        nonce = bytes.fromhex(str(self.gate.challenge(PERSON, conversation)["nonce"]))
         digest = passphrase.request_digest("rm", {"name": "NONE"}, hashlib.sha256(b"").digest())
         with self.vault.subkey("proofs") as key:
             mac = passphrase.make(bytes(key), digest, nonce).hex()
         proved = _request("rm", {"name": "NONE"}, b"", {"kind": "passphrase", "mac": mac})
-        assert self.gate.check(proved, PERSON, connection) == "passphrase"
+        assert self.gate.check(proved, PERSON, conversation) == "passphrase"
 
 
 def _request(verb: str, args: dict[str, object], body: bytes = b"", proof: dict[str, object] | None = None) -> Request:
