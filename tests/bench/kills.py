@@ -21,6 +21,8 @@ from bench.measure import seconds
 from bench.stage import folder
 from bench.table import Goal, Row
 from bench.vaults import META, make, name
+from killing import kill_while_setting, lost
+from world import World
 
 from kv.errors import KvError
 from kv.vault.session import RootKey, Vault
@@ -81,6 +83,16 @@ def rows(scale: Scale) -> Iterator[Row]:
                 ledger.lost |= ledger.missing(vault)
     what = f"acknowledged writes lost over {rounds:,} kill -9"
     yield Row(what, "lost", [len(ledger.lost)], goal=Goal(0), note=f"{ledger.writes:,} writes were acknowledged")
+    yield _of_keepers(scale.of(1000, 50))
+
+
+def _of_keepers(sets: int) -> Row:
+    """The same with nothing left out: the command, the sockets, the keeper that is killed."""
+    with folder() as here, World(here) as world:
+        deaths = kill_while_setting(world.init(), sets)
+        missing = lost(world, deaths)
+    note = f"{len(deaths.acknowledged):,} were acknowledged, by {deaths.killed:,} keepers that were killed"
+    return Row(f"  of {sets:,} kv set, the keeper killed", "lost", [len(missing)], goal=Goal(0), note=note)
 
 
 def _time_to_live(path: Path, root: RootKey) -> float:
