@@ -56,6 +56,7 @@ class Gate:
         self._audit = audit
         self._recorded: list[float] = []
         self._windows: dict[Process, float] = {}
+        self._kinds: tuple[int, list[str]] = (-1, [])  # as of a generation of the vault
 
     def challenge(self, caller: Caller, conversation: Conversation) -> dict[str, object]:
         """A fresh nonce for this connection, and what a client needs to make a proof with it."""
@@ -70,8 +71,12 @@ class Gate:
         }
 
     def kinds(self) -> list[str]:
-        """The proofs that are enrolled, the daily ones first."""
-        return [kind for kind in _DAILY if self._enrolled(kind)] + ["passphrase"]
+        """The proofs that are enrolled, the daily ones first. To tell of: what is checked is looked up each time."""
+        generation, kinds = self._kinds
+        if generation != self._vault.generation:
+            kinds = [kind for kind in _DAILY if self._enrolled(kind)] + ["passphrase"]
+            self._kinds = (self._vault.generation, kinds)
+        return kinds
 
     def check(self, request: Request, caller: Caller, conversation: Conversation) -> str:
         """The kind of proof that came with `request`, or "". Raises `KvError`: `proof-…`."""
