@@ -1,7 +1,7 @@
 """Frames on the keeper's sockets: `kv/WIRE.md` specifies them, this file is both ends' codec.
 
 Rules of this file
-- Sans-io: bytes in, frames out. Sockets belong to `kv.client` and `kv.daemon.server`.
+- Sans-io: bytes in, frames out. Sockets belong to `kv.client` and `kv.daemon.peer`.
 - Standard library only (`json` is imported by the functions that need it, since hot verbs
   often send one frame and copy one body).
 - Garbage raises `KvError("bad-frame")` and nothing else.
@@ -9,9 +9,13 @@ Rules of this file
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from kv.errors import KvError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VERSION = 1  # a plain integer that somebody bumps when a frame or a verb changes its meaning
 
@@ -29,31 +33,16 @@ class Frame(NamedTuple):
 
 def encode(header: dict[str, object], body: bytes = b"") -> bytes:
     """The frame's bytes. Raises `KvError("too-large")` where a bound is passed."""
-    if body:
-        header = {**header, "body": len(body)}
-    text = _text(header)
-    if len(text) > MAX_HEADER:
+    return frame(to_json({**header, "body": len(body)} if body else header), body)
+
+
+def frame(header: bytes, body: bytes = b"") -> bytes:
+    """The bytes of a frame whose header is JSON already. Raises `KvError("too-large")` where a bound is passed."""
+    if len(header) > MAX_HEADER:
         raise KvError("too-large", argument="header", limit="256 KiB")
     if len(body) > MAX_BODY:
         raise KvError("too-large", argument="body", limit="16 MiB")
-    return len(text).to_bytes(_PREFIX, "big") + text + body
-
-
-def encode_answer(header: dict[str, object], body: bytes = b"") -> bytes:
-    """The frame of an answer: members that no header holds are its body. Raises `KvError("answer-size")`.
-
-    What is listed grows with the vault, so an answer that is too long is nobody's mistake in asking.
-    """
-    try:
-        return encode(header, body)
-    except KvError:
-        members = header.get("ok")
-        if body or not isinstance(members, dict):
-            raise KvError("answer-size") from None
-    try:
-        return encode({"ok": {}, "members": "body"}, _text(members))
-    except KvError:
-        raise KvError("answer-size") from None
+    return len(header).to_bytes(_PREFIX, "big") + header + body
 
 
 def answer(frame: Frame) -> tuple[dict[str, object], bytes]:
@@ -64,21 +53,29 @@ def answer(frame: Frame) -> tuple[dict[str, object], bytes]:
     return (ok if isinstance(ok, dict) else {}), frame.body
 
 
-def _text(value: dict[str, object]) -> bytes:
+def to_json(value: dict[str, object]) -> bytes:
+    """Compact JSON. A lone surrogate goes through, for the other end to refuse."""
+    return _encoder()(value).encode("utf-8", "surrogatepass")
+
+
+@cache
+def _encoder() -> Callable[[object], str]:
     import json
 
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode  # `json.dumps` makes one each time
 
 
 class Decoder:
-    """Splits a byte stream into frames. `feed` bytes, then call `next` until it returns None."""
+    """Splits a byte stream into frames. `feed` bytes, then call `next` until it returns None.
 
-    def __init__(self, max_body: int = MAX_BODY) -> None:
+    `parse` is to take and refuse exactly what `parse_header` does.
+    """
+
+    def __init__(self, parse: Callable[[bytes], dict[str, object]] | None = None) -> None:
+        self._parse = parse or parse_header
         self._buffer = bytearray()
-        self._max_body = max_body
-        self._header: dict[str, object] | None = None
-        self._need = _PREFIX
-        self._size: int | None = None
+        self._header: dict[str, object] | None = None  # of the frame whose body is coming in
+        self._body = 0  # bytes of it
 
     def feed(self, data: bytes) -> None:
         """Append what the socket gave."""
@@ -87,42 +84,33 @@ class Decoder:
     @property
     def empty(self) -> bool:
         """True between frames: an end of stream here is clean, elsewhere it is half a frame."""
-        return not self._buffer and self._header is None and self._size is None
+        return not self._buffer and self._header is None
 
     def next(self) -> Frame | None:
         """The next whole frame, or None if more bytes are needed. Raises `KvError("bad-frame")`."""
-        if self._size is None and not self._take_size():
+        header = self._take_header() if self._header is None else self._header
+        if header is None or len(self._buffer) < self._body:
             return None
-        if self._header is None and not self._take_header():
-            return None
-        if len(self._buffer) < self._need or self._header is None:
-            return None
-        body, header = bytes(self._buffer[: self._need]), self._header
-        del self._buffer[: self._need]
-        self._header, self._size, self._need = None, None, _PREFIX
+        body = bytes(self._buffer[: self._body])
+        del self._buffer[: self._body]
+        self._header, self._body = None, 0
         return Frame(header, body)
 
-    def _take_size(self) -> bool:
+    def _take_header(self) -> dict[str, object] | None:
         if len(self._buffer) < _PREFIX:
-            return False
-        size = int.from_bytes(self._buffer[:_PREFIX], "big")
-        if not 2 <= size <= MAX_HEADER:  # noqa: PLR2004 - `{}` is the smallest JSON object
+            return None
+        end = _PREFIX + int.from_bytes(self._buffer[:_PREFIX], "big")
+        if not _PREFIX + 2 <= end <= _PREFIX + MAX_HEADER:  # `{}` is the smallest JSON object
             raise KvError("bad-frame", why="the header's length is out of bounds")
-        del self._buffer[:_PREFIX]
-        self._size = size
-        return True
-
-    def _take_header(self) -> bool:
-        size = self._size or 0
-        if len(self._buffer) < size:
-            return False
-        header = parse_header(bytes(self._buffer[:size]))
-        del self._buffer[:size]
-        need = header.pop("body", 0)
-        if type(need) is not int or not 0 <= need <= self._max_body:
+        if len(self._buffer) < end:
+            return None
+        header = self._parse(bytes(self._buffer[_PREFIX:end]))
+        del self._buffer[:end]
+        body = header.pop("body", 0)
+        if type(body) is not int or not 0 <= body <= MAX_BODY:
             raise KvError("bad-frame", why="the body's length is out of bounds")
-        self._header, self._need = header, need
-        return True
+        self._header, self._body = header, body
+        return header
 
 
 def parse_header(text: bytes) -> dict[str, object]:

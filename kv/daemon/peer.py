@@ -19,6 +19,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from kv import wire
+from kv.daemon import frames
 from kv.errors import KvError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Peer:
         self._room = room
         self._idle = idle
         self._taken = 0
-        self._decoder = wire.Decoder()
+        self._decoder = wire.Decoder(frames.parse_header)
         self._loop = asyncio.get_running_loop()
         self._folder: int | None = None
         self._senders: set[int] = set()
@@ -99,7 +100,7 @@ class Peer:
 
     async def send(self, header: dict[str, object], body: bytes = b"") -> None:
         """Send one frame. Raises `answer-size`, `TimeoutError`, `OSError` for a client that does not take it."""
-        data = wire.encode_answer(header, body)
+        data = frames.encode(header, body)
         try:
             sent = self._socket.send(data)
         except BlockingIOError:
