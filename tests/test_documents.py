@@ -16,7 +16,7 @@ import typer
 
 from kv import wire
 from kv.cli.app import build
-from kv.daemon import server
+from kv.daemon import places, server
 from kv.daemon.requests import VERBS, Needs
 from kv.errors import ERRORS, EXIT_STATUSES
 from kv.hot import HOT, call
@@ -265,8 +265,8 @@ def test_wire_has_the_bounds_of_the_code() -> None:
         f"Wire version **{wire.VERSION}**",
     ):
         assert number in WIRE
-    places = server._PLACES
-    assert f"{places['agent']} connections at once on `agent.sock` and {places['kv']} on `kv.sock`" in WIRE
+    most = places._ALL
+    assert f"{most['agent']} connections at once on `agent.sock` and {most['kv']} on `kv.sock`" in WIRE
     assert f"at most {server._ROOM >> 20} MiB on each" in WIRE
 
 

@@ -86,7 +86,7 @@ class Keeper:
         if others:
             os.chmod(os.path.dirname(path), 0o711)  # noqa: S103 - to pass through, not to look into
             os.chmod(path, 0o666)  # noqa: S103 - every peer is still held against `others`
-        return Server(channel, sock, verbs.handle, self._log, frozenset({os.geteuid(), *others}))
+        return Server(channel, sock, verbs, self._log, frozenset({os.geteuid(), *others}))
 
     async def _watch(self) -> None:
         """End at the idle limit or the cap; seal the audit's head in between."""

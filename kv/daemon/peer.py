@@ -6,6 +6,8 @@ Rules of this file
 - What comes in is held in a room that all connections of a channel share: 448 clients with a body of 17 MiB each
   are no way to 8 GB.
 - A request's bytes have a deadline from the first one on; between requests a connection may be silent for a while.
+- What needs no waiting is answered in the very callback that read it, one request a round of the loop; a task runs
+  only for what has to be waited for.
 """
 
 from __future__ import annotations
@@ -16,16 +18,18 @@ import contextlib
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kv import wire
 from kv.daemon import frames
 from kv.errors import KvError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
-_CHUNK = 1 << 18
+    from kv.daemon.requests import Request
+
+_CHUNK = 1 << 16  # from 128 KiB on, malloc maps and unmaps pages for every read, of however few bytes
 _FD_SIZE = array.array("i").itemsize
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
 _ANCILLARY = socket.CMSG_SPACE(4 * _FD_SIZE) + socket.CMSG_SPACE(_UCRED.size)
@@ -50,6 +54,13 @@ class Room:
         self._left += size
 
 
+class _Waiting(NamedTuple):
+    """A task that waits in `Peer.next`."""
+
+    begin: Callable[[wire.Frame], Request | None]
+    found: asyncio.Future[Request | None]
+
+
 class Peer:
     """A connected client. `folder` is the descriptor that came with the last request, owned by whoever takes it."""
 
@@ -62,27 +73,32 @@ class Peer:
         self._loop = asyncio.get_running_loop()
         self._folder: int | None = None
         self._senders: set[int] = set()
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiting: _Waiting | None = None
         self._working: asyncio.Task[object] | None = None
         self._watched = False
+        self._ended = False  # the stream, between two requests
+        self._unsent = memoryview(b"")
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
-    async def receive(self) -> wire.Frame | None:
-        """The next frame, or None at a clean end. Raises `KvError("bad-frame")`, `TimeoutError`, `OSError`."""
-        deadline = self._loop.time() + self._idle
-        while (frame := self._decoder.next()) is None:
-            begins = self._decoder.empty
-            data = await self._read(deadline)
-            if begins:
-                deadline = self._loop.time() + _FRAME_SECONDS
-            if not data:
-                if self._decoder.empty:
-                    return None
-                raise KvError("bad-frame", why="the stream ended inside a frame")
-            self._room.take(len(data))
-            self._taken += len(data)
-            self._decoder.feed(data)
-        self._give_back()
-        return frame
+    async def next(self, begin: Callable[[wire.Frame], Request | None]) -> Request | None:
+        """The next request that has to be waited for, or None at a clean end.
+
+        `begin` is given every frame as it comes; it answers by `post`, or hands back such a request. Raises
+        `KvError("bad-frame")`, `TimeoutError`, `OSError`, and what `begin` raises.
+        """
+        while not self._ended:
+            await self._flush()
+            self._waiting = _Waiting(begin, self._loop.create_future())
+            self._expect()
+            self._watch()
+            try:
+                request = await self._waiting.found
+            finally:
+                self._waiting = None
+            if request is not None:
+                return request
+        return None
 
     def _give_back(self) -> None:
         self._room.give_back(self._taken)
@@ -98,16 +114,26 @@ class Peer:
         """The processes that sent what has come so far, for a socket with `SO_PASSCRED`."""
         return frozenset(self._senders)
 
-    async def send(self, header: dict[str, object], body: bytes = b"") -> None:
-        """Send one frame. Raises `answer-size`, `TimeoutError`, `OSError` for a client that does not take it."""
+    def post(self, header: dict[str, object], body: bytes = b"") -> None:
+        """Send of one frame what goes at once; the rest goes before anything else. Raises `answer-size`, `OSError`."""
         data = frames.encode(header, body)
         try:
             sent = self._socket.send(data)
         except BlockingIOError:
             sent = 0
         if sent < len(data):
+            self._unsent = memoryview(data)[sent:]
+
+    async def send(self, header: dict[str, object], body: bytes = b"") -> None:
+        """Send one frame. Raises `answer-size`, `TimeoutError`, `OSError` for a client that does not take it."""
+        self.post(header, body)
+        await self._flush()
+
+    async def _flush(self) -> None:
+        if self._unsent:
+            rest, self._unsent = self._unsent, memoryview(b"")
             async with asyncio.timeout(_SEND_SECONDS):
-                await self._loop.sock_sendall(self._socket, memoryview(data)[sent:])
+                await self._loop.sock_sendall(self._socket, rest)
 
     async def unless_gone(self, work: Coroutine[object, object, None]) -> None:
         """Run `work`; when the client hangs up meanwhile, the task that runs here is cancelled with it."""
@@ -126,6 +152,8 @@ class Peer:
     def close(self) -> None:
         """Hang up."""
         self._unwatch()  # first: the next connection may be given this one's descriptor number
+        if self._timer is not None:
+            self._timer.cancel()
         self._give_back()
         if (folder := self.take_folder()) is not None:
             os.close(folder)
@@ -143,12 +171,71 @@ class Peer:
             self._watched = False
 
     def _readable(self) -> None:
+        waiting = self._waiting
         if self._working is not None:
             self._look_after()
-        elif self._waiter is None:
-            self._unwatch()  # nobody reads just now; whoever does next looks at the socket first
-        elif not self._waiter.done():
-            self._waiter.set_result(None)
+        elif waiting is None:
+            self._unwatch()  # nobody takes requests just now; whoever does next watches again
+        elif not waiting.found.done():
+            try:
+                self._take_in(waiting)
+            except Exception as error:  # noqa: BLE001 - whoever waits raises it
+                waiting.found.set_exception(error)
+
+    def _take_in(self, waiting: _Waiting) -> None:
+        """Begin with one frame; read once, if there is none yet."""
+        frame = self._decoder.next()
+        if frame is None:
+            begins = self._decoder.empty
+            try:
+                data = self._read()
+            except BlockingIOError:
+                return
+            if not data:
+                if not begins:
+                    raise KvError("bad-frame", why="the stream ended inside a frame")
+                self._ended = True
+                waiting.found.set_result(None)
+                return
+            self._room.take(len(data))
+            self._taken += len(data)
+            self._decoder.feed(data)
+            frame = self._decoder.next()
+            if frame is None:
+                if begins:
+                    self._expire_in(_FRAME_SECONDS)
+                return
+        self._give_back()
+        request = waiting.begin(frame)
+        if request is not None or self._unsent:
+            waiting.found.set_result(request)
+        else:
+            self._expect()
+
+    def _expect(self) -> None:
+        """Wait for a request. Of what is here of it already no poll will tell."""
+        begun = not self._decoder.empty
+        self._expire_in(_FRAME_SECONDS if begun else self._idle)
+        if begun:
+            self._loop.call_soon(self._readable)
+
+    def _expire_in(self, seconds: float) -> None:
+        self._deadline = self._loop.time() + seconds
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._expire)
+
+    def _expire(self) -> None:
+        """The timer is not set anew for each request, so there may be time left when it goes off."""
+        self._timer = None
+        if self._waiting is None or self._waiting.found.done():
+            return  # whoever waits next sets it
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._expire)
+        else:
+            self._waiting.found.set_exception(TimeoutError())
 
     def _look_after(self) -> None:
         """Something came while a request is under way: the end of its client, or a next request, which waits."""
@@ -162,26 +249,11 @@ class Peer:
         if gone and self._working is not None:
             self._working.cancel()
 
-    async def _read(self, deadline: float) -> bytes:
-        while True:
-            try:
-                data, ancillary, _, _ = self._socket.recvmsg(_CHUNK, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
-            except BlockingIOError:
-                await self._until_readable(deadline)
-                continue
+    def _read(self) -> bytes:
+        data, ancillary, _, _ = self._socket.recvmsg(_CHUNK, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+        if ancillary:
             self._take(ancillary)
-            return data
-
-    async def _until_readable(self, deadline: float) -> None:
-        """Raises `TimeoutError` at the loop's time `deadline`."""
-        waiter = self._waiter = self._loop.create_future()
-        timer = self._loop.call_at(deadline, _expire, waiter)
-        self._watch()
-        try:
-            await waiter
-        finally:
-            timer.cancel()
-            self._waiter = None
+        return data
 
     def _take(self, ancillary: list[tuple[int, int, bytes]]) -> None:
         """One descriptor, and who sent these bytes where the kernel was asked to say so."""
@@ -196,8 +268,3 @@ class Peer:
                 self._folder = descriptor
             else:
                 os.close(descriptor)
-
-
-def _expire(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())

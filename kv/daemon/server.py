@@ -3,7 +3,7 @@
 Rules of this file
 - Order: peer uid, then a place among the bounded, then the caller from the kernel, then the frame, then the
   proof, and only then the verb.
-- `kv.sock` has places of its own: a flood of calls must not keep the person from `kv lock` and `kv deny`.
+- What needs no waiting is answered without a task (`Talk.begin`); a task of the connection's sees to the rest.
 - Whatever goes wrong ends in one error of the closed list; a defect is logged by its place, never by its text.
 """
 
@@ -14,14 +14,14 @@ import contextlib
 import os
 import socket
 import struct
-from collections import Counter, OrderedDict
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kv import __version__, wire
 from kv.daemon import caller as callers
 from kv.daemon import descriptors
 from kv.daemon.peer import Peer, Room
+from kv.daemon.places import Places
 from kv.daemon.presence import Presence
 from kv.daemon.requests import decode
 from kv.errors import KvError
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from kv.daemon.requests import Request
     from kv.model import Caller
 
-_PLACES = {"agent": 448, "kv": 64}  # connections at once; `descriptors` has the sum
-_PER_SESSION = {"agent": 64, "kv": 32}  # of them one session may hold: sub-agents in parallel, not a flood
 # Between requests. A client connects for a request; a person at a prompt takes their time, on the socket of prompts.
 _IDLE_SECONDS = {"agent": 60.0, "kv": 600.0}
 _BACKLOG = 1024
 _ROOM = 256 << 20  # bytes of requests that are coming in, on one channel: fifteen of the largest at once
 _PEERCRED = struct.Struct("3i")
+_ENDS = (TimeoutError, ConnectionError)  # the client no longer listens
+_DEFECTS = (OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(slots=True)
@@ -51,6 +51,12 @@ class Exchange:
     folder: int | None
     say: Callable[[dict[str, object]], Awaitable[None]]
     after: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # let go when the answer has been sent
+
+    def close(self) -> None:
+        """The answer has been sent."""
+        self.after.close()
+        if self.folder is not None:
+            os.close(self.folder)
 
 
 @dataclass(slots=True)
@@ -72,27 +78,38 @@ class Held(NamedTuple):
 Answer = tuple[dict[str, object], bytes]
 
 
+class Handlers(Protocol):
+    """What answers: `verbs.Verbs`."""
+
+    def waits(self, verb: str) -> bool:
+        """Whether its answer has to be waited for."""
+
+    def at_once(self, exchange: Exchange) -> Answer:
+        """The answer of a verb that does not wait. Raises `KvError`."""
+
+    async def handle(self, exchange: Exchange) -> Answer:
+        """The answer of one that does. Raises `KvError`."""
+
+
 class Server:
-    """Serves one channel. `handle` answers an `Exchange`."""
+    """Serves one channel. `handlers` answer each `Exchange`."""
 
     def __init__(
         self,
         channel: str,
         sock: socket.socket,
-        handle: Callable[[Exchange], Awaitable[Answer]],
+        handlers: Handlers,
         log: Callable[[str], str],
         uids: frozenset[int],
     ) -> None:
-        self._channel = channel
+        self.channel = channel
         self._socket = sock
-        self._handle = handle
-        self._log = log
+        self.handlers = handlers
+        self.log = log
         self._uids = uids
         self._room = Room(_ROOM)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._served = 0  # connections that were admitted
-        self._held: Counter[str] = Counter()  # of them each session's
-        self._silent: OrderedDict[Peer, str] = OrderedDict()  # between requests, longest first
+        self._places = Places(channel)
 
     async def serve(self) -> None:
         """Accept until cancelled."""
@@ -116,7 +133,7 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve_peer(self, sock: socket.socket) -> None:
-        peer = Peer(sock, self._room, _IDLE_SECONDS[self._channel])
+        peer = Peer(sock, self._room, _IDLE_SECONDS[self.channel])
         try:
             # A peer that breaks off in any way has no more to be told; what its call did is in the audit.
             with contextlib.suppress(OSError, TimeoutError):
@@ -131,89 +148,118 @@ class Server:
             await peer.send({"error": error.as_wire()})
             return
         session = presence.caller.session if presence else who.session  # places are counted by claim
-        self._served += 1
-        self._held[session] += 1
-        try:
-            echo = {"echo": presence.word} if presence else {}
-            await peer.send({"kv": wire.VERSION, "version": __version__, "pid": os.getpid(), **echo})
-            await self._requests(peer, who, session, presence)
-        finally:
-            if presence:
-                presence.close()
-            self._served -= 1
-            self._held[session] -= 1
-            if not self._held[session]:
-                del self._held[session]
-
-    def _make_room(self, session: str | None = None) -> bool:
-        """Hang up on the connection (of that session) which has been silent longest: who waits to speak comes first."""
-        oldest = next((peer for peer, whose in self._silent.items() if session in {None, whose}), None)
-        if oldest is None:
-            return False
-        del self._silent[oldest]
-        oldest.hang_up()
-        return True
+        with self._places.taken(session):
+            try:
+                echo = {"echo": presence.word} if presence else {}
+                await peer.send({"kv": wire.VERSION, "version": __version__, "pid": os.getpid(), **echo})
+                await self._requests(peer, session, Talk(self, peer, who, presence))
+            finally:
+                if presence:
+                    presence.close()
 
     def _admit(self, sock: socket.socket) -> tuple[Caller, Presence | None]:
         _, uid, _ = _PEERCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
         if uid not in self._uids:
             raise KvError("denied", rule="peer", why="this socket is another user's", help="")
-        if self._channel == "agent" and descriptors.scarce(sock.fileno()):
+        if self.channel == "agent" and descriptors.scarce(sock.fileno()):
             raise KvError("busy", what="descriptors")
-        if self._served >= _PLACES[self._channel] and not self._make_room():
-            raise KvError("busy", what="connections")
-        who = callers.identify(sock, self._channel)
-        presence = None if who.process.pid else Presence.of(sock, self._channel)
-        session = presence.caller.session if presence else who.session
-        if self._held[session] >= _PER_SESSION[self._channel] and not self._make_room(session):
+        self._places.ensure_any()
+        who = callers.identify(sock, self.channel)
+        presence = None if who.process.pid else Presence.of(sock, self.channel)
+        try:
+            self._places.ensure(presence.caller.session if presence else who.session)
+        except KvError:
             if presence:
                 presence.close()
-            raise KvError("busy", what="connections of one session")
+            raise
         return who, presence
 
-    async def _requests(self, peer: Peer, who: Caller, session: str, presence: Presence | None) -> None:
-        conversation = Conversation()
+    async def _requests(self, peer: Peer, session: str, talk: Talk) -> None:
+        def begin(frame: wire.Frame) -> Request | None:
+            request = talk.begin(frame)
+            self._places.silent(peer, session)  # anew: behind those that have been silent since before
+            return request
+
         while True:
+            self._places.silent(peer, session)
             try:
-                self._silent[peer] = session
-                try:
-                    frame = await peer.receive()
-                finally:
-                    self._silent.pop(peer, None)
-                if frame is None:
-                    return
-                word = frame.header.pop("echo", None)
-                if presence is not None:
-                    claim, presence = presence, None  # it is asked once, whatever comes of it
-                    who = claim.caller if claim.shown(word, peer.senders) else who
-                request = decode(frame.header, frame.body, self._channel)
+                request = await peer.next(begin)
             except KvError as error:
                 await peer.send({"error": error.as_wire()})
-                if error.code in {"bad-frame", "busy"}:
-                    return
-                continue
-            asks = callers.as_relay(who) if request.relay and self._channel == "agent" else who
-            exchange = Exchange(request, asks, conversation, peer.take_folder(), peer.send)
-            del frame, request  # a body is the verb's from here on, to keep or to let go
-            try:
-                await peer.unless_gone(self._answer(peer, exchange))
+                return
             finally:
-                exchange.after.close()
-                if exchange.folder is not None:
-                    os.close(exchange.folder)
-                del exchange
+                self._places.speaks(peer)
+            if request is None:
+                return
+            work = talk.answer(request)
+            del request  # a body is the verb's from here on, to keep or to let go
+            await peer.unless_gone(work)
 
-    async def _answer(self, peer: Peer, exchange: Exchange) -> None:
+
+class Talk:
+    """One client's requests, one after another: decoded, handled, answered."""
+
+    def __init__(self, server: Server, peer: Peer, who: Caller, presence: Presence | None) -> None:
+        self._peer = peer
+        self._who = who
+        self._relay: Caller | None = None
+        self._presence = presence
+        self._channel = server.channel
+        self._handlers = server.handlers
+        self._log = server.log
+        self._conversation = Conversation()
+
+    def begin(self, frame: wire.Frame) -> Request | None:
+        """Answer a request that needs no waiting; hand another back. Raises `KvError` that ends the talk, `OSError`."""
         try:
-            ok, body = await self._handle(exchange)
-            await peer.send({"ok": ok}, body)
-        except (TimeoutError, ConnectionError):
-            raise
+            word = frame.header.pop("echo", None)
+            if self._presence is not None:
+                claim, self._presence = self._presence, None  # it is asked once, whatever comes of it
+                self._who = claim.caller if claim.shown(word, self._peer.senders) else self._who
+            request = decode(frame.header, frame.body, self._channel)
         except KvError as error:
-            await peer.send({"error": error.as_wire()})
-        except (OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, AttributeError) as defect:
-            place = self._log(_place(defect))
-            await peer.send({"error": KvError("internal", id=place).as_wire()})
+            if error.code == "bad-frame":
+                raise
+            self._peer.post({"error": error.as_wire()})
+            return None
+        if self._handlers.waits(request.name):
+            return request
+        exchange = self._exchange(request)
+        try:
+            ok, body = self._handlers.at_once(exchange)
+            self._peer.post({"ok": ok}, body)
+        except _ENDS:
+            raise
+        except (KvError, *_DEFECTS) as error:
+            self._peer.post(self._failure(error))
+        finally:
+            exchange.close()
+        return None
+
+    async def answer(self, request: Request) -> None:
+        """Answer a request that `begin` handed back. Raises `OSError`, `TimeoutError` for a client that is gone."""
+        exchange = self._exchange(request)
+        del request
+        try:
+            ok, body = await self._handlers.handle(exchange)
+            await self._peer.send({"ok": ok}, body)
+        except _ENDS:
+            raise
+        except (KvError, *_DEFECTS) as error:
+            await self._peer.send(self._failure(error))
+        finally:
+            exchange.close()
+
+    def _exchange(self, request: Request) -> Exchange:
+        who = self._who
+        if request.relay and self._channel == "agent":
+            who = self._relay = self._relay or callers.as_relay(who)
+        return Exchange(request, who, self._conversation, self._peer.take_folder(), self._peer.send)
+
+    def _failure(self, error: Exception) -> dict[str, object]:
+        if not isinstance(error, KvError):
+            error = KvError("internal", id=self._log(_place(error)))
+        return {"error": error.as_wire()}
 
 
 def _place(defect: BaseException) -> str:
@@ -224,11 +270,6 @@ def _place(defect: BaseException) -> str:
     if trace is None:
         return type(defect).__name__
     return f"{type(defect).__name__} {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
-
-
-def with_proof(caller: Caller, kind: str) -> Caller:
-    """The caller, with the kind of proof that came with this very request."""
-    return replace(caller, proven=kind)
 
 
 def listen(path: str) -> socket.socket:

@@ -1,7 +1,7 @@
 """What each verb does: the handlers behind both sockets, and nothing about sockets.
 
 Rules of this file
-- `HANDLERS` is the table; a verb of `requests.VERBS` without a row here fails a test.
+- `_AT_ONCE` and `_WAITING` are the tables; a verb of `requests.VERBS` without a row is one that changes the vault.
 - A handler is given an exchange whose proof has been checked. It answers with JSON members and a body.
 - A changing handler records its act before it acts, and tells the house that policy's ground has changed.
 """
@@ -9,6 +9,7 @@ Rules of this file
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from kv.daemon.house import House
     from kv.daemon.keeper import Keeper
     from kv.daemon.pipeline import Pipeline
+    from kv.daemon.requests import Request
     from kv.daemon.schema import Approve, Backup, Id, Listing, Named, Page, Session, Ticket, Wait
     from kv.daemon.server import Answer, Exchange
     from kv.model import Caller
@@ -45,17 +47,31 @@ class Verbs:
         self.secrets = secrets.Secrets(house)
         self.enrolment = enrolment.Enrolment(house)
 
-    async def handle(self, exchange: Exchange) -> Answer:
-        """Check the proof, then run the verb. Raises `KvError`."""
-        from kv.daemon.server import with_proof
+    def waits(self, verb: str) -> bool:
+        """Whether the verb's answer has to be waited for: then it is `handle`'s."""
+        return verb not in _AT_ONCE
 
-        kind = self.gate.check(exchange.request, exchange.caller, exchange.conversation)
-        exchange.caller = with_proof(exchange.caller, kind)
-        handler = _HANDLERS.get(exchange.request.name)
-        answer = await (self._change(exchange) if handler is None else handler(self, exchange))
-        if exchange.request.verb.uses:
-            self.house.touch()  # only now: what is refused must not keep a vault open
+    def at_once(self, exchange: Exchange) -> Answer:
+        """Check the proof, then run a verb that does not wait. Raises `KvError`."""
+        self._check(exchange)
+        answer = _AT_ONCE[exchange.request.name](self, exchange)
+        self._used(exchange.request)
         return answer
+
+    async def handle(self, exchange: Exchange) -> Answer:
+        """Check the proof, then run a verb that may wait. Raises `KvError`."""
+        self._check(exchange)
+        answer = await _WAITING.get(exchange.request.name, Verbs._change)(self, exchange)
+        self._used(exchange.request)
+        return answer
+
+    def _check(self, exchange: Exchange) -> None:
+        if kind := self.gate.check(exchange.request, exchange.caller, exchange.conversation):
+            exchange.caller = replace(exchange.caller, proven=kind)  # that came with this very request
+
+    def _used(self, request: Request) -> None:
+        if request.verb.uses:
+            self.house.touch()  # only now: what is refused must not keep a vault open
 
     async def _change(self, exchange: Exchange) -> Answer:
         """A verb that changes the vault: recorded first, then done, then what was decoded from it is forgotten."""
@@ -79,7 +95,7 @@ class Verbs:
             house.audit.settle(entry, outcome=outcome)
         return answer
 
-    async def status(self, exchange: Exchange) -> Answer:
+    def status(self, exchange: Exchange) -> Answer:
         """How the keeper is."""
         who = exchange.caller
         return {
@@ -101,24 +117,24 @@ class Verbs:
             "keys": self.house.vault.key_kind,
         }, b""
 
-    async def list(self, exchange: Exchange) -> Answer:
+    def list(self, exchange: Exchange) -> Answer:
         """Names, never values."""
         args = cast("Listing", exchange.request.args)
         return self.secrets.listing(args.prefix, whole=exchange.caller.is_person), b""
 
-    async def show(self, exchange: Exchange) -> Answer:
+    def show(self, exchange: Exchange) -> Answer:
         """Metadata of a secret."""
         return self.secrets.show(cast("Named", exchange.request.args).name), b""
 
-    async def history(self, exchange: Exchange) -> Answer:
+    def history(self, exchange: Exchange) -> Answer:
         """The kept revisions of a secret."""
         return self.secrets.history(cast("Named", exchange.request.args).name), b""
 
-    async def connections(self, _: Exchange) -> Answer:
+    def connections(self, _: Exchange) -> Answer:
         """Every connection as its person declared it."""
         return {"connections": self.secrets.connections()}, b""
 
-    async def backup(self, exchange: Exchange) -> Answer:
+    def backup(self, exchange: Exchange) -> Answer:
         """A copy of the sealed file, create-only, in the folder whose descriptor came along."""
         args = cast("Backup", exchange.request.args)
         if exchange.folder is None or "/" in args.file or args.file in {"", ".", ".."}:
@@ -126,7 +142,7 @@ class Verbs:
         self.house.vault.backup(f"/proc/self/fd/{exchange.folder}/{args.file}")
         return {"file": args.file, "generation": self.house.vault.generation}, b""
 
-    async def providers(self, _: Exchange) -> Answer:
+    def providers(self, _: Exchange) -> Answer:
         """The catalogue."""
         from brokers.http import catalogue
 
@@ -149,13 +165,13 @@ class Verbs:
         ticket = self.pipeline.tickets.get(exchange.caller.session, args.ticket)
         return await self.pipeline.held(exchange, ticket, args.wait)
 
-    async def withdraw(self, exchange: Exchange) -> Answer:
+    def withdraw(self, exchange: Exchange) -> Answer:
         """Give a ticket up."""
         tickets = self.pipeline.tickets
         tickets.withdraw(tickets.get(exchange.caller.session, cast("Ticket", exchange.request.args).ticket))
         return {}, b""
 
-    async def approvals(self, exchange: Exchange) -> Answer:
+    def approvals(self, exchange: Exchange) -> Answer:
         """What waits: one's own, or everybody's with a proof."""
         session = None if exchange.caller.is_person else exchange.caller.session
         listed = cards(self.house.approvals.waiting(session), boot_time())
@@ -195,7 +211,7 @@ class Verbs:
             "status": status,
         }, b""
 
-    async def deny(self, exchange: Exchange) -> Answer:
+    def deny(self, exchange: Exchange) -> Answer:
         """A person's no."""
         pending = self.house.approvals.deny(cast("Id", exchange.request.args).id, exchange.caller.proven)
         self.house.audit.event(
@@ -203,7 +219,7 @@ class Verbs:
         )
         return {"id": pending.id}, b""
 
-    async def unfreeze(self, exchange: Exchange) -> Answer:
+    def unfreeze(self, exchange: Exchange) -> Answer:
         """A person lets a frozen session go on, from nothing."""
         session = cast("Session", exchange.request.args).session
         self.house.approvals.unfreeze(session)
@@ -213,23 +229,23 @@ class Verbs:
         )
         return {"session": session}, b""
 
-    async def challenge(self, exchange: Exchange) -> Answer:
+    def challenge(self, exchange: Exchange) -> Answer:
         """A nonce for one proof on this connection."""
         return self.gate.challenge(exchange.caller, exchange.conversation), b""
 
-    async def lock(self, _: Exchange) -> Answer:
+    def lock(self, _: Exchange) -> Answer:
         """The keeper ends; needs no proof, since it only takes away."""
         self.keeper.stop("lock")
         return {}, b""
 
-    async def panic(self, exchange: Exchange) -> Answer:
+    def panic(self, exchange: Exchange) -> Answer:
         """Everything stops: calls, grants, the keeper."""
         self.house.approvals.panic()
         self.house.audit.alarm(**record.merge(record.who(exchange.caller), {"verb": "panic"}))
         self.keeper.stop("panic")
         return {}, b""
 
-    async def audit(self, exchange: Exchange) -> Answer:
+    def audit(self, exchange: Exchange) -> Answer:
         """A page of the audit: one's own entries, or all with a proof."""
         return pages.page(self.house.audit, exchange.caller, cast("Page", exchange.request.args))
 
@@ -252,25 +268,28 @@ def _tier(who: Caller) -> str:
     return "T3" if inside else "T1"
 
 
-_HANDLERS: dict[str, Callable[[Verbs, Exchange], Awaitable[Answer]]] = {
+_AT_ONCE: dict[str, Callable[[Verbs, Exchange], Answer]] = {
     "status": Verbs.status,
     "list": Verbs.list,
     "providers": Verbs.providers,
-    "call": Verbs.call,
-    "explain": Verbs.explain,
-    "wait": Verbs.wait,
     "withdraw": Verbs.withdraw,
     "approvals": Verbs.approvals,
-    "approve": Verbs.approve,
     "deny": Verbs.deny,
     "unfreeze": Verbs.unfreeze,
     "challenge": Verbs.challenge,
     "lock": Verbs.lock,
     "panic": Verbs.panic,
     "audit": Verbs.audit,
-    "audit-verify": Verbs.audit_verify,
     "show": Verbs.show,
     "history": Verbs.history,
     "connections": Verbs.connections,
     "backup": Verbs.backup,
+}
+
+_WAITING: dict[str, Callable[[Verbs, Exchange], Awaitable[Answer]]] = {
+    "call": Verbs.call,
+    "explain": Verbs.explain,
+    "wait": Verbs.wait,
+    "approve": Verbs.approve,
+    "audit-verify": Verbs.audit_verify,
 }

@@ -78,15 +78,27 @@ def older(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callers, "_pidfd", lambda _: None)
 
 
-@contextlib.asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[str]:
-    """A socket that answers every request with the pid that the keeper takes its caller for; 0 is a stranger."""
+class Pids:
+    """Answers every request with the pid that the keeper takes its caller for; 0 is a stranger."""
 
-    async def handle(exchange: Exchange) -> Answer:
+    def waits(self, verb: str) -> bool:
+        """See `Handlers`."""
+        return verb != "status"
+
+    def at_once(self, exchange: Exchange) -> Answer:
+        """See `Handlers`."""
         return {"pid": exchange.caller.process.pid}, b""
 
+    async def handle(self, exchange: Exchange) -> Answer:
+        """See `Handlers`."""
+        return self.at_once(exchange)
+
+
+@contextlib.asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[str]:
+    """A socket that `Pids` answers on."""
     path = str(folder / "agent.sock")
-    server = Server("agent", listen(path), handle, str, frozenset({os.geteuid()}))
+    server = Server("agent", listen(path), Pids(), str, frozenset({os.geteuid()}))
     task = asyncio.create_task(server.serve())
     try:
         yield path
