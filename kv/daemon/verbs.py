@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from kv.daemon.requests import Request
     from kv.daemon.schema import Approve, Backup, Id, Listing, Named, Page, Session, Ticket, Wait
     from kv.daemon.server import Answer, Exchange
-    from kv.model import Caller
+    from kv.model import Caller, Process
 
 _LISTED_MAX = 8 << 20  # bytes of cards in one answer; a body holds 17 MiB
 _RESUME_SECONDS = 5.0  # how long `approve` waits to tell how the resumed call went; most take less, none waits on it
@@ -259,13 +260,17 @@ def _tier(who: Caller) -> str:
 
     T2 is no caller's: it is what every verb that takes a proof has.
     """
-    if who.uid != os.geteuid() or who.process.pid == 0:
-        return "T3"
+    elsewhere = who.uid != os.geteuid() or who.process.pid == 0 or _contained(who.process)
+    return "T3" if elsewhere else "T1"
+
+
+@lru_cache(maxsize=1024)  # a process is in one pid namespace for life: pid_namespaces(7)
+def _contained(process: Process) -> bool:
+    """Whether it lives in another pid namespace than ours."""
     try:
-        inside = os.readlink(f"/proc/{who.process.pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+        return os.readlink(f"/proc/{process.pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
     except OSError:
-        inside = False  # not to be read, so not to be claimed
-    return "T3" if inside else "T1"
+        return False  # not to be read, so not to be claimed
 
 
 _AT_ONCE: dict[str, Callable[[Verbs, Exchange], Answer]] = {
