@@ -76,29 +76,24 @@ class Peer:
         self._waiting: _Waiting | None = None
         self._working: asyncio.Task[object] | None = None
         self._watched = False
-        self._ended = False  # the stream, between two requests
+        self.ended = False  # the stream, between two requests
         self._unsent = memoryview(b"")
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     async def next(self, begin: Callable[[wire.Frame], Request | None]) -> Request | None:
-        """The next request that has to be waited for, or None at a clean end.
+        """The next request that has to be waited for. None at a clean end (`ended`), or where there is more to `flush`.
 
         `begin` is given every frame as it comes; it answers by `post`, or hands back such a request. Raises
         `KvError("bad-frame")`, `TimeoutError`, `OSError`, and what `begin` raises.
         """
-        while not self._ended:
-            await self._flush()
-            self._waiting = _Waiting(begin, self._loop.create_future())
-            self._expect()
-            self._watch()
-            try:
-                request = await self._waiting.found
-            finally:
-                self._waiting = None
-            if request is not None:
-                return request
-        return None
+        self._waiting = _Waiting(begin, self._loop.create_future())
+        self._expect()
+        self._watch()
+        try:
+            return await self._waiting.found
+        finally:
+            self._waiting = None
 
     def _give_back(self) -> None:
         self._room.give_back(self._taken)
@@ -115,7 +110,7 @@ class Peer:
         return frozenset(self._senders)
 
     def post(self, header: dict[str, object], body: bytes = b"") -> None:
-        """Send of one frame what goes at once; the rest goes before anything else. Raises `answer-size`, `OSError`."""
+        """Send of one frame what goes at once; the rest is for `flush`. Raises `answer-size`, `OSError`."""
         data = frames.encode(header, body)
         try:
             sent = self._socket.send(data)
@@ -127,9 +122,10 @@ class Peer:
     async def send(self, header: dict[str, object], body: bytes = b"") -> None:
         """Send one frame. Raises `answer-size`, `TimeoutError`, `OSError` for a client that does not take it."""
         self.post(header, body)
-        await self._flush()
+        await self.flush()
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
+        """Send the rest of what was posted. Raises `TimeoutError`, `OSError` for a client that does not take it."""
         if self._unsent:
             rest, self._unsent = self._unsent, memoryview(b"")
             async with asyncio.timeout(_SEND_SECONDS):
@@ -194,7 +190,7 @@ class Peer:
             if not data:
                 if not begins:
                     raise KvError("bad-frame", why="the stream ended inside a frame")
-                self._ended = True
+                self.ended = True
                 waiting.found.set_result(None)
                 return
             self._room.take(len(data))

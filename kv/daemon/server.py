@@ -180,7 +180,8 @@ class Server:
             self._places.silent(peer, session)  # anew: behind those that have been silent since before
             return request
 
-        while True:
+        while not peer.ended:
+            await peer.flush()
             self._places.silent(peer, session)
             try:
                 request = await peer.next(begin)
@@ -189,11 +190,10 @@ class Server:
                 return
             finally:
                 self._places.speaks(peer)
-            if request is None:
-                return
-            work = talk.answer(request)
-            del request  # a body is the verb's from here on, to keep or to let go
-            await peer.unless_gone(work)
+            if request is not None:
+                work = talk.answer(request)
+                del request  # a body is the verb's from here on, to keep or to let go
+                await peer.unless_gone(work)
 
 
 class Talk:

@@ -35,10 +35,12 @@ async def _serve(sock: socket.socket, idle: float, answer: bytes = b"") -> int:
         return None
 
     try:
-        while await peer.next(begin) is not None:
-            await asyncio.sleep(0)
-            number += 1
-            await peer.send({"ok": {"number": number}}, answer)
+        while not peer.ended:
+            await peer.flush()
+            if await peer.next(begin) is not None:
+                await asyncio.sleep(0)
+                number += 1
+                await peer.send({"ok": {"number": number}}, answer)
         return number
     finally:
         peer.close()
