@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 
 class Raw:
-    """One connection to a keeper's socket. Use as a context manager."""
+    """One connection to a keeper's socket. `body` is that of the frame received last. Use as a context manager."""
 
     def __init__(self, world: World, channel: str = "agent", seconds: float = 60) -> None:
+        self.body = b""
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(seconds)
         self.socket.connect(f"{world.vault}.d/{channel}.sock")
@@ -37,14 +38,18 @@ class Raw:
         """The next frame's header."""
         size = struct.unpack(">I", self._exactly(4))[0]
         header: dict[str, Any] = json.loads(self._exactly(size))
-        self._exactly(int(header.get("body", 0)))
+        self.body = self._exactly(int(header.get("body", 0)))
         return header
 
     def ask(
         self, verb: str, args: dict[str, Any] | None = None, body: bytes = b"", folder: int | None = None
     ) -> dict[str, Any]:
-        """The header of the answer to one request; events before it are passed over."""
+        """The header of the answer to one request."""
         self.send(verb, args or {}, body, folder)
+        return self.answer()
+
+    def answer(self) -> dict[str, Any]:
+        """The header of the next answer; events before it are passed over."""
         while "event" in (header := self.receive()):
             pass
         return header

@@ -21,10 +21,13 @@ import threading
 import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
 import trustme
+
+if TYPE_CHECKING:
+    import socket
 
 MIB = 1 << 20
 NAME = "api.test"
@@ -341,11 +344,18 @@ async def anything(request: Received, peer: Peer) -> None:
         await peer.json({"ok": True, "method": request.method, "path": request.path})
 
 
+def _server_context(cert: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    cert.configure_cert(context)
+    return context
+
+
 @dataclass
 class Upstream:
     """See the module. `names` stand in the certificate; `ca` makes several upstreams share an authority.
 
-    `lax` switches the check of the key off. `tls=False` speaks plain HTTP.
+    `lax` switches the check of the key off. `tls=False` speaks plain HTTP. `apart` gives each name a certificate of its
+    own, chosen by SNI. `sock` is what to listen on instead of `host` and `port`.
     """
 
     key: bytes = b""
@@ -355,8 +365,11 @@ class Upstream:
     lax: bool = False
     host: str = "127.0.0.1"
     cert: trustme.LeafCert | None = None
+    apart: bool = False
+    sock: socket.socket | None = None
     port: int = 0
     requests: list[Received] = field(default_factory=list)
+    accepted: int = 0  # TCP connections, also those whose client broke TLS off
     connections: int = 0
     alive: int = 0  # of the connections those that are open
 
@@ -414,8 +427,13 @@ class Upstream:
             self.alive -= 1
             writer.transport.abort()
 
-        server = await asyncio.start_server(
-            accepted, self.host, self.port, ssl=self._context() if self.tls else None, limit=MIB, backlog=512
+        def protocol() -> asyncio.StreamReaderProtocol:
+            self.accepted += 1
+            return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=MIB), accepted)
+
+        place: dict[str, Any] = {"sock": self.sock} if self.sock else {"host": self.host, "port": self.port}
+        server = await self._loop.create_server(
+            protocol, ssl=self._context() if self.tls else None, backlog=512, **place
         )
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
@@ -426,11 +444,12 @@ class Upstream:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _context(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        (self.cert or self.ca.issue_cert(*self.names)).configure_cert(context)
+        context = _server_context(self.cert or self.ca.issue_cert(*self.names))
+        own = {name: _server_context(self.ca.issue_cert(name)) for name in self.names} if self.apart else {}
 
         def seen(tls: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
             self._snis[id(tls)] = name
+            tls.context = own.get(name or "", context)
 
         context.sni_callback = seen  # called with an SSLObject under asyncio
         return context

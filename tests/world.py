@@ -132,8 +132,17 @@ class World:
         """`kv set NAME --stdin …` with a proof by descriptor."""
         return self.must("set", name, "--stdin", *options, stdin=value, proof=True)
 
-    def connect(self, name: str, value: bytes, port: int, ca: str, *options: str, host: str = "api.test") -> Ran:
-        """A secret `demo/NAME` and the connection `name` to an upstream on loopback."""
+    def connect(  # noqa: PLR0913 - a connection has this many sides
+        self,
+        name: str,
+        value: bytes,
+        port: int,
+        ca: str,
+        *options: str,
+        host: str = "api.test",
+        pins: tuple[str, ...] = ("127.0.0.1",),
+    ) -> Ran:
+        """A secret `demo/NAME` and the connection `name` to an upstream on loopback, or to where the name leads."""
         ca_file = self.folder / f"{name}.pem"
         ca_file.write_text(ca)
         chosen = options or ("--auth", "bearer", "--admission", "always")
@@ -141,7 +150,7 @@ class World:
             f"demo/{name.upper()}",
             value,
             *("--connection", name, "--host", f"https://{host}:{port}"),
-            *("--ca", str(ca_file), "--allow-address", "127.0.0.1", *chosen),
+            *("--ca", str(ca_file), *(word for pin in pins for word in ("--allow-address", pin)), *chosen),
         )
 
     def leaked(self, value: bytes, texts: list[str] | None = None) -> list[str]:
