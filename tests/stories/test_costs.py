@@ -1,4 +1,4 @@
-"""R-KDF: a vault file whose costs were changed while it was locked, brought to `kv unlock`."""
+"""R-KDF: a vault file whose costs were changed while it was locked, brought to the commands that open it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from world import Ran
 
 DAMAGED = 9
 MIB = 1 << 10  # in KiB, as Argon2 and the kernel count memory
@@ -38,10 +40,19 @@ class Locked:
     paid: int
 
     def set_cost(self, cost: str, value: int) -> None:
-        """Change the passphrase's slot in the file, as any program of the same user could."""
+        """Change every slot in the file, as any program of the same user could."""
         Path(self.world.vault).write_bytes(self.whole)
         with closing(sqlite3.connect(self.world.vault)) as db, db:
-            db.execute(f"UPDATE slots SET {cost} = ? WHERE kind = 1", (value,))  # noqa: S608 - a column's name
+            db.execute(f"UPDATE slots SET {cost} = ?", (value,))  # noqa: S608 - a column's name
+
+    def refuses(self, *command: str) -> Ran:
+        """What `command`, which has the right proof, says: the file is damaged. It took no memory, no keeper lives."""
+        refused = self.world.kv(*command, proof=True)
+        assert refused.status == DAMAGED, refused.all
+        assert _most(self.world) < self.paid - 32 * MIB
+        assert _nobody_holds(self.world)
+        assert self.world.kv("status", "--json").json["locked"] is True
+        return refused
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +91,18 @@ def _nobody_holds(world: World) -> bool:
     ],
 )
 def test_costs_out_of_bounds_are_refused_and_not_paid(locked: Locked, cost: str, value: int) -> None:
-    """With the right passphrase: the error says what is wrong with the file, no memory is taken, no keeper lives."""
-    world = locked.world
+    """`kv unlock` with the right passphrase tells a person what is wrong with the file, and does not try."""
     locked.set_cost(cost, value)
-    refused = world.kv("unlock", proof=True)
-    assert (refused.status, f"{cost} is {value}, not " in refused.err) == (DAMAGED, True), refused.all
+    refused = locked.refuses("unlock")
+    assert f"{cost} is {value}, not " in refused.err
     assert "the file was tampered with" in refused.err
-    assert _most(world) < locked.paid - 32 * MIB
-    assert _nobody_holds(world)
-    assert world.kv("status", "--json").json["locked"] is True
+
+
+@pytest.mark.parametrize("value", [64 * MIB - 1, 1024 * MIB + 1])
+def test_a_recovery_code_pays_none_either(locked: Locked, value: int) -> None:
+    """`kv recover` with the right code is refused likewise: no new passphrase is sealed into such a file."""
+    locked.set_cost("memory", value)
+    changed = Path(locked.world.vault).read_bytes()
+    refused = locked.refuses("recover", "--code-file", "recovery", "--recovery-file", "next")
+    assert f"memory is {value}, not " in refused.err
+    assert Path(locked.world.vault).read_bytes() == changed
