@@ -30,7 +30,7 @@ NEW = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--")
 # Runs inside: brings loopback up, gives it the public address, covers the resolver's files, makes the sockets and hands
 # them out. It holds the namespaces until its channel is closed.
 INSIDE = """
-import fcntl, socket, struct, subprocess, sys
+import fcntl, os, socket, struct, subprocess, sys
 channel, public, *files = socket.socket(fileno=int(sys.argv[1])), *sys.argv[2:]
 def interface(request, name, value):  # netdevice(7)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -38,7 +38,9 @@ def interface(request, name, value):  # netdevice(7)
 interface(0x8914, b"lo", struct.pack("H", 1))  # SIOCSIFFLAGS, IFF_UP
 interface(0x8916, b"lo:1", struct.pack("HH4s", socket.AF_INET, 0, socket.inet_aton(public)))  # SIOCSIFADDR
 for file in files:
-    subprocess.run(["mount", "--bind", file, "/etc/" + file.rpartition("/")[2]], check=True)
+    over = "/etc/" + os.path.basename(file)
+    if os.path.exists(over):  # where there is none, the C library does what ours says
+        subprocess.run(["mount", "--bind", file, over], check=True)
 made = [socket.socket(), socket.socket(), socket.socket(type=socket.SOCK_DGRAM)]
 made[0].bind((public, 0))
 made[1].bind(("127.0.0.1", made[0].getsockname()[1]))
@@ -54,7 +56,7 @@ def why_none() -> str:
         done = subprocess.run([*NEW, "true"], capture_output=True, text=True, timeout=SECONDS, check=False)
     except OSError as error:
         return str(error)
-    return done.stderr.strip() if done.returncode else ""
+    return done.stderr.strip() or f"unshare ended with {done.returncode}" if done.returncode else ""
 
 
 class Network:
