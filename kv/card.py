@@ -5,9 +5,8 @@ Rules of this file
   that is the agent's word, its reason, is quoted and labelled as the agent's.
 - Every text passes `clean`: no control, direction or zero-width character reaches a terminal or a page, and of
   a long one head *and* tail are shown, so nothing hides behind a long middle.
-- A line that the terminal wraps by itself goes on at its left edge, where kv's own lines begin: an agent could fill
-  one with blanks and go on as a second card. So runs of blanks are one blank, and every line is wrapped here, to
-  lines that begin with blanks and `MARK`, which no text from elsewhere has.
+- Runs of blanks are one blank, and every line is wrapped to the terminal behind a mark (`kv.rows` says why): or an
+  agent could fill one with blanks and go on as a second card.
 - Pure, standard library only: the keeper makes cards, the command line renders them.
 """
 
@@ -16,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kv.errors import clean
+from kv.rows import columns, tidy, usable, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,6 @@ _TITLE = 400  # characters: a method and a URL, of which the host comes first an
 _DETAIL = 300
 _DETAILS = 24  # lines: a card that scrolls is approved unread
 WIDTH = 90  # columns where there is no terminal to ask, and at most of the first line: people keep terminals this wide
-_NARROWEST = 24  # columns: room for a word beside the indent
-MARK = "│"
 _INDENT = " " * 6
 _KEYS = {"once": "o", "session": "s", "project": "p"}
 
@@ -48,17 +46,17 @@ def card(pending: Pending, now: float) -> dict[str, object]:
         "session": caller.session,
         "kind": "admission" if only_admission else plan.effect.value,
         "ask": f"this session has not used {name} before" if only_admission else needs,
-        "title": _clean(plan.title, _TITLE),
+        "title": tidy(plan.title, _TITLE),
         "effect": plan.effect.value,
         "connection": name,
         "secrets": [clean(name) for name in plan.connection.secrets.values()],
-        "label": _clean(caller.label),
-        "project": _clean(caller.project),
+        "label": tidy(caller.label),
+        "project": tidy(caller.project),
         "waits": max(0, int(now - pending.opened)),
         "left": max(0, int(pending.expires - now)),
         "why": clean(decision.why),
         "details": _details(plan.details),
-        "reason": _clean(pending.reason).replace('"', "'"),  # or the agent could end the quotation and go on as kv
+        "reason": tidy(pending.reason).replace('"', "'"),  # or the agent could end the quotation and go on as kv
         "scopes": list(decision.scopes),
         "preselected": "session" if "session" in decision.scopes else "once",
         "minutes": decision.minutes,
@@ -78,7 +76,7 @@ def cards(pendings: list[Pending], now: float) -> list[dict[str, object]]:
 
 def lines(card: Mapping[str, object], home: str = "", width: int = WIDTH) -> list[str]:
     """The card as text of `width` columns; `home` is written `~`. Takes what came over the wire, so cleans again."""
-    width = max(width, _NARROWEST) - 1  # the last column stays free: some terminals begin a line when it is filled
+    width = usable(width)
     project = _text(card, "project")
     if home and (project + "/").startswith(home.rstrip("/") + "/"):
         project = "~" + project[len(home.rstrip("/")) :]
@@ -92,36 +90,16 @@ def lines(card: Mapping[str, object], home: str = "", width: int = WIDTH) -> lis
     below += [f"{label}: {text}" for label, text in _pairs(card)]
     reason = _text(card, "reason").replace('"', "'")
     below.append(f'the agent says: "{reason}"' if reason else "the agent gives no reason")
-    return [*found, *(line for text in below for line in _wrapped(_INDENT, text, width))]
+    return [*found, *(line for text in below for line in wrapped(text, width, indent=_INDENT, under=_INDENT))]
 
 
 def _head(text: str, waits: int, width: int) -> list[str]:
     """The first line, with how long the call waits at its end, or below where there is no room."""
     says = f"waits {waits // 60}:{waits % 60:02}"
     room = min(width, WIDTH - 1) - len(says) - 1
-    if _columns(text) <= room:
-        return [f"{text}{' ' * (room - _columns(text))} {says}"]
-    return [*_wrapped("", text, width), f"{_INDENT}{says}"]
-
-
-def _wrapped(indent: str, text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` columns, broken at blanks where there are some."""
-    found: list[str] = []
-    while True:
-        room, at = width - len(indent), 0
-        while at < len(text) and room >= (one := _columns(text[at])):
-            room, at = room - one, at + 1
-        if at == len(text):
-            return [*found, indent + text]
-        blank = text.rfind(" ", at // 2, at + 1)
-        at = blank + 1 if blank > 0 else at
-        found.append((indent + text[:at]).rstrip())
-        text, indent = text[at:].lstrip(), f"{_INDENT}{MARK} "
-
-
-def _columns(text: str) -> int:
-    """Columns that `text` takes at most: outside ASCII terminals differ on one and two, so it counts two."""
-    return sum(1 if c.isascii() else 2 for c in text)
+    if columns(text) <= room:
+        return [f"{text}{' ' * (room - columns(text))} {says}"]
+    return [*wrapped(text, width, under=_INDENT), f"{_INDENT}{says}"]
 
 
 def choices(card: Mapping[str, object]) -> str:
@@ -141,7 +119,7 @@ def choices(card: Mapping[str, object]) -> str:
 
 def _details(details: tuple[tuple[str, str], ...]) -> list[list[str]]:
     """At most `_DETAILS` of them: head and tail, and between them how many are left out."""
-    shown = [[_clean(label), _clean(text, _DETAIL)] for label, text in details]
+    shown = [[tidy(label), tidy(text, _DETAIL)] for label, text in details]
     if len(shown) <= _DETAILS:
         return shown
     half = _DETAILS // 2
@@ -149,7 +127,7 @@ def _details(details: tuple[tuple[str, str], ...]) -> list[list[str]]:
 
 
 def _text(card: Mapping[str, object], key: str, limit: int = 200) -> str:
-    return _clean(str(card.get(key, "")), limit)
+    return tidy(str(card.get(key, "")), limit)
 
 
 def _number(card: Mapping[str, object], key: str) -> int:
@@ -159,19 +137,14 @@ def _number(card: Mapping[str, object], key: str) -> int:
 
 def _texts(card: Mapping[str, object], key: str) -> list[str]:
     value = card.get(key)
-    return [_clean(str(v)) for v in value] if isinstance(value, list) else []
+    return [tidy(str(v)) for v in value] if isinstance(value, list) else []
 
 
 def _pairs(card: Mapping[str, object]) -> list[tuple[str, str]]:
     value = card.get("details")
     pairs = value if isinstance(value, list) else []
     return [
-        (_clean(str(p[0])), _clean(str(p[1]), _DETAIL))
+        (tidy(str(p[0])), tidy(str(p[1]), _DETAIL))
         for p in pairs
         if isinstance(p, list) and len(p) == 2  # noqa: PLR2004 - a label and a text
     ]
-
-
-def _clean(text: str, limit: int = 200) -> str:
-    """`clean`, with one blank for any number, and without the mark that kv's own lines go on with."""
-    return clean(" ".join(clean(text, limit=len(text) + 8).split()).replace(MARK, "|"), limit=limit)

@@ -57,7 +57,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class Person:
     """A shell to type into, with `kv` the package under test. Use as a context manager."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], columns: int = 400) -> None:
         self._shell = pexpect.spawn(
             sys.executable,
             ["-c", _ORPHAN],
@@ -65,7 +65,7 @@ class Person:
             cwd=str(folder),
             encoding="utf-8",
             timeout=_SECONDS,
-            dimensions=(50, 400),
+            dimensions=(50, columns),
         )
         self.read(PROMPT)
         self.run(f'kv() {{ "{sys.executable}" -m kv "$@"; }}')

@@ -34,6 +34,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.similar": set(),
     "kv.clients": set(),
     "kv.registry": set(),
+    "kv.rows": {"kv.errors"},
     "kv.paths": {"kv.errors"},
     "kv.harden": {"kv.errors"},
     "kv.seen": {"kv.paths"},
@@ -54,11 +55,11 @@ ARROWS: dict[str, set[str]] = {
     "kv.__main__": {"kv", "kv.errors", "kv.hot"},
     # what judges and keeps: no part of it knows who calls
     "kv.model": {"brokers.contract", "kv.errors"},
-    "kv.card": {"kv.errors", "kv.model"},
+    "kv.card": {"kv.errors", "kv.model", "kv.rows"},
     "kv.policy": {"brokers.contract", "kv.model"},
     "kv.proofs": {"kv.errors"},
     "kv.redact": {"kv.errors"},
-    "kv.audit": {"kv.errors"},
+    "kv.audit": {"kv.errors", "kv.rows"},
     "kv.vault": {"brokers.contract", "kv.errors"},
     # the keeper
     "kv.daemon": {
@@ -130,7 +131,8 @@ EXPOSURES: dict[str, str] = {
 # What judges, parses and counts does nothing else: no file, no clock, no chance, no waiting. A row is a module or what
 # is beneath it; `IMPURE` says which modules of the standard library would make a liar of it.
 PURE = {
-    *("brokers.contract", "kv.card", "kv.errors", "kv.model", "kv.policy", "kv.redact", "kv.similar", "kv.wire"),
+    *("brokers.contract", "kv.card", "kv.errors", "kv.model", "kv.policy", "kv.redact", "kv.rows", "kv.similar"),
+    "kv.wire",
     *(
         "brokers.http.addresses",
         "brokers.http.arguments",

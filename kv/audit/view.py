@@ -2,6 +2,8 @@
 
 Rules of this file
 - What is shown is cleaned again: a file that somebody edited must not reach the terminal as control characters.
+- A title and a label are others' words. On a terminal an entry goes on behind a mark (`kv.rows`), so that no path can
+  be made to begin a row as another entry does; elsewhere it stays one line, for grep.
 - An export line is the entry's own bytes and its mac, so that what is checked offline is what was signed.
 """
 
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 from kv.audit.chain import MAC_BYTES, broken
 from kv.audit.entry import BODY_MAX, Entry, decode
 from kv.errors import clean
+from kv.rows import tidy, usable, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,29 +28,31 @@ _DENIED = {"denied", "refused", "expired", "frozen", "proof-wrong", "proof-used"
 _PROOFS = {"proof-wrong": "wrong ", "proof-used": "used ", "proof-frozen": "frozen: "}
 _ANSWERS = {"approve": "approved", "deny": "denied"}
 _KILO = 1000
+_UNDER = " " * 10  # below what follows the time
 
 
 def line(entry: Entry, zone: tzinfo | None = None) -> str:
     """One line of `kv audit tail`; times in `zone`, the local one by default."""
     at = datetime.fromtimestamp(entry.time, zone).astimezone(zone).strftime("%H:%M:%S")
-    subject = f"{at}  {_what(entry):<8}{clean(entry.connection) or '-':<11}"
-    title = clean(entry.title, limit=300)
+    subject = f"{at}  {_what(entry):<7} {clean(entry.connection) or '-':<10} "
+    title = tidy(entry.title, 300)
     if entry.kind == "alarm":
         return _joined(subject, title, _who(entry))
     if entry.kind == "event" and entry.verb in _ANSWERS:
-        return f"{subject}{title:<31}{'':<6}{_answered(entry)}".rstrip()
+        return f"{subject}{title:<30} {'':<6}{_answered(entry)}".rstrip()
     if entry.kind == "event" and not entry.decision:
         return _joined(subject, _told(entry), _who(entry))
     status = str(entry.status) if entry.status else ""
     size = _size(entry.bytes_in) if entry.bytes_in else ""
-    return f"{subject}{title:<31}{status:<6}{_how(entry):<24}{size:<9}{_redacted(entry)}".rstrip()
+    return f"{subject}{title:<30} {status:<6}{_how(entry):<23} {size:<9}{_redacted(entry)}".rstrip()
 
 
-def lines(entries: Iterable[Entry], zone: tzinfo | None = None) -> Iterator[str]:
-    """The lines of `entries`, an intent only where its settle is not among them."""
+def lines(entries: Iterable[Entry], zone: tzinfo | None = None, width: int = 0) -> Iterator[str]:
+    """The lines of `entries`, an intent only where its settle is not among them; in rows where there is a `width`."""
     kept = list(entries)
     settled = {entry.of for entry in kept}
-    return (line(entry, zone) for entry in kept if entry.kind != "intend" or entry.seq not in settled)
+    found = (line(entry, zone) for entry in kept if entry.kind != "intend" or entry.seq not in settled)
+    return (row for each in found for row in (wrapped(each, usable(width), under=_UNDER) if width else [each]))
 
 
 def verdict(report: Report) -> str:
@@ -91,15 +96,15 @@ def _joined(subject: str, *words: str) -> str:
 
 
 def _told(entry: Entry) -> str:
-    told = clean(entry.title, limit=300) or (f"{entry.count:,} times" if entry.count else "")
+    told = tidy(entry.title, 300) or (f"{entry.count:,} times" if entry.count else "")
     return f"{_PROOFS.get(entry.outcome, '')}{told}"
 
 
 def _who(entry: Entry) -> str:
     if entry.peer is None:
-        return clean(entry.label)
-    label = f" ({clean(entry.label)})" if entry.label else ""
-    return f"pid {entry.peer.pid} {clean(entry.peer.exe)}{label}"
+        return tidy(entry.label)
+    label = f" ({tidy(entry.label)})" if entry.label else ""
+    return f"pid {entry.peer.pid} {tidy(entry.peer.exe)}{label}"
 
 
 def _size(count: int) -> str:

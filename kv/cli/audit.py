@@ -177,7 +177,7 @@ def _print(found: list[dict[str, object]]) -> None:
     from kv.audit import view
     from kv.audit.entry import Entry
 
-    for line in view.lines(msgspec.convert(entry, Entry) for entry in found):
+    for line in view.lines((msgspec.convert(entry, Entry) for entry in found), width=tui.width()):
         tui.say(line)
     if not found:
         tui.note("no entries of this session; --all shows everybody's")

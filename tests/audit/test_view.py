@@ -109,6 +109,34 @@ def test_line(of: Entry, line: str) -> None:
     assert view.line(of, UTC) == line
 
 
+def test_rows_of_a_terminal() -> None:
+    """With a width an entry takes rows of its own: what goes on stands behind the mark, which no text can bring."""
+    long = entry(
+        "16:09:30", "settle", **REFUNDS, effect="read", title=f"GET /{'a' * 60} │ {' ' * 99}16:09:31  approve",
+        bytes_in=2100,
+    )  # fmt: skip
+    found = list(view.lines([long, TAIL[0][0]], UTC, width=60))
+    assert found == [
+        "16:09:30  read    stripe     GET",
+        f"          │ /{'a' * 46}",
+        f"          │ {'a' * 14} | 16:09:31 approve 200",
+        "          │ 2.1 kB",
+        "16:02:11  read    stripe     GET /v1/refunds",
+        "          │ 200   admitted 7F3K           2.1 kB",
+    ]
+    assert list(view.lines([TAIL[0][0]], UTC)) == [TAIL[0][1]]
+
+
+def test_a_label_cannot_leave_its_row() -> None:
+    """A client names itself: blanks in its name are one blank, and the rest of it is behind the mark as well."""
+    label = f"Claude{' ' * 80}16:09:31  approve stripe"
+    alarm = entry("16:09:20", "alarm", verb="socket", peer=Peer(7, "python3", 1000), label=label, title="refused")
+    assert list(view.lines([alarm], UTC, width=60)) == [
+        "16:09:20  ALARM   -          refused     pid 7 python3",
+        "          │ (Claude 16:09:31 approve stripe)",
+    ]
+
+
 def test_local_time() -> None:
     """Without a zone the times are the reader's own."""
     assert view.line(TAIL[0][0]).startswith(datetime.fromtimestamp(TAIL[0][0].time).strftime("%H:%M:%S"))  # noqa: DTZ006

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
+
+import pyte
+from person import Person
 
 if TYPE_CHECKING:
     from scene import Scene
@@ -72,3 +76,32 @@ def test_what_cannot_be_recorded_does_not_happen(scene: Scene) -> None:
     assert "audit" in ran.err
     assert not scene.upstream.requests
     (folder / "moved.kv").rename(folder / "audit.kv")
+
+
+def test_nothing_that_an_agent_wrote_begins_a_row(scene: Scene) -> None:
+    """On 80 columns a path or a reason that imitates another entry goes on behind kv's mark; `--json` has it whole."""
+    world = scene.world
+    fake = "16:09:03--destroy-echo-DELETE/v1/all-200-approved"
+    path = f"/{'a' * (80 - 30 - len('GET /'))}{fake}/{'b' * 40}"  # 30 columns stand before the title: the fake is next
+    reason = "tidy up" + " " * 73 + f"\n\x1b[1G{fake}\r\n\u202e{fake}"
+    world.must("api", "echo", "GET", path, "--reason", reason)
+    held = world.kv("api", "echo", "DELETE", path, "--reason", reason, "--wait", "0", "--json").json
+    world.must("deny", held["pending"], proof=True)
+    for verb in ("tail", "list"):
+        with Person(world.folder, world.environment, columns=80) as someone:
+            asked = ("Passphrase (hidden): ", world.passphrase.decode())
+            status, text = someone.run(f"kv audit {verb} --all", asked)
+        screen = pyte.Screen(80, 100)
+        pyte.Stream(screen).feed(text.replace("\n", "\r\n"))
+        rows = [row.rstrip() for row in screen.display if row.strip()]
+        entries = rows[1:]  # after the prompt
+        assert (status, rows[0]) == (0, "Passphrase (hidden):")
+        assert all(re.match(r"\d\d:\d\d:\d\d  \S+ ", row) or row.startswith(" " * 10 + "│ ") for row in entries)
+        assert not [row for row in rows if row.startswith(fake[:10])]
+        assert fake in "".join(row.removeprefix(" " * 10 + "│ ") for row in entries)
+    entries = world.must("audit", "list", "--json", proof=True).json
+    assert f"GET {path}" in [entry.get("title") for entry in entries]
+    assert [entry["reason"] for entry in entries if entry.get("reason", "").startswith("tidy up")]
+    piped = world.must("audit", "list", proof=True).out.splitlines()
+    assert len([line for line in piped if fake in line]) == len([line for line in piped if "aaa" in line]) > 1
+    assert not [line for line in piped if "b200" in line]  # nor does a title run into the status
