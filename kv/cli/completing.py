@@ -37,22 +37,21 @@ def providers(incomplete: str) -> list[str]:
 
 def call(ctx: typer.Context, incomplete: str) -> list[str]:
     """The words of a call: a connection, then a method; a path is nobody's to guess."""
-    from kv.hot.arguments import parse
-    from kv.hot.call import OPTIONS
-
-    try:
-        found = parse(cast("list[str]", ctx.params.get("words") or []), OPTIONS)
-    except KvError:
-        return []
-    if not found.words:
-        return _beginning(_names(_options(ctx, found.get("vault")), "connections"), incomplete)
+    words = _whole([word for word in ctx.params.get("words") or [] if not word.startswith("-")])
+    if not words:
+        return _beginning(_names(_options(ctx), "connections"), incomplete)
     methods = [method.lower() if incomplete.islower() else method for method in _METHODS]
-    return _beginning(methods, incomplete) if len(found.words) == 1 else []
+    return _beginning(methods, incomplete) if len(words) == 1 else []
 
 
-def _options(ctx: typer.Context, vault: str | None = None) -> Options:
+def _whole(words: list[str]) -> list[str]:
+    """The words without what bash, which takes `-q a=b` for four of them, split off an option's value."""
+    return [word for word, before in zip(words, ["", *words], strict=False) if "=" not in {word, before}]
+
+
+def _options(ctx: typer.Context) -> Options:
     """What the line says so far, before the verb and after it."""
-    found = Options(vault=vault)
+    found = Options()
     at: typer.Context | None = ctx
     while at is not None:
         given = [value if isinstance(value := at.params.get(name), str) else None for name in ("vault", "env")]

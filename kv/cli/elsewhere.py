@@ -1,17 +1,28 @@
-"""Verbs that belong to no noun: demo, and the hot ones as `kv --help` shows them."""
+"""Verbs that belong to no noun: demo, and the hot ones as `kv --help` shows them and the shell completes them.
+
+Rules of this file
+- `kv.__main__` performs the hot verbs before this file is ever read. It declares their options once more, from their
+  own tables, because the shell is offered what typer knows.
+"""
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from kv.cli import completing
-from kv.cli.options import Options, verb
+from kv.cli.options import Options, sign, verb
 from kv.hot import HOT
+from kv.hot.arguments import GLOBAL, rows, spelled
 
-_Words = Annotated[list[str] | None, typer.Argument(show_default=False, autocompletion=completing.call)]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kv.hot.arguments import Table
+
 _ABOUT = {
     "api": "Make an HTTP call; kv adds the credential.",
     "explain": "Show how a call would be judged.",
@@ -23,26 +34,43 @@ _ABOUT = {
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs to `app`. Those of `_ABOUT` are performed by `kv.__main__`, before this file is ever read."""
-    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    """Add the verbs to `app`."""
+    settings = {"ignore_unknown_options": True, "help_option_names": []}  # a line that is half typed is no error
     for name, about in _ABOUT.items():
-        perform = _call if name in {"api", "explain"} else _elsewhere
-        app.command(name, help=about, add_help_option=False, context_settings=settings)(perform)
+        table: Table = {**(import_module(HOT[name]).OPTIONS if name in HOT else {}), **GLOBAL}
+        performed = _elsewhere(table, completing.call if name in {"api", "explain"} else None)
+        app.command(name, help=about, add_help_option=False, context_settings=settings)(performed)
     verb(app, "demo")(demo)
 
 
-def _call(ctx: typer.Context, words: _Words = None) -> None:
-    """As `_elsewhere`; the words are declared for the shell, which completes them."""
-    ctx.args[:0] = words or []
-    _elsewhere(ctx)
+def _elsewhere(table: Table, complete: Callable[..., list[str]] | None) -> Callable[..., None]:
+    """A verb with the options of `table`. Run only where `kv.__main__` does not see the verb: `kv -eprod api …`."""
+
+    def perform(ctx: typer.Context, words: list[str] | None, **given: object) -> None:
+        name = str(ctx.info_name)
+        if name not in HOT:
+            raise typer.Exit(2)
+        raise SystemExit(import_module(HOT[name]).main(name, [*spelled(table, given), *(words or [])]))
+
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    argument = typer.Argument(default=None, show_default=False, autocompletion=complete)
+    sign(perform, [context, _parameter("words", argument, list[str] | None), *_options(table)])
+    return perform
 
 
-def _elsewhere(ctx: typer.Context) -> None:
-    """Reached only when options stand before the verb that `kv.__main__` does not know as global ones."""
-    verb_name = str(ctx.info_name)
-    if verb_name in HOT:
-        raise SystemExit(import_module(HOT[verb_name]).main(verb_name, ctx.args))
-    raise typer.Exit(2)
+def _options(table: Table) -> list[inspect.Parameter]:
+    """The options of a hot verb for typer. All are text: the verb itself judges what they mean."""
+    found = []
+    for name, spellings, metavar, says in rows(table):
+        kind = bool if not metavar else list[str] | None if metavar.endswith("…") else str | None
+        default = None if metavar else False
+        option = typer.Option(default, *spellings, metavar=metavar or None, help=says)
+        found.append(_parameter(name, option, kind))
+    return found
+
+
+def _parameter(name: str, default: object, kind: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
 def demo(options: Options) -> None:

@@ -127,7 +127,7 @@ def verb(app: typer.Typer, name: str, *, extra: bool = False) -> Callable[[Calla
             for p in list(inspect.signature(function).parameters.values())[1:]
         ]
         context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-        sign(run, [context, *own, *common(hidden=True)])
+        sign(run, [context, *own, *common(hidden="_KV_COMPLETE" not in os.environ)])  # one help page lists them
         run.__doc__ = function.__doc__
         app.command(name, epilog=EPILOG, context_settings={"allow_extra_args": extra})(run)
         return function

@@ -8,7 +8,7 @@ Rules of this directory
 
 from __future__ import annotations
 
-# verb: the module below whose `main` performs it
+# verb: the module below whose `main` performs it, and whose `OPTIONS` it takes beside those of every verb
 HOT = {
     "api": "kv.hot.api",
     "explain": "kv.hot.api",

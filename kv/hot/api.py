@@ -7,7 +7,7 @@ import sys
 
 from kv.client import AGENT, Client
 from kv.hot import call
-from kv.hot.arguments import parse, usage
+from kv.hot.arguments import HELP, parse, usage
 from kv.hot.result import note, print_json, show
 from kv.paths import vault_path
 
@@ -31,13 +31,14 @@ Show how a call would be read and judged: its effect, the rule, what would help.
 
   kv explain stripe POST /v1/refunds -f charge=ch_3Pq
 """
+OPTIONS = {**call.OPTIONS, **HELP}
 
 
 def main(verb: str, argv: list[str]) -> int:
     """Perform `kv api` or `kv explain`. Raises `KvError`."""
-    found = parse(argv, {**call.OPTIONS, "--help": ("help", "", "this page"), "-h": ("help", "", "")})
+    found = parse(argv, OPTIONS)
     if found.on("help"):
-        print(usage(_EXPLAIN if verb == "explain" else _HELP, call.OPTIONS))
+        print(usage(_EXPLAIN if verb == "explain" else _HELP, OPTIONS))
         return 0
     request = call.build(found)
     vault = vault_path(found.get("vault"))

@@ -27,6 +27,7 @@ GLOBAL: Table = {
     "--no-color": ("no_color", "", "no colours ($NO_COLOR)"),
     "--passphrase-fd": ("passphrase_fd", "N", "read the passphrase from this descriptor, where one is asked for"),
 }
+HELP: Table = {"--help": ("help", "", "this page"), "-h": ("help", "", "")}
 
 
 class Arguments:
@@ -113,14 +114,28 @@ def _missing(spelling: str, metavar: str) -> str:
 def usage(head: str, options: Mapping[str, tuple[str, str, str]]) -> str:
     """A help page: `head`, the verb's own options, then those of every verb."""
     own, common = (
-        [f"  {names} {metavar}".ljust(30) + text for names, metavar, text in _rows(t)] for t in (options, GLOBAL)
+        [f"  {', '.join(spellings)} {metavar}".ljust(30) + text for _, spellings, metavar, text in rows(t)]
+        for t in (options, GLOBAL)
     )
     return "\n".join([head.strip(), *(["", "options:", *own] if own else []), "", "options of every verb:", *common])
 
 
-def _rows(options: Mapping[str, tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    rows: dict[str, tuple[list[str], str, str]] = {}
+def rows(options: Mapping[str, tuple[str, str, str]]) -> list[tuple[str, list[str], str, str]]:
+    """A table by its options: name, spellings, metavar, help."""
+    found: dict[str, tuple[str, list[str], str, str]] = {}
     for spelling, (name, metavar, text) in options.items():
-        spellings, _, words = rows.get(name, ([], metavar, text))
-        rows[name] = ([*spellings, spelling], metavar, words or text)
-    return [(", ".join(spellings), metavar, text) for spellings, metavar, text in rows.values()]
+        _, spellings, _, words = found.get(name, (name, [], metavar, text))
+        found[name] = (name, [*spellings, spelling], metavar, words or text)
+    return list(found.values())
+
+
+def spelled(options: Mapping[str, tuple[str, str, str]], given: Mapping[str, object]) -> list[str]:
+    """Options by name as `parse` reads them: the way back from who has parsed them already."""
+    found = []
+    for name, (spelling, *_), metavar, _ in rows(options):
+        value = given.get(name)
+        if value and not metavar:
+            found.append(spelling)
+        elif isinstance(value, list | str):
+            found += [f"{spelling}={one}" for one in ([value] if isinstance(value, str) else value)]
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kv.errors import KvError
-from kv.hot.arguments import parse, usage
+from kv.hot.arguments import HELP, parse, usage
 
 _HELP = """
 usage: kv mcp [--vault PATH]
@@ -13,13 +13,14 @@ Clients start this by themselves; it holds nothing, and outlives keepers.
 
   kv mcp
 """
+OPTIONS = HELP
 
 
 def main(_: str, argv: list[str]) -> int:
     """Perform `kv mcp`."""
-    found = parse(argv, {"--help": ("help", "", "this page"), "-h": ("help", "", "")})
+    found = parse(argv, OPTIONS)
     if found.on("help"):
-        print(usage(_HELP, {}))
+        print(usage(_HELP, OPTIONS))
         return 0
     if found.words:
         raise KvError("usage", why="kv mcp takes options only")

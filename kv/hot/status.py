@@ -5,7 +5,7 @@ from __future__ import annotations
 from kv import __version__
 from kv.client import AGENT, Client
 from kv.errors import KvError
-from kv.hot.arguments import Table, parse, usage
+from kv.hot.arguments import HELP, parse, usage
 from kv.hot.result import counted, print_json
 from kv.paths import home, vault_path
 
@@ -22,14 +22,14 @@ T1 advisory, T2 interface, T3 contained (SECURITY.md).
   kv status --json
 """
 KEYS_NOTE = "the keys lie in pages that could not be locked and may be swapped out: raise the limit (ulimit -l)"
-_OPTIONS: Table = {"--help": ("help", "", "this page"), "-h": ("help", "", "")}
+OPTIONS = HELP
 
 
 def main(_: str, argv: list[str]) -> int:
     """Perform `kv status`. Raises `KvError` for a keeper that is not ours or that speaks another version."""
-    found = parse(argv, _OPTIONS)
+    found = parse(argv, OPTIONS)
     if found.on("help"):
-        print(usage(_HELP, _OPTIONS))
+        print(usage(_HELP, OPTIONS))
         return 0
     vault = vault_path(found.get("vault"))
     status = ask(vault)

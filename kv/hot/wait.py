@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kv.client import AGENT, Client
 from kv.errors import KvError
-from kv.hot.arguments import Table, parse, usage
+from kv.hot.arguments import HELP, Table, parse, usage
 from kv.hot.result import show
 from kv.paths import vault_path
 
@@ -16,20 +16,19 @@ session that made the call.
 
   kv wait 7F3K --wait 120
 """
-_OPTIONS: Table = {
+OPTIONS: Table = {
     "--wait": ("wait", "SECONDS", "how long (180); 0 only looks"),
     "--fail": ("fail", "", "exit with status 8 when the answer is HTTP 400 or more"),
-    "--help": ("help", "", "this page"),
-    "-h": ("help", "", ""),
+    **HELP,
 }
 _SECONDS = 180.0  # as long as an approval can be given
 
 
 def main(_: str, argv: list[str]) -> int:
     """Perform `kv wait`. Raises `KvError`."""
-    found = parse(argv, _OPTIONS)
+    found = parse(argv, OPTIONS)
     if found.on("help"):
-        print(usage(_HELP, _OPTIONS))
+        print(usage(_HELP, OPTIONS))
         return 0
     if len(found.words) != 1:
         raise KvError("usage", why="say which ticket: kv wait 7F3K")

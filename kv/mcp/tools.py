@@ -31,7 +31,7 @@ _KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "method": ("", (str,), "it is text, as in GET"),
     "query": ("", (dict, list), "it is an object, or a list of pairs"),
     "headers": ("object", (dict,), "it is an object of names and texts"),
-    "body": ("", (object,), ""),  # any JSON, which is what {} says; spelt out in types, kv_api would pass 500 characters
+    "body": ("", (object,), ""),  # any JSON, as {} says; its types by name would take kv_api past 500 characters
     "form": ("", (dict, list), "it is an object, or a list of pairs"),
     "base64": ("", (str,), "it is text: bytes in base64"),
     "timeout": ("number", (int, float), "it is a number of seconds"),

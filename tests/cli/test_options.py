@@ -194,6 +194,17 @@ def test_the_shell_completes_a_call(world: World) -> None:
     assert completed(world, "kv api echo POST /") == []
     assert completed(world, "kv providers strip") == ["stripe"]
     assert completed(world, "kv audit li") == ["list"]
+    assert completed(world, "kv api -q a = b ec") == ["echo"]  # as bash hands over a=b
+    assert completed(world, "kv api echo --wait") == completed(world, "kv wait --wa") == ["--wait"]
+    assert completed(world, "kv show --passphrase") == ["--passphrase-fd"]  # on no help page but that of kv itself
+    assert "--passphrase-fd" not in world.must("show", "--help").out.partition("Every verb")[0]
+
+
+def test_options_before_the_verb_in_every_spelling(world: World) -> None:
+    """`kv -eprod api …` performs the verb with its own options, as typer reads them."""
+    ran = world.kv("-edemo", "api", "echo", "POST", "/echo", "-f", "a=b=c", "-f", "d=-e", "--wait", "0", "--json")
+    assert ran.json["pending"]
+    assert "usage: kv api" in world.must("-edemo", "api", "-h").out
 
 
 def test_completion_takes_vault_and_prefix_from_the_line(world: World, fresh: World) -> None:
