@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyotp
 import pytest
+import segno
 from person import Person
 from world import PASSPHRASE, World
 
@@ -102,6 +103,38 @@ def test_the_first_minute(fresh: World, newcomer: Person) -> None:
     assert "0f8a-5d27" not in weak + ready + shown + done
     assert [row["name"] for row in fresh.must("ls", "--json").json] == ["JWT_SECRET"]
     assert code not in json.dumps(fresh.seen)
+
+
+def test_the_first_minute_with_an_app(fresh: World, newcomer: Person) -> None:
+    """`kv init` draws the QR code of the address that the app needs, takes the app's code, and TOTP is then a proof."""
+    newcomer.type("kv init --kdf-memory 64MiB")
+    for prompt, answer in (("Passphrase (hidden): ", WORDS), ("Again: ", WORDS), ("each time? ", "t")):
+        newcomer.read(prompt)
+        newcomer.type(answer)
+    drawn = [line.removeprefix("  ") for line in newcomer.read("  or type:  ").splitlines()]
+    secret = newcomer.find(r"([A-Z2-7 ]+)\r").group(1).replace(" ", "")
+    app = pyotp.TOTP(secret)
+    address = app.provisioning_uri(name="vault.kv", issuer_name="kv")
+    code = segno.make_qr(address, error="l", boost_error=False)
+    assert modules(drawn[1:-1]) == [[bool(module) for module in row] for row in code.matrix_iter(border=2)]
+    newcomer.read("Code from the app: ")
+    newcomer.type(app.now())
+    newcomer.read("shown once")
+    recovery = newcomer.find(r"((?:[0-9A-Z]{4}-){6}[0-9A-Z]{4})").group(1).split("-")
+    newcomer.read("Type the ")
+    asked = [int(n) for n in re.findall(r"\d", newcomer.read(" group: "))]
+    newcomer.type(" ".join(recovery[n - 1] for n in asked))
+    assert "vault ready and unlocked: ~/vault.kv" in newcomer.read("person> ")
+    assert fresh.must("status", "--json").json["proofs"] == ["totp", "passphrase"]
+    assert secret not in json.dumps(fresh.seen)
+
+
+def modules(drawn: list[str]) -> list[list[bool]]:
+    """The dark modules of a code that is drawn in half blocks on a dark ground, where what is inked is light."""
+    inked = {" ": (False, False), "\N{UPPER HALF BLOCK}": (True, False), "\N{LOWER HALF BLOCK}": (False, True),
+             "\N{FULL BLOCK}": (True, True)}  # fmt: skip
+    rows = [[not inked[block][half] for block in line] for line in drawn for half in (0, 1)]
+    return rows if len(rows) == len(rows[0]) else rows[:-1]  # an odd number of rows ends with half a line of ground
 
 
 def test_a_terminal_proof_opens_a_window_and_a_descriptor_does_not(world: World, person: Person) -> None:
