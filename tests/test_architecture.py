@@ -46,7 +46,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.hot": {"kv", "kv.client", "kv.errors", "kv.paths", "kv.similar"},
     "kv.mcp": {"kv", "kv.client", "kv.errors", "kv.paths"},
     "kv.cli": {
-        *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar"),
+        *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.rows", "kv.seen", "kv.similar"),
         "kv.registry",  # how an auth scheme is written stands in its class
         *("kv.card", "kv.client", "kv.clients", "kv.hot"),
         *("kv.proofs", "kv.vault"),  # the passphrase opens its slot in the command, and never travels

@@ -60,7 +60,10 @@ def doctor(options: Options) -> None:
         width = max(len(finding.what) for finding in found)
         for finding in found:
             mark = tui.styled(f"{finding.verdict:<5}", _STYLE[finding.verdict])
-            tui.say(f"{mark} {finding.what:<{width}}  {finding.text}")
+            first, *rest = tui.beside(finding.text, width + 8)
+            tui.say(f"{mark} {finding.what:<{width}}  {first}")
+            for row in rest:
+                tui.say(" " * (width + 8) + row)
     if any(finding.verdict == "bad" for finding in found):
         raise SystemExit(FAILED)
 

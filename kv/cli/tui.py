@@ -5,7 +5,7 @@ Rules of this file
 - Short lines, lower case, no full stop at the end of a line, no exclamation mark, no banner. Nothing scrolls that
   nobody needs. An error says what, why, and what to do (`kv.__main__` prints those).
 - Names may be printed, values never: no function here is given one.
-- What an agent or the other side wrote is cleaned first and quoted as theirs.
+- What an agent or the other side wrote is cleaned first, quoted as theirs, and begins no row (`kv.rows`).
 - Colour carries no meaning of its own, and appears on a terminal only (never with NO_COLOR or --no-color).
 - `--json` prints one document and nothing else on stdout.
 """
@@ -17,14 +17,14 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from kv.errors import clean
 from kv.hot.result import counted, note, print_json
 from kv.hot.status import span, tilde, times
+from kv.rows import tidy, usable, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["ago", "counted", "note", "print_json", "say", "span", "styled", "table", "tilde", "times", "warn"]
+__all__ = ["ago", "beside", "counted", "note", "print_json", "say", "span", "styled", "table", "tilde", "times", "warn"]
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _CELL = 200  # characters: a title or note; longer ones keep head and tail
@@ -43,6 +43,12 @@ def width() -> int:
         return 0
 
 
+def beside(text: str, left: int) -> list[str]:
+    """`text` in the rows that a terminal has for it beside `left` columns; whole where there is no terminal."""
+    columns = width()
+    return wrapped(text, usable(columns - left)) if columns else [text]
+
+
 def warn(text: str) -> None:
     """A line that a person should see even when stdout goes elsewhere."""
     print(f"kv: warning: {text}", file=sys.stderr, flush=True)
@@ -55,12 +61,15 @@ def styled(text: str, style: str) -> str:
 
 
 def table(rows: Iterable[Sequence[object]], *, indent: int = 0) -> None:
-    """Rows in aligned columns, two spaces between; the last column runs free. Every cell is cleaned."""
-    cells = [[clean(str(cell), limit=_CELL) for cell in row] for row in rows]
+    """Rows in aligned columns, two spaces between; the last column runs free. Every cell is tidied."""
+    cells = [[tidy(str(cell), _CELL) for cell in row] for row in rows]
+    columns = width()
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)] if cells else []
     for row in cells:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print(" " * indent + line.rstrip())
+        line = "  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True))
+        line = " " * indent + line.rstrip()
+        for each in wrapped(line, usable(columns), under=" " * (indent + 4)) if columns else [line]:
+            print(each)
 
 
 def ago(seconds: object) -> str:
