@@ -131,7 +131,7 @@ def _finish(keeper: Keeper, terminal: Terminal, code: str | None, *, daily: bool
 
 def _offer_daily(keeper: Keeper, terminal: Terminal) -> None:
     while True:
-        question = "Daily proof for approvals: [T]OTP app, [p]in, or [n]one: the passphrase each time? "
+        question = "Daily proof for approvals: [T]OTP app, [p]in, [n]one (passphrase each time)? "
         answer = terminal.ask(question).lower()
         if answer in {"", "t", "totp"}:
             enrol_totp(keeper, terminal)

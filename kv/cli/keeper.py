@@ -104,6 +104,11 @@ class Keeper:
 
         return PublicSlot.from_wire(cast("dict[str, object]", self._challenge()["slot"]))
 
+    def require_vault(self) -> None:
+        """Raise `KvError("vault-missing")` where there is nothing to open."""
+        if self._client is None and not os.path.exists(self.path):
+            raise KvError("vault-missing", path=self.path)
+
     def reach(self) -> None:
         """Have a keeper, opening a locked vault if need be: for what has to look before it acts."""
         if self._client is None:
@@ -111,8 +116,7 @@ class Keeper:
 
     def open(self) -> None:
         """Ask for the passphrase of a locked vault, and start a keeper of our own for what follows."""
-        if not os.path.exists(self.path):
-            raise KvError("vault-missing", path=self.path)
+        self.require_vault()
         self._prover.check_possible("unlock")
         take_shelter()
         confirm_vault(self.path, self.options)

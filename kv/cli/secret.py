@@ -73,7 +73,8 @@ def set_(  # noqa: PLR0913 - the options of the verb
 
     \b
       kv set OPENAI_API_KEY
-      pbpaste | kv set prod/API_KEY --stdin --connection api --host https://api.example.com --auth bearer
+      kv set prod/API_KEY --connection api --host https://api.test --auth bearer
+      printf %s "$VALUE" | kv set prod/API_KEY --stdin --passphrase-fd 3
     """
     check_arguments(name, options.extra, stdin=stdin, file=file)
     name = options.name(name)
@@ -87,9 +88,10 @@ def set_(  # noqa: PLR0913 - the options of the verb
         insecure_loopback=insecure_loopback,
     )
     with acting(options) as keeper:
+        keeper.require_vault()  # or a value is typed for nothing
         take_shelter()
         interactive = not stdin and file is None
-        value = read_value(name, stdin=stdin, file=file)
+        value = read_value(name, stdin=stdin, file=file, proof=options.passphrase_fd is not None)
         args: dict[str, object] = {"name": name, "class": cls, "note": note}
         if not no_connection:
             chosen = None if connection is None else options.name(connection)
@@ -118,7 +120,7 @@ def rotate(
         take_shelter()
         keeper.reach()
         keeper.ask("show", {"name": name})
-        value = read_value(name, stdin=stdin, file=file)
+        value = read_value(name, stdin=stdin, file=file, proof=options.passphrase_fd is not None)
         answer = keeper.act("set", {"name": name}, value.expose())
         value.wipe()
     _stored(options, answer)

@@ -34,13 +34,21 @@ def check_arguments(name: str, extra: Sequence[str], *, stdin: bool, file: str |
         raise KvError("usage", why="--stdin takes a pipe or a file; without it the value is asked for hidden")
 
 
-def read_value(name: str, *, stdin: bool, file: str | None) -> Typed:
-    """The value for `name`. Raises `KvError`: `no-terminal`, `disk`, `value-size`, `usage`."""
+def read_value(name: str, *, stdin: bool, file: str | None, proof: bool) -> Typed:
+    """The value for `name`, where `proof` says that one is given already.
+
+    Raises `KvError`: `no-terminal`, `disk`, `value-size`, `usage`.
+    """
     if stdin:
         return _trimmed(sys.stdin.buffer.read(MAX_BYTES + 1))
     if file is not None:
         return _trimmed(read_file(file))
-    with Terminal() as terminal:
+    terminal = Terminal.available()
+    if terminal is None and not proof:
+        raise KvError("no-terminal")
+    if terminal is None:
+        raise KvError("usage", why="there is no terminal to ask for the value on: give --stdin or --file PATH")
+    with terminal:
         typed = terminal.ask_hidden(f"{name} (hidden): ")
     if len(typed) >= _TERMINAL_LINE:
         raise KvError("usage", why="a terminal's line ends at 4095 bytes: give a longer value by --file or --stdin")

@@ -269,6 +269,17 @@ def test_only_the_code_is_made_new(fresh: World) -> None:
     assert (new.status, new.out) == (0, "passphrase and recovery code are new\n")
 
 
+def test_a_value_is_not_asked_for_in_vain(fresh: World) -> None:
+    """Without a terminal `kv set` says where proof and value come from instead; without a vault it asks for none."""
+    fresh.must("lock")
+    assert code_of(fresh.kv("set", "K", "--json")) == (7, "no-terminal")
+    ran = fresh.kv("set", "K", "--json", proof=True)
+    assert code_of(ran) == (2, "usage")
+    assert "give --stdin or --file PATH" in ran.err
+    assert code_of(fresh.kv("set", "K", "--stdin", "--json", stdin=b"value-of-k-0001")) == (7, "proof-needed")
+    assert code_of(fresh.kv("set", "K", "--vault", "elsewhere.kv", "--json")) == (6, "vault-missing")
+
+
 def test_recovery_without_a_terminal_says_so_first(fresh: World) -> None:
     """Whether the vault is open or locked: there is nobody to type the code, and that is what is said."""
     assert code_of(fresh.kv("recover", "--json")) == (7, "no-terminal")

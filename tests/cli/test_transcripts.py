@@ -108,7 +108,7 @@ def test_the_first_minute(fresh: World, newcomer: Person) -> None:
 def test_the_first_minute_with_an_app(fresh: World, newcomer: Person) -> None:
     """`kv init` draws the QR code of the address that the app needs, takes the app's code, and TOTP is then a proof."""
     newcomer.type("kv init --kdf-memory 64MiB")
-    for prompt, answer in (("Passphrase (hidden): ", WORDS), ("Again: ", WORDS), ("each time? ", "t")):
+    for prompt, answer in (("Passphrase (hidden): ", WORDS), ("Again: ", WORDS), ("each time)? ", "t")):
         newcomer.read(prompt)
         newcomer.type(answer)
     drawn = [line.removeprefix("  ") for line in newcomer.read("  or type:  ").splitlines()]
