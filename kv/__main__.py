@@ -57,6 +57,8 @@ def _dispatch(argv: list[str]) -> int:
         status: int = import_module(HOT[verb]).main(verb, argv[:place] + argv[place + 1 :])
         sys.stdout.flush()
         return status
+    if verb == "help":  # kv help VERB, as other programs have it
+        return _dispatch([*argv[:place], *argv[place + 1 :], "--help"])
     if verb in {"version", "--version"}:
         return _version(argv)
     return _cli(argv)

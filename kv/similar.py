@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MOST = 2000  # names compared; beyond that a guess costs more than it helps
+_NEAR = 0.65  # of 1: one wrong letter in three is near
 
 
 def similar(name: str, known: Iterable[str]) -> str:
@@ -15,5 +16,5 @@ def similar(name: str, known: Iterable[str]) -> str:
     import difflib
     from itertools import islice
 
-    found = difflib.get_close_matches(name, list(islice(known, _MOST)), n=1, cutoff=0.7)
+    found = difflib.get_close_matches(name, list(islice(known, _MOST)), n=1, cutoff=_NEAR)
     return f" (did you mean '{found[0]}'?)" if found else ""

@@ -7,13 +7,14 @@ Rules of this file
 from __future__ import annotations
 
 import inspect
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import typer
 
 from kv.cli.options import common, sign, take
-from kv.errors import KvError
+from kv.errors import USAGE, KvError
 from kv.hot.arguments import named
 from kv.similar import similar
 
@@ -41,7 +42,7 @@ _HELP = """kv: let AI coding agents use credentials without holding them.
 
 \b
   kv init                     make a vault
-  kv set OPENAI_API_KEY       store a key; the connection to its service is made by itself
+  kv set OPENAI_API_KEY       store a key; its connection is made by itself
   kv api openai GET /v1/models
   kv approve                  answer a call that waits for you
 """
@@ -51,7 +52,6 @@ def build() -> typer.Typer:
     """The typer application with every verb."""
     app = typer.Typer(
         name="kv",
-        no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -76,9 +76,9 @@ def _callback() -> Callable[..., None]:
 def main(argv: list[str]) -> int:
     """Run a command line; the exit status. Raises `KvError`."""
     command = typer.main.get_command(build())
-    _require_known(command, argv)
+    complete = "_KV_COMPLETE" in os.environ or _names_a_verb(command, argv)
     try:
-        status = command.main(argv, prog_name="kv", standalone_mode=False)
+        status = command.main(argv if complete else [*argv, "--help"], prog_name="kv", standalone_mode=False)
     except typer.TyperException as error:
         raise _usage(error) from None
     except typer.Abort:
@@ -87,22 +87,30 @@ def main(argv: list[str]) -> int:
         if isinstance(end.__context__, BrokenPipeError):
             raise end.__context__ from None  # typer has a status of its own for a reader that went away; ours is 141
         return end.code if isinstance(end.code, int) else 1
-    return status if isinstance(status, int) else 0
+    return USAGE if not complete else status if isinstance(status, int) else 0
 
 
-def _require_known(command: object, argv: list[str]) -> None:
-    """Raise `usage` for a verb that there is not, on any level, with the nearest one that there is."""
+def _names_a_verb(command: object, argv: list[str]) -> bool:
+    """Whether there is a verb, on every level; `kv` and `kv audit` alone are answered with their help.
+
+    Raises `usage` for one that there is not, with the nearest one that there is.
+    """
     from kv.__main__ import verb_place
 
     path, rest = "kv", argv
     while known := getattr(command, "commands", {}):
         place = verb_place(rest)
-        if place >= len(rest) or rest[place].startswith("-"):
-            return
+        if place >= len(rest) and "--json" in argv:
+            raise KvError("usage", why=f"the verb is missing; {path} --help lists them")
+        if place >= len(rest):
+            return False
+        if rest[place].startswith("-"):
+            return True
         word, rest = rest[place], rest[place + 1 :]
         if word not in known:
             raise KvError("usage", why=f"no such verb{similar(word, known)}; {path} --help lists them")
         command, path = known[word], f"{path} {word}"
+    return True
 
 
 def _usage(error: typer.TyperException) -> KvError:

@@ -38,7 +38,7 @@ AlarmsOption = Annotated[bool, typer.Option("--alarms", help="Only alarms.")]
 
 def register(app: typer.Typer) -> None:
     """Add `kv audit …` to `app`."""
-    audit = typer.Typer(help="Read and check what happened.", no_args_is_help=True, rich_markup_mode=None)
+    audit = typer.Typer(help="Read and check what happened.", rich_markup_mode=None)
     verb(audit, "list")(list_)
     verb(audit, "tail")(tail)
     verb(audit, "verify")(verify)
@@ -85,7 +85,9 @@ def tail(
 
 
 def verify(options: Options) -> None:
-    """Check the whole chain against the head that is sealed in the vault.
+    """Check the whole chain.
+
+    Against the head that is sealed in the vault: nothing was edited, cut or written anew.
 
     \b
       kv audit verify && echo intact
@@ -104,7 +106,9 @@ def export(
     *,
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="A new file, mode 0600.")] = None,
 ) -> None:
-    """Write every entry with its mac, a line of JSON each, as they stand in the file. Takes a proof.
+    """Write every entry with its mac.
+
+    A line of JSON each, as they stand in the file. Takes a proof.
 
     \b
       kv audit export --output audit.jsonl

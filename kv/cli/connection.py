@@ -51,7 +51,7 @@ def connect(  # noqa: PLR0913 - the options of the verb
     What is not said stays as it is. Rules replace the rules it had.
 
     \b
-      kv connect api --secret API_KEY --host https://api.example.com --auth header:X-Api-Key
+      kv connect api --secret API_KEY --host https://api.test --auth header:X-Key
       kv connect stripe --deny 'DELETE /**' --admission always
     """
     wish = Wish(
@@ -70,9 +70,8 @@ def connect(  # noqa: PLR0913 - the options of the verb
     )
     full = options.name(name)
     if remove == (not wish.empty):
-        raise KvError(
-            "usage", why="say what to change, or --remove" if not remove else "--remove takes no other option"
-        )
+        why = "--remove takes no other option" if remove else "say what to change, or --remove"
+        raise KvError("usage", why=f"{why}; kv connect --help shows how")
     args: dict[str, object] = {"name": full}
     args |= {"remove": True} if remove else {"declaration": wish.declaration(full)}
     with acting(options) as keeper:

@@ -19,7 +19,7 @@ _LINES = 40
 
 def register(app: typer.Typer) -> None:
     """Add `kv daemon …` to `app`."""
-    daemon = typer.Typer(help="The keeper as a process.", no_args_is_help=True, rich_markup_mode=None)
+    daemon = typer.Typer(help="The keeper as a process.", rich_markup_mode=None)
     verb(daemon, "status")(status)
     verb(daemon, "stop")(stop)
     verb(daemon, "logs")(logs)
@@ -63,7 +63,9 @@ def logs(
     *,
     lines: Annotated[int, typer.Option("--lines", "-n", metavar="N", help="The last N lines.")] = _LINES,
 ) -> None:
-    """Show what the keeper says of itself: codes and places, never values.
+    """Show what the keeper says of itself.
+
+    Codes and places, never values.
 
     \b
       kv daemon logs -n 10

@@ -33,9 +33,10 @@ def providers(
         str | None, typer.Argument(metavar="NAME", show_default=False, autocompletion=completing.providers)
     ] = None,
 ) -> None:
-    """List the known services, or show one: its host, auth, key shape, and what its endpoints do.
+    """List the known services, or show one.
 
-    A key of theirs is recognised by `kv set`, and gets its connection by itself.
+    Of one: its host, auth, key shape, and what its endpoints do. A key of theirs is
+    recognised by `kv set`, and gets its connection by itself.
 
     \b
       kv providers
@@ -52,7 +53,7 @@ def providers(
     if options.as_json:
         tui.print_json([_told(pack) for pack in packs])
     else:
-        tui.table([[p.name, p.title, ", ".join(p.env), p.docs] for p in packs])
+        tui.table([[p.name, p.title, ", ".join(p.env)] for p in packs])
 
 
 def _one(pack: Pack, *, as_json: bool) -> None:

@@ -18,16 +18,18 @@ if TYPE_CHECKING:
 _HELP = """
 usage: kv api CONNECTION [METHOD] PATH [options]
 
-Make an HTTP call on a connection. kv adds the credential, performs the call, and prints the answer with every
-form of every secret removed. Nothing is ever printed that would let the credential be rebuilt.
+Make an HTTP call on a connection. kv adds the credential, performs the call,
+and prints the answer with every form of every secret removed. Nothing is ever
+printed that would let the credential be rebuilt.
 
   kv api github GET /user --select login
-  kv api stripe POST /v1/refunds -f charge=ch_3Pq --reason "duplicate of order 1182"
+  kv api stripe POST /v1/refunds -f charge=ch_3Pq --reason "charged twice"
 """
 _EXPLAIN = """
 usage: kv explain CONNECTION [METHOD] PATH [options]
 
-Show how a call would be read and judged: its effect, the rule, what would help. Nothing is performed.
+Show how a call would be read and judged: its effect, the rule, what would
+help. Nothing is performed.
 
   kv explain stripe POST /v1/refunds -f charge=ch_3Pq
 """

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Table = dict[str, tuple[str, str, str]]
 
 _WORD = 24  # letters: no option's name is longer
+_COLUMNS, _BESIDE = 79, 30  # of a help page, and where it says what an option does
 
 GLOBAL: Table = {
     "--vault": ("vault", "PATH", "another vault than $KV_VAULT or the default one"),
@@ -112,12 +113,16 @@ def _missing(spelling: str, metavar: str) -> str:
 
 
 def usage(head: str, options: Mapping[str, tuple[str, str, str]]) -> str:
-    """A help page: `head`, the verb's own options, then those of every verb."""
-    own, common = (
-        [f"  {', '.join(spellings)} {metavar}".ljust(30) + text for _, spellings, metavar, text in rows(t)]
-        for t in (options, GLOBAL)
-    )
+    """A help page: `head`, the verb's own options, then those of every verb. In 79 columns if `head` is."""
+    own, common = ([line for row in rows(t) for line in _described(*row[1:])] for t in (options, GLOBAL))
     return "\n".join([head.strip(), *(["", "options:", *own] if own else []), "", "options of every verb:", *common])
+
+
+def _described(spellings: list[str], metavar: str, text: str) -> list[str]:
+    import textwrap
+
+    first, *rest = textwrap.wrap(text, _COLUMNS - _BESIDE)
+    return [f"  {', '.join(spellings)} {metavar}".ljust(_BESIDE) + first, *(" " * _BESIDE + line for line in rest)]
 
 
 def rows(options: Mapping[str, tuple[str, str, str]]) -> list[tuple[str, list[str], str, str]]:

@@ -62,7 +62,7 @@ def _target(words: list[str]) -> tuple[str, str, str]:
     if len(words) == 2:  # noqa: PLR2004 - CONNECTION PATH: a GET, as with curl
         return words[0], "GET", words[1]
     if len(words) != 3:  # noqa: PLR2004 - CONNECTION METHOD PATH
-        raise KvError("usage", why="say what to call: CONNECTION METHOD PATH, as in  stripe GET /v1/charges")
+        raise KvError("usage", why="say what to call: CONNECTION METHOD PATH; kv api --help shows how")
     return words[0], words[1].upper(), words[2]
 
 

@@ -8,8 +8,9 @@ from kv.hot.arguments import HELP, parse, usage
 _HELP = """
 usage: kv mcp [--vault PATH]
 
-Serve the tools of an AI agent (kv_api, kv_list, kv_status, kv_explain, kv_wait) on standard input and output.
-Clients start this by themselves; it holds nothing, and outlives keepers.
+Serve the tools of an AI agent (kv_api, kv_list, kv_status, kv_explain,
+kv_wait) on standard input and output. Clients start this by themselves; it
+holds nothing, and outlives keepers.
 
   kv mcp
 """

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _HELP = """
 usage: kv status [--json]
 
-Say whether the vault is unlocked, how long it stays so, and which protection this installation has:
-T1 advisory, T2 interface, T3 contained (SECURITY.md).
+Say whether the vault is unlocked, how long it stays so, and which protection
+this installation has: T1 advisory, T2 interface, T3 contained (SECURITY.md).
 
   kv status --json
 """

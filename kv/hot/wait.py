@@ -11,8 +11,8 @@ from kv.paths import vault_path
 _HELP = """
 usage: kv wait TICKET [options]
 
-Wait for a call that was answered with a ticket (kv api --wait 0), and print its result. A ticket belongs to the
-session that made the call.
+Wait for a call that was answered with a ticket (kv api --wait 0), and print
+its result. A ticket belongs to the session that made the call.
 
   kv wait 7F3K --wait 120
 """

@@ -58,6 +58,7 @@ def test_a_value_as_argument_is_refused_and_never_repeated(argv: list[str], capf
     [
         (["st"], "no such verb"),
         (["conect"], "did you mean 'connect'?"),
+        (["apy"], "no such verb (did you mean 'api'?)"),
         (["audit", "lst"], "no such verb (did you mean 'list'?); kv audit --help lists them"),
         (["--json", "daemon", "--vault", "x", "stat"], "no such verb (did you mean 'status'?)"),
         (["audit", CANARY], "no such verb; kv audit --help"),
@@ -129,6 +130,40 @@ def test_help_lists_every_verb_of_the_issue(capfd: pytest.CaptureFixture[str]) -
         "doctor daemon demo version"
     )
     assert set(wanted.split()) <= listed
+
+
+@pytest.mark.parametrize("argv", [[], ["audit"], ["-e", "prod", "daemon"]])
+def test_without_a_verb_the_help_is_shown(argv: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    """`kv`, and a noun alone, are answered with what there is; the status says that nothing was done."""
+    assert run(argv) == 2
+    out, err = capfd.readouterr()
+    assert out.startswith("Usage: kv")
+    assert err == ""
+    assert run(["--json", *argv]) == 2
+    assert json.loads(capfd.readouterr().out)["error"]["message"].startswith("the verb is missing; kv")
+
+
+def test_help_is_a_verb_too(capfd: pytest.CaptureFixture[str]) -> None:
+    """`kv help VERB` is `kv VERB --help`, of hot and other verbs, on each level."""
+    for words in ([], ["api"], ["set"], ["audit", "list"]):
+        assert run(["help", *words]) == 0
+        asked = capfd.readouterr().out
+        assert run([*words, "--help"]) == 0
+        assert asked == capfd.readouterr().out
+
+
+def test_help_fits_eighty_columns(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """No page of help is wider than the terminal that people begin with, and no verb's sentence is cut short."""
+    monkeypatch.setenv("COLUMNS", "80")
+    pages: list[list[str]] = [[]]
+    for page in pages:  # each appends those that it lists
+        assert run([*page, "--help"]) == 0
+        out = capfd.readouterr().out
+        wrong = [line for line in out.splitlines() if len(line) > 79 or line.endswith("...")]
+        assert [line for line in wrong if not line.startswith("Usage:")] == []
+        listed = out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+        pages += [[*page, line.split()[0]] for line in listed if line[2] != " "]
+    assert ["audit", "verify"] in pages
 
 
 def test_no_changing_verb_waits_without_a_terminal(
