@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 AGENT, ADMIN = "agent", "kv"
 
 _ANY_VERSION = frozenset({"status", "lock", "panic"})  # what an upgraded client still asks of the keeper before it
-_GREETING_SECONDS = 5.0  # a keeper greets in microseconds, unless it is kept busy
+# A keeper greets in microseconds, unless it is kept busy: who is known to be one is waited for.
+_GREETING_SECONDS, _STRANGER_SECONDS = 30.0, 5.0
 _ENDING_SECONDS = 0.2  # a process that exits closes its files one after the other
 _PEERCRED = struct.Struct("3i")
 _FLOCK = struct.Struct("hhqqi4x")  # `struct flock` of Linux on 64-bit platforms
@@ -119,7 +120,7 @@ class Client:
             try:
                 data = self._socket.recv(1 << 18)
             except TimeoutError:
-                if self._checked:  # who holds the lock is the keeper, and has too much to do to say so
+                if self._checked:  # it has too much to do to say so
                     raise KvError("busy", what="connections just now") from None
                 raise KvError("keeper-foreign", pid="unknown") from None
             except ConnectionError:
@@ -130,7 +131,7 @@ class Client:
         return frame
 
     def _greeting(self) -> dict[str, object]:
-        self._socket.settimeout(_GREETING_SECONDS)
+        self._socket.settimeout(_GREETING_SECONDS if self._checked else _STRANGER_SECONDS)
         greeting = self._receive().header
         self._socket.settimeout(None)
         error = greeting.get("error")

@@ -124,6 +124,7 @@ class Server:
             task = loop.create_task(self._serve_peer(sock))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            await asyncio.sleep(0)  # a full backlog is accepted without waiting, and others want to be heard meanwhile
 
     async def close(self) -> None:
         """Stop listening and end every connection."""
