@@ -191,7 +191,7 @@ def _document(data: bytes, expression: str, redaction: Redaction, *, is_json: bo
             raise KvError("bad-argument", argument="select", why="the answer is not JSON") from None
         return data, "bytes"
     plain = strip_controls(text)
-    if is_json or expression:
+    if r"\{{kv:" in plain and (is_json or expression):
         plain = _HALF_ESCAPE.sub(r"\1", plain)
     if not is_json and not expression:
         return (data if plain == text else redaction.scrub_text(plain, "body").encode()), "text"
