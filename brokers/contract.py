@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Mapping
 
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
 
 class Effect(StrEnum):
     """What a call does to the world. Ordered by how much it takes to allow it: see `severity`."""
@@ -32,7 +34,10 @@ class Effect(StrEnum):
     @property
     def severity(self) -> int:
         """0 (read) to 4 (mint); of several matching classes the most severe one counts."""
-        return list(Effect).index(self)
+        return _SEVERITY[self]
+
+
+_SEVERITY = {effect: at for at, effect in enumerate(Effect)}
 
 
 class Secret:
@@ -140,7 +145,7 @@ class Plan:
 
     def canonical(self) -> bytes:
         """One JSON line, keys sorted, body by its SHA-256: equal plans have equal bytes."""
-        return json.dumps(
+        return _JSON.encode(
             {
                 "connection": self.connection.canonical(),
                 "effect": self.effect.value,
@@ -148,10 +153,7 @@ class Plan:
                 "body": hashlib.sha256(self.body).hexdigest(),
                 "timeout": self.limits.timeout,
                 "max_bytes": self.limits.max_bytes,
-            },
-            sort_keys=True,
-            separators=(",", ":"),
-            ensure_ascii=True,
+            }
         ).encode()
 
     def digest(self) -> str:

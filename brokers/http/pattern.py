@@ -68,6 +68,8 @@ def alike(segments: Sequence[str]) -> tuple[str, ...]:
     """
     folded = fold(segments)
     kept = "/" + "/".join(segment.replace("/", "%2f") for segment in folded)
+    if not any("/" in segment for segment in segments):
+        return (kept,)
     split = "/" + "/".join(fold("/".join(segments).split("/")))
     return (kept,) if split == kept else (kept, split)
 

@@ -43,6 +43,7 @@ MAX_CA = 256 << 10  # bytes of PEM: a private CA is one certificate or a short b
 DEFAULT_PORTS = {"https": 443, "http": 80}
 
 _PATH_SAFE = "!$&'()*+,=:@"  # pchar without ';' (see above); quote() adds the unreserved set
+_AS_IT_IS = re.compile(r"[A-Za-z0-9_.~!$&'()*+,=:@-]*")  # what quote() leaves alone with these, and nearly all there is
 _ORIGIN = re.compile(
     r"(https?)://(\[[0-9a-f:.]{2,45}\]|[^\[\]/?#@\\:\s]{1,253})(?::([1-9][0-9]{0,4}))?/?", re.IGNORECASE | re.ASCII
 )
@@ -239,7 +240,11 @@ def check_text(text: str, argument: str) -> None:
 
 def join_path(segments: Sequence[str]) -> str:
     """The one encoded spelling of a path."""
-    return "".join(f"/{quote(segment, safe=_PATH_SAFE)}" for segment in segments)
+    return "".join(f"/{_encode(segment)}" for segment in segments)
+
+
+def _encode(segment: str) -> str:
+    return segment if _AS_IT_IS.fullmatch(segment) else quote(segment, safe=_PATH_SAFE)
 
 
 def split_query(text: str) -> tuple[Pair, ...]:
