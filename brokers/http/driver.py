@@ -50,7 +50,8 @@ async def drive(
 
 def _body(request: Request, answer: Answer) -> AsyncGenerator[bytes, None]:
     bodiless = request.method == "HEAD" or answer.status in _BODILESS
-    return decoded(answer.body(), "identity" if bodiless else coding_of(answer.headers))
+    coding = "identity" if bodiless else coding_of(answer.headers)
+    return answer.body() if coding == "identity" else decoded(answer.body(), coding)
 
 
 def _outcome(answer: Answer, body: AsyncGenerator[bytes, None]) -> Outcome:

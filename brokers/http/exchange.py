@@ -25,6 +25,7 @@ MAX_HEAD = 64 << 10  # bytes of status line and headers: eight times what server
 MAX_FIELDS = 256  # headers of an answer; h11 bounds bytes, this bounds work per header
 MAX_INTERIM = 8  # 1xx answers before the final one; 103 is sent once or twice
 _READ = 64 << 10
+_END = h11.EndOfMessage()
 
 
 class Exchange:
@@ -50,7 +51,7 @@ class Exchange:
             sent = [self._protocol.send(head)]
             if body:
                 sent.append(self._protocol.send(h11.Data(data=body)))
-            sent.append(self._protocol.send(h11.EndOfMessage()))
+            sent.append(self._protocol.send(_END))
         except h11.LocalProtocolError:
             raise BrokerError("argument", argument="headers", why="the request cannot be written as HTTP") from None
         self.stream.write(b"".join(part for part in sent if part))
@@ -65,7 +66,7 @@ class Exchange:
                 _broken()
         else:
             _broken()
-        fields = list(event.headers)
+        fields = event.headers.raw_items()
         if len(fields) > MAX_FIELDS or sum(len(name) + len(value) for name, value in fields) > MAX_HEAD:
             _broken()
         self.status, self.reason, self.headers = event.status_code, bytes(event.reason), fields

@@ -96,6 +96,7 @@ class Stream(asyncio.Protocol):
         self._ended = False
         self._expired = False
         self._waiter: asyncio.Future[None] | None = None
+        self._expires: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -143,15 +144,28 @@ class Stream(asyncio.Protocol):
         return data
 
     def expire_at(self, when: float | None) -> None:
-        """Cut the connection at the loop's time `when`; None takes the deadline back."""
+        """Cut the connection at the loop's time `when`; None takes the deadline back.
+
+        A timer that rings too early looks when to ring again: deadlines move on with every call, and mostly outwards.
+        """
+        self._expires = when
+        if when is None or (self._timer is not None and self._timer.when() <= when):
+            return
+        self._set_timer(when)
+
+    def _set_timer(self, when: float | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None if when is None else asyncio.get_running_loop().call_at(when, self._expire)
+        self._timer = None if when is None else asyncio.get_running_loop().call_at(when, self._ring)
 
-    def _expire(self) -> None:
-        self._expired = True
-        self.cut()
-        self._wake()
+    def _ring(self) -> None:
+        self._timer = None
+        if self._expires is not None and self._expires > asyncio.get_running_loop().time():
+            self._set_timer(self._expires)
+        elif self._expires is not None:
+            self._expired = True
+            self.cut()
+            self._wake()
 
     @property
     def quiet(self) -> bool:
@@ -168,7 +182,8 @@ class Stream(asyncio.Protocol):
 
     def cut(self) -> None:
         """Close at once, without the peer's consent."""
-        self.expire_at(None)
+        self._expires = None
+        self._set_timer(None)
         self._ended = True
         if self._transport is not None:
             self._transport.abort()

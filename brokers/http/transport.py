@@ -136,8 +136,10 @@ class Transport:
         lane.calls += 1
         entered = False
         try:
-            # A lane that is not locked is entered without waiting: nothing runs between the look and the step.
-            async with asyncio.timeout_at(deadline if lane.room.locked() else None):
+            if lane.room.locked():
+                async with asyncio.timeout_at(deadline):
+                    entered = await lane.room.acquire()
+            else:  # entered without waiting: nothing runs between the look and the step
                 entered = await lane.room.acquire()
             exchange = await self._exchange(to, lane, request, deadline, seconds)
         except BaseException as error:

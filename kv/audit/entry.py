@@ -117,7 +117,10 @@ _DECODER = msgspec.json.Decoder(Entry, strict=True)
 
 def build(fields: Mapping[str, object]) -> Entry:
     """The entry with `fields`, its texts cleaned. Raises `ValueError` for an unknown or malformed field: misuse."""
-    tidy = {name: _clip(name, value) for name, value in fields.items()}
+    tidy = dict(fields)
+    for name in TEXT_MAX:
+        if name in tidy:
+            tidy[name] = _clip(name, tidy[name])
     peer = tidy.get("peer")
     if isinstance(peer, Peer):
         tidy["peer"] = {"pid": peer.pid, "exe": _clip("exe", peer.exe), "uid": peer.uid}
@@ -128,8 +131,8 @@ def build(fields: Mapping[str, object]) -> Entry:
 
 
 def _clip(name: str, value: object) -> object:
-    bound = TEXT_MAX.get(name)
-    if bound is None or not isinstance(value, str):
+    bound = TEXT_MAX[name]
+    if not isinstance(value, str):
         return value
     if len(value) <= bound and value.isascii() and value.isprintable():  # nearly all, at a tenth of the price
         return value

@@ -46,7 +46,7 @@ class Standings:
         A project is the name of a folder, which any program can choose by `chdir`; that is why it carries an
         admission (reads, in `balanced`) and never a grant.
         """
-        state = self._sessions.get(session, _Session())
+        state = self._sessions.get(session) or _Session()
         projects = {c for (p, c), until in self._projects.items() if project and p == project and now < until}
         grants = tuple(g for g in state.grants if now < g.until)
         return Standing(frozenset(state.admitted | projects), grants, self.frozen(session))

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 MARGIN = TOKEN * TOKEN + 380
 
 _ITSELF = Alphabet("", 8, 0, b"")
-_RUN = re.compile(
-    rb"[A-Za-z0-9+/_\r\n-]{13}"
-)  # shorter ones of no alphabet hold a find: a header's value is mostly words
+_RUN = b"x" * 13  # what `DIGITS` makes of a row; shorter ones of no alphabet hold a find
 _SMALL = 4096  # bytes up to which it pays to look for one first
 _SPARSE = 64  # bytes for each token from which on it pays to look at their neighbourhoods only
 
@@ -103,7 +101,7 @@ def views(text: bytes, above: View | None = None) -> Iterator[View]:
     yield from unescaped(text)
     near = _neighbourhoods(above) if isinstance(above, Unescaped) else None
     text = near.data if near else text
-    if len(text) < _SMALL and not _RUN.search(text):
+    if len(text) < _SMALL and _RUN not in text.translate(DIGITS):  # a header's value is mostly words
         return
     census = Census(text)
     for alphabet, runs in ((BASE64, _base64_runs), (HEX, _hex_runs), (BASE32, _base32_runs)):
