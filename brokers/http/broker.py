@@ -16,22 +16,25 @@ from typing import TYPE_CHECKING, cast
 
 from httpx2 import URL, InvalidURL
 
-from brokers.contract import BrokerError, Credential, Plan, Request, Secret
-from brokers.http import addresses, card, classify, pattern, target
+from brokers.contract import BrokerError, Plan, Request
+from brokers.http import card, classify, pattern, target
 from brokers.http.arguments import decode
 from brokers.http.auth import check_added
+from brokers.http.declared import Readings
 from brokers.http.driver import drive
 from brokers.http.resolver import system_resolver
 from brokers.http.target import Origin, Pair, refuse
-from brokers.http.transport import Answer, Destination, Transport, Wired
+from brokers.http.transport import Transport, Wired
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from brokers.contract import AuthScheme, Connection, Outcome
+    from brokers.contract import AuthScheme, Connection, Credential, Outcome
     from brokers.http.arguments import Draft
     from brokers.http.catalogue import Pack
+    from brokers.http.declared import Declared
     from brokers.http.resolver import Resolver
+    from brokers.http.transport import Answer, Destination
 
 _SLASH = "%2F"
 _SENDS_LENGTH = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 section 8.6: an empty body is said to be empty
@@ -51,21 +54,21 @@ class HttpBroker:
         catalogue: Callable[[str], Pack | None],
         resolver: Resolver = system_resolver,
     ) -> None:
-        self._schemes = schemes
-        self._catalogue = catalogue
+        self._declared = Readings(schemes, catalogue)
         self._transport = Transport(resolver)
 
     def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
         """The canonical plan of a call. Raises `BrokerError`: `argument`, `options`, `address`."""
         draft = decode(arguments, body, encoded_slash=connection.target.get("encoded_slash") is True)
-        to = destination(connection)
-        pack = self._catalogue(connection.provider) if connection.provider else None
-        base, headers = _base(connection, pack), _headers(draft, pack)
+        declared = self._declared.of(connection)
+        to, base, headers = declared.to, declared.base, _headers(draft, declared)
         path, query = target.join_path((*base, *draft.segments)), target.join_query(draft.query)
         target.check_size(path, query)
         agree(to.origin, path, query)
-        self._probe(connection, draft, headers)
-        effect, because = classify.classify(pack, draft.method, draft.segments, draft.query, dict(headers), draft.body)
+        _probe(declared, draft, headers)
+        effect, because = classify.classify(
+            declared.pack, draft.method, draft.segments, draft.query, dict(headers), draft.body
+        )
         return Plan(
             connection=connection,
             effect=effect,
@@ -85,29 +88,11 @@ class HttpBroker:
             limits=draft.limits,
         )
 
-    def _probe(self, connection: Connection, draft: Draft, headers: tuple[Pair, ...]) -> None:
-        """Refuse a header or parameter of the agent's where the scheme will put the credential, before any approval.
-
-        The scheme runs with a value that stands for no secret. One that cannot work with it (it wants a key file,
-        say) is checked at `perform` alone, where the same look is taken at the real request.
-        """
-        scheme = self._schemes(connection.scheme)
-        scheme.check(connection.options)
-        probe = Credential({slot: Secret(slot, b"probe:probe") for slot in connection.secrets})
-        for slot in scheme.slots or connection.options:  # a scheme without slots of its own names them in its options
-            probe[slot]
-        given = _request(draft.method, draft.segments, draft.query, headers, b"")
-        try:
-            check_added(given, next(scheme.flow(given, probe, connection.options)))
-        except BrokerError as error:
-            if error.code != "credential":
-                raise
-
     async def perform(self, plan: Plan, credential: Credential) -> Outcome:
         """Send what was planned, with the credential. The body of the outcome is decoded and not yet redacted."""
         connection, given = plan.connection, plan.request
-        to = destination(connection)
-        scheme = self._schemes(connection.scheme)
+        declared = self._declared.of(connection)
+        to, scheme = declared.to, declared.scheme
         base = _texts(given["base"])
         request = _request(
             str(given["method"]),
@@ -129,34 +114,23 @@ class HttpBroker:
         await self._transport.aclose()
 
 
-def destination(connection: Connection) -> Destination:
-    """Whom a connection's target names. Raises `BrokerError("options")` where the declaration is malformed."""
-    declared = connection.target
-    origin, pins, ca = declared.get("origin"), declared.get("addresses", ()), declared.get("ca", "")
-    if not isinstance(origin, str) or not isinstance(ca, str) or not isinstance(pins, list | tuple):
-        raise BrokerError("options", why="the target has another shape")
-    parsed = target.parse_origin(origin)
-    checked = addresses.check_pins(tuple(map(str, pins)))
-    if parsed.scheme == "http":
-        insecure = declared.get("insecure_loopback") is True
-        if not insecure or not checked or not all(map(addresses.is_loopback, checked)):
-            raise BrokerError("options", why="plain http is for loopback addresses only, and has to be allowed")
-    return Destination(connection.name, parsed, checked, ca)
-
-
-def _base(connection: Connection, pack: Pack | None) -> tuple[str, ...]:
-    """The declared prefix, the pack's where a person declared none; a trailing slash belongs to the call's path."""
-    declared = connection.target.get("base_path") or (pack.base_path if pack is not None else "")
-    if not isinstance(declared, str):
-        raise BrokerError("options", why="the target has another shape")
-    segments = target.split_path(declared, "base path") if declared else ()
-    return segments[:-1] if segments and not segments[-1] else segments
-
-
-def _headers(draft: Draft, pack: Pack | None) -> tuple[Pair, ...]:
+def _headers(draft: Draft, declared: Declared) -> tuple[Pair, ...]:
     """The agent's headers over the pack's fixed ones (a version, say), which stand where the agent gave none."""
-    fixed = {"accept": "*/*", "user-agent": "kv", **(pack.headers if pack is not None else {})}
-    return tuple(sorted({**{name.lower(): value for name, value in fixed.items()}, **dict(draft.headers)}.items()))
+    return tuple(sorted({**declared.headers, **dict(draft.headers)}.items()))
+
+
+def _probe(declared: Declared, draft: Draft, headers: tuple[Pair, ...]) -> None:
+    """Refuse a header or parameter of the agent's where the scheme will put the credential, before any approval.
+
+    The scheme runs with a value that stands for no secret. One that cannot work with it (it wants a key file,
+    say) is checked at `perform` alone, where the same look is taken at the real request.
+    """
+    given = _request(draft.method, draft.segments, draft.query, headers, b"")
+    try:
+        check_added(given, next(declared.scheme.flow(given, declared.probe, declared.connection.options)))
+    except BrokerError as error:
+        if error.code != "credential":
+            raise
 
 
 @lru_cache(maxsize=256)  # asked of the same few addresses again and again, and it takes a fifth of a plan

@@ -189,8 +189,10 @@ class Transport:
         raise last
 
     def _lane(self, to: Destination) -> _Lane:
-        lane = self._lanes.pop(to, None) or _Lane()
-        self._lanes[to] = lane
+        lane = self._lanes.get(to)
+        if lane is None:
+            lane = self._lanes[to] = _Lane()
+        self._lanes.move_to_end(to)
         if len(self._lanes) > MAX_LANES:
             unused = next((key for key, held in self._lanes.items() if not held.calls and held is not lane), None)
             if unused is not None:

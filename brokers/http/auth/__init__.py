@@ -13,6 +13,7 @@ What several schemes need stands here.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
 from brokers.contract import BrokerError, Request
@@ -101,6 +102,7 @@ def check_added(given: Request, made: Request) -> None:
             raise BrokerError("argument", argument=argument, why="the credential stands in the place of this name")
 
 
+@lru_cache(maxsize=256)  # a call's names are compared before it is judged, and again in the request that goes out
 def _folded(name: str) -> str:
     # CGI takes `_` for `-` in headers; PHP takes `.` and ` ` for `_` in parameters and `key[]` for `key`.
     read = name.strip().lower().partition("[")[0]
