@@ -55,6 +55,7 @@ class Exchange:
         except h11.LocalProtocolError:
             raise BrokerError("argument", argument="headers", why="the request cannot be written as HTTP") from None
         self.stream.write(b"".join(part for part in sent if part))
+        await self._receive()
         await self._head()
 
     async def _head(self) -> None:
@@ -75,7 +76,7 @@ class Exchange:
         """The body's bytes as they were sent, without the transfer coding, in pieces of at most 128 KiB."""
         pieces: list[bytes] = []
         while True:
-            event = await self._event(wait=not pieces)
+            event = self._ready() if pieces else await self._event()
             if isinstance(event, h11.Data):
                 pieces.append(bytes(event.data))
                 continue
@@ -88,20 +89,25 @@ class Exchange:
             if event is not h11.NEED_DATA:
                 _broken()
 
-    async def _event(self, *, wait: bool = True) -> object:
-        """The next event; without `wait`, NEED_DATA where none is ready."""
+    async def _event(self) -> object:
+        while (event := self._ready()) is h11.NEED_DATA:
+            await self._receive()
+        return event
+
+    def _ready(self) -> object:
+        """The next event; NEED_DATA where none is ready."""
         try:
-            event = self._protocol.next_event()
-            while event is h11.NEED_DATA and wait:
-                data = await self.stream.read(_READ)
-                self.began = self.began or bool(data)
-                self._protocol.receive_data(data)
-                event = self._protocol.next_event()
+            return self._protocol.next_event()
         except h11.RemoteProtocolError:
             _broken()
+
+    async def _receive(self) -> None:
+        try:
+            data = await self.stream.read(_READ)
         except TimeoutError as error:
             raise failure(error, self._seconds) from None
-        return event
+        self.began = self.began or bool(data)
+        self._protocol.receive_data(data)
 
     @property
     def reusable(self) -> bool:
