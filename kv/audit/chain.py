@@ -87,7 +87,8 @@ class Chain:
     def advance(self, mac: bytes) -> None:
         """`mac` is stored: step to the next key and overwrite this one."""
         self._key[:] = hmac.digest(self._key, b"ratchet", "sha256")
-        self.head = self.head._replace(last=self.head.last + 1, mac=mac)
+        epoch, first, last, _, closed = self.head
+        self.head = Head(epoch, first, last + 1, mac, closed)
 
     def forget(self) -> None:
         """Overwrite the key: nothing can be signed any more."""

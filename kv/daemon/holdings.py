@@ -7,8 +7,6 @@ Rules of this file
 
 from __future__ import annotations
 
-from collections import Counter
-
 from kv.errors import KvError
 
 
@@ -17,7 +15,7 @@ class Holdings:
 
     def __init__(self, most: int, of_one: int, what: str) -> None:
         self._most, self._of_one, self._what = most, of_one, what
-        self._sessions: Counter[str] = Counter()
+        self._sessions: dict[str, int] = {}
         self.held = 0
 
     def open(self, session: str) -> Share:
@@ -26,15 +24,17 @@ class Holdings:
 
     def move(self, session: str, by: int, *, forced: bool) -> None:
         """Count `by` bytes more (or less). Raises `KvError("busy")` beyond a bound, unless they are there anyway."""
+        held = self._sessions.get(session, 0)
         if by > 0 and not forced:
-            if self._sessions[session] + by > self._of_one:
+            if held + by > self._of_one:
                 raise KvError("busy", what=f"{self._what} of one session ({self._of_one >> 20} MiB)")
             if self.held + by > self._most:
                 raise KvError("busy", what=f"{self._what} ({self._most >> 20} MiB)")
         self.held += by
-        self._sessions[session] += by
-        if not self._sessions[session]:
-            del self._sessions[session]
+        if held + by:
+            self._sessions[session] = held + by
+        else:
+            self._sessions.pop(session, None)
 
 
 class Share:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -114,10 +113,10 @@ def status(outcome: Outcome) -> int:
 
 
 def _places(verdict: Verdict) -> dict[str, int]:
-    found: Counter[str] = Counter()
+    found: dict[str, int] = {}
     for hit in verdict.hits:
-        found[hit.place] += hit.count
-    return dict(found)
+        found[hit.place] = found.get(hit.place, 0) + hit.count
+    return found
 
 
 def _headers(head: dict[str, object], redaction: Redaction) -> dict[str, str]:

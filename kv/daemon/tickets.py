@@ -88,6 +88,8 @@ class Tickets(Generic[Result]):
         Ask before anything is taken for the call: what is refused here has left nothing behind.
         """
         self._sweep()
+        if len(self._open) < min(MOST_OF_ONE, MOST):  # so no session has more, and nothing is to be counted
+            return
         held = Counter(ticket.session for ticket in self._open.values())
         if held[session] >= MOST_OF_ONE and not self._drop_oldest(session):
             raise KvError("busy", what=f"calls of one session ({MOST_OF_ONE})")

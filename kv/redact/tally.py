@@ -10,7 +10,6 @@ Rules of this file
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,14 +53,15 @@ class Tally:
 
     def __init__(self, lent: frozenset[str]) -> None:
         self.lent = lent
-        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._counts: dict[tuple[str, str, str], int] = {}
         self._guessed: set[str] = set()
         # By pattern: an estimate takes milliseconds, and a hit may come a million times.
         self._weak: dict[bytes, bool] = {}
 
     def note(self, needle: Needle, form: str, place: str) -> None:
         """Count one replacement."""
-        self._counts[needle.name, form, place] += 1
+        key = (needle.name, form, place)
+        self._counts[key] = self._counts.get(key, 0) + 1
         if needle.name not in self.lent and needle.name not in self._guessed:
             pattern = needle.form.pattern
             if pattern not in self._weak:
