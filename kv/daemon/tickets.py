@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from kv.errors import KvError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
 
     from kv.model import Pending
 
@@ -38,6 +38,7 @@ class Ticket(Generic[Result]):
     """One held call. `handed` once its id was given to the caller: from then on it survives a hang-up.
 
     `asked`: a person was asked about it. `pending` is what they see, while they are. `held` is let go when it ends.
+    `told` are the futures of those who wait for it.
     """
 
     id: str
@@ -49,7 +50,7 @@ class Ticket(Generic[Result]):
     asked: bool = False
     held: ExitStack = field(default_factory=ExitStack)
     handed: bool = False
-    waiters: int = 0
+    told: list[asyncio.Future[None]] = field(default_factory=list)
     finished: float = field(default=0.0)
 
 
@@ -100,11 +101,17 @@ class Tickets(Generic[Result]):
         self, name: str, session: str, digest: str, pending: Pending | None, work: Coroutine[object, object, Result]
     ) -> Ticket[Result]:
         """Run `work` as a task of its own under a new ticket, for which there is room."""
-        task = asyncio.get_running_loop().create_task(_bare(work))
-        ticket = Ticket(name, session, digest, pending, task, self._clock(), asked=pending is not None)
+        told: list[asyncio.Future[None]] = []
+        task = asyncio.get_running_loop().create_task(_bare(work, told))
+        ticket = Ticket(name, session, digest, pending, task, self._clock(), asked=pending is not None, told=told)
         self._open[name] = ticket
-        task.add_done_callback(lambda _: self._finish(ticket))
-        task.add_done_callback(lambda _: work.close())  # of one that was cancelled before its first step
+
+        def end(_: asyncio.Task[Result]) -> None:
+            self._finish(ticket)
+            work.close()  # of one that was cancelled before its first step, and told nobody
+            _tell(told)
+
+        task.add_done_callback(end)
         return ticket
 
     def _finish(self, ticket: Ticket[Result]) -> None:
@@ -117,15 +124,21 @@ class Tickets(Generic[Result]):
 
     async def wait(self, ticket: Ticket[Result], seconds: float) -> bool:
         """Wait until it is done or `seconds` passed. Who hangs up before being handed the id withdraws the call."""
-        ticket.waiters += 1
+        if ticket.task.done():
+            return True
+        loop = asyncio.get_running_loop()
+        told = loop.create_future()
+        ticket.told.append(told)
+        timer = loop.call_later(seconds, _tell, (told,))
         try:
-            await asyncio.wait({ticket.task}, timeout=seconds)
+            await told
         except asyncio.CancelledError:
-            if ticket.waiters == 1 and not ticket.handed:
+            if len(ticket.told) == 1 and not ticket.handed:
                 self.withdraw(ticket)
             raise
         finally:
-            ticket.waiters -= 1
+            timer.cancel()
+            ticket.told.remove(told)
         return ticket.task.done()
 
     def collect(self, ticket: Ticket[Result]) -> Result:
@@ -150,7 +163,7 @@ class Tickets(Generic[Result]):
             ticket.task.cancel("the vault was locked")
         await asyncio.gather(*(ticket.task for ticket in tickets), return_exceptions=True)
         for _ in range(_ROUNDS):
-            if not any(ticket.waiters for ticket in tickets):
+            if not any(ticket.told for ticket in tickets):
                 break
             await asyncio.sleep(0)
 
@@ -159,7 +172,7 @@ class Tickets(Generic[Result]):
         now = self._clock()
         held: Counter[str] = Counter()
         for name, ticket in list(self._open.items()):
-            if not ticket.finished or ticket.waiters:
+            if not ticket.finished or ticket.told:
                 continue
             if now - ticket.finished > _KEEP_SECONDS:
                 del self._open[name]
@@ -171,7 +184,7 @@ class Tickets(Generic[Result]):
 
     def _drop_oldest(self, session: str) -> int:
         """Drop the session's oldest result that nobody waits for; its size, at least 1, or 0 if there is none."""
-        lying = [t for t in self._open.values() if t.session == session and t.finished and not t.waiters]
+        lying = [t for t in self._open.values() if t.session == session and t.finished and not t.told]
         if not lying:
             return 0
         oldest = min(lying, key=lambda ticket: ticket.finished)
@@ -183,10 +196,21 @@ class Tickets(Generic[Result]):
         return self._size(ticket.task.result()) if done else 0
 
 
-async def _bare(work: Coroutine[object, object, Result]) -> Result:
-    """What `work` returns or raises; a declared error without its traceback, whose frames would hold bodies."""
+async def _bare(work: Coroutine[object, object, Result], told: list[asyncio.Future[None]]) -> Result:
+    """What `work` returns or raises; a declared error without its traceback, whose frames would hold bodies.
+
+    Who waits is told in the work's last step, not by a callback after it: that is one round of the loop less.
+    """
     try:
         return await work
     except KvError as error:
         error.__context__ = None
         raise error.with_traceback(None) from None
+    finally:
+        _tell(told)
+
+
+def _tell(waiting: Iterable[asyncio.Future[None]]) -> None:
+    for each in waiting:
+        if not each.done():
+            each.set_result(None)
