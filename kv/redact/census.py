@@ -145,6 +145,8 @@ class Census:
 
 def _runs(row: bytes, plane: int, step: int) -> Iterator[tuple[int, int]]:
     """Maximal rows of marked positions `step` apart: (first, last + step)."""
+    if not row:
+        return
     mark = bytes([plane])
     marked = re.compile(mark + b"+")
     for phase in range(step):
