@@ -133,7 +133,7 @@ def _probe(declared: Declared, draft: Draft, headers: tuple[Pair, ...]) -> None:
             raise
 
 
-@lru_cache(maxsize=256)  # asked of the same few addresses again and again, and it takes a fifth of a plan
+@lru_cache(maxsize=64)  # asked of the same few addresses again and again, and it takes a fifth of a plan
 def agree(origin: Origin, path: str, query: str) -> None:
     """Refuse a URL that two parsers read differently: one of them would be right about where it goes."""
     url = f"{origin}{path}?{query}" if query else f"{origin}{path}"

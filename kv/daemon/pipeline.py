@@ -71,7 +71,9 @@ class Pipeline:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.tickets: Tickets[shape.Shown] = Tickets(boot_time, size=lambda shown: len(shown.raw))
+        self.tickets: Tickets[shape.Shown] = Tickets(
+            boot_time, size=lambda shown: len(shown.raw), drop=house.approvals.withdraw
+        )
         self._holdings = Holdings(_HELD, _HELD_OF_ONE, "bodies and answers of calls")
         self._planner = Planner()
         self._reader = Aside(1)

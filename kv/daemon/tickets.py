@@ -55,11 +55,12 @@ class Ticket(Generic[Result]):
 
 
 class Tickets(Generic[Result]):
-    """The open tickets of a keeper."""
+    """The open tickets of a keeper. `drop` ends the asking of a call that is given up."""
 
-    def __init__(self, clock: Callable[[], float], size: Callable[[Result], int]) -> None:
-        self._clock = clock
-        self._size = size
+    def __init__(
+        self, clock: Callable[[], float], size: Callable[[Result], int], drop: Callable[[Pending], None]
+    ) -> None:
+        self._clock, self._size, self._drop = clock, size, drop
         self._open: dict[str, Ticket[Result]] = {}
         self._locked = False
 
@@ -150,8 +151,10 @@ class Tickets(Generic[Result]):
             raise KvError("locked") if self._locked else KvError("unknown-ticket", id=ticket.id) from None
 
     def withdraw(self, ticket: Ticket[Result]) -> None:
-        """Give the call up."""
+        """Give the call up. From now on nobody can answer its card, nor can an identical call join it."""
         self._open.pop(ticket.id, None)
+        if ticket.pending is not None:
+            self._drop(ticket.pending)
         ticket.task.cancel("it was withdrawn")
 
     async def cancel_all(self) -> None:

@@ -63,9 +63,10 @@ TWICE = "word = greeted(); ask(); receive(); ask(**word); print(receive()['ok'][
 # The process that connected is gone, and the number with it: its heir speaks.
 ORPHANED = """
 word = greeted()
+connected = os.getpid()
 if os.fork():
     os._exit(0)
-while os.getppid() == int(sys.argv[2]):
+while os.getppid() == connected:
     pass
 ask(**word)
 print(receive()["error"]["code"])

@@ -8,6 +8,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+import asking
 import pytest
 from nouns import ALICE, BOB
 
@@ -26,7 +27,7 @@ class World:
     def __init__(self) -> None:
         self.now = 1000.0
         self.made = 0
-        self.tickets: Tickets[bytes] = Tickets(lambda: self.now, len)
+        self.tickets: Tickets[bytes] = Tickets(lambda: self.now, len, lambda _: None)
 
     def start(self, session: str, work: Coroutine[object, object, bytes]) -> str:
         """A call of the session, if there is room; its ticket's id."""
@@ -193,3 +194,29 @@ def test_work_beside_the_loop_keeps_its_place_until_it_ends() -> None:
         assert undone == ["done"]
 
     _play(story)
+
+
+def test_a_call_that_was_given_up_is_joined_by_none() -> None:
+    """From the moment of the withdrawal an identical call has a card of its own, before the first has had a turn."""
+
+    async def story(world: asking.World) -> None:
+        tickets: Tickets[bytes] = Tickets(lambda: world.now, len, world.approvals.withdraw)
+        card = world.open()
+
+        async def work() -> bytes:
+            await world.approvals.wait(card)
+            return b"performed"
+
+        ticket = tickets.start(card.id, card.caller.session, card.digest, card, work())
+        await asyncio.sleep(0)
+        tickets.withdraw(ticket)
+        again = world.open()
+        assert again is not card
+        assert world.approvals.waiting(None) == [again]
+        with pytest.raises(KvError):
+            world.approve(card)
+        await _turns()
+        with pytest.raises(KvError, match="no ticket"):
+            tickets.collect(ticket)
+
+    asking.run(story)
