@@ -214,7 +214,7 @@ class AuthScheme(Protocol):
 
     (The shape is that of httpx's `Auth.auth_flow`.) `spelling` is how a person writes it, `basic[:USER]`: the name, and
     behind a colon what `parse` reads and `spell` writes. `reads_answers` says that the flow wants to see the answers;
-    of one that does not, the first answer is the answer.
+    of one that does not, the first answer is the answer. A scheme keeps no state: calls of a connection share it.
     """
 
     name: str

@@ -141,7 +141,7 @@ PURE = {
         "brokers.http.classify",
     ),
     *("brokers.http.decoding", "brokers.http.operations", "brokers.http.overrides", "brokers.http.pack"),
-    "brokers.http.pattern",
+    *("brokers.http.pattern", "brokers.http.reading"),
     "brokers.http.target",
     *("kv.audit.chain", "kv.audit.entry", "kv.audit.view", "kv.cli.dotenv", "kv.cli.secrecy"),
     *("kv.daemon.budget", "kv.daemon.requests", "kv.daemon.schema"),

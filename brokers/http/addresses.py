@@ -130,7 +130,7 @@ def check_answers(answers: Iterable[str]) -> tuple[str, ...]:
     return unique
 
 
-@lru_cache(maxsize=256)  # declared by people, read on every call
+@lru_cache(maxsize=256)  # declared by people, checked at every dial
 def check_pins(pins: tuple[str, ...]) -> tuple[str, ...]:
     """Exact pins, spelled canonically; raises `BrokerError("address")` for a metadata service or link-local one.
 

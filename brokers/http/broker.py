@@ -20,8 +20,8 @@ from brokers.contract import BrokerError, Plan, Request
 from brokers.http import card, classify, pattern, target
 from brokers.http.arguments import decode
 from brokers.http.auth import check_added
-from brokers.http.declared import Readings
 from brokers.http.driver import drive
+from brokers.http.reading import Readings
 from brokers.http.resolver import system_resolver
 from brokers.http.target import Origin, Pair, refuse
 from brokers.http.transport import Transport, Wired
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from brokers.contract import AuthScheme, Connection, Credential, Outcome
     from brokers.http.arguments import Draft
     from brokers.http.catalogue import Pack
-    from brokers.http.declared import Declared
+    from brokers.http.reading import Destination, Reading
     from brokers.http.resolver import Resolver
-    from brokers.http.transport import Answer, Destination
+    from brokers.http.transport import Answer
 
 _SLASH = "%2F"
 _SENDS_LENGTH = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 section 8.6: an empty body is said to be empty
@@ -54,20 +54,20 @@ class HttpBroker:
         catalogue: Callable[[str], Pack | None],
         resolver: Resolver = system_resolver,
     ) -> None:
-        self._declared = Readings(schemes, catalogue)
+        self._readings = Readings(schemes, catalogue)
         self._transport = Transport(resolver)
 
     def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
-        """The canonical plan of a call. Raises `BrokerError`: `argument`, `options`, `address`."""
+        """The canonical plan of a call. Raises `BrokerError`: `argument`, `options`, `address`, `credential`."""
         draft = decode(arguments, body, encoded_slash=connection.target.get("encoded_slash") is True)
-        declared = self._declared.of(connection)
-        to, base, headers = declared.to, declared.base, _headers(draft, declared)
+        reading = self._readings.of(connection)
+        to, base, headers = reading.to, reading.base, _headers(draft, reading)
         path, query = target.join_path((*base, *draft.segments)), target.join_query(draft.query)
         target.check_size(path, query)
         agree(to.origin, path, query)
-        _probe(declared, draft, headers)
+        _probe(reading, draft, headers)
         effect, because = classify.classify(
-            declared.pack, draft.method, draft.segments, draft.query, dict(headers), draft.body
+            reading.pack, draft.method, draft.segments, draft.query, dict(headers), draft.body
         )
         return Plan(
             connection=connection,
@@ -91,8 +91,8 @@ class HttpBroker:
     async def perform(self, plan: Plan, credential: Credential) -> Outcome:
         """Send what was planned, with the credential. The body of the outcome is decoded and not yet redacted."""
         connection, given = plan.connection, plan.request
-        declared = self._declared.of(connection)
-        to, scheme = declared.to, declared.scheme
+        reading = self._readings.of(connection)
+        to, scheme = reading.to, reading.scheme
         base = _texts(given["base"])
         request = _request(
             str(given["method"]),
@@ -114,12 +114,12 @@ class HttpBroker:
         await self._transport.aclose()
 
 
-def _headers(draft: Draft, declared: Declared) -> tuple[Pair, ...]:
+def _headers(draft: Draft, reading: Reading) -> tuple[Pair, ...]:
     """The agent's headers over the pack's fixed ones (a version, say), which stand where the agent gave none."""
-    return tuple(sorted({**declared.headers, **dict(draft.headers)}.items()))
+    return tuple(sorted({**reading.headers, **dict(draft.headers)}.items()))
 
 
-def _probe(declared: Declared, draft: Draft, headers: tuple[Pair, ...]) -> None:
+def _probe(reading: Reading, draft: Draft, headers: tuple[Pair, ...]) -> None:
     """Refuse a header or parameter of the agent's where the scheme will put the credential, before any approval.
 
     The scheme runs with a value that stands for no secret. One that cannot work with it (it wants a key file,
@@ -127,7 +127,7 @@ def _probe(declared: Declared, draft: Draft, headers: tuple[Pair, ...]) -> None:
     """
     given = _request(draft.method, draft.segments, draft.query, headers, b"")
     try:
-        check_added(given, next(declared.scheme.flow(given, declared.probe, declared.connection.options)))
+        check_added(given, next(reading.scheme.flow(given, reading.probe, reading.connection.options)))
     except BrokerError as error:
         if error.code != "credential":
             raise

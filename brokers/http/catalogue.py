@@ -55,7 +55,7 @@ MAX_KEY = 8192  # bytes of a value that is compared with shapes: no service's ke
 _ROWS = "\n[[endpoints]]\n"
 _SUFFIX = ".toml"
 
-__all__ = ["Auth", "Body", "Endpoint", "Pack", "PackError", "load", "names", "recognise"]
+__all__ = ["Auth", "Body", "Endpoint", "Pack", "PackError", "listing", "load", "names", "recognise"]
 
 
 @cache
@@ -63,6 +63,13 @@ def names() -> tuple[str, ...]:
     """Every provider's name, sorted."""
     found = (entry.name for entry in _folder().iterdir())
     return tuple(sorted(name.removesuffix(_SUFFIX) for name in found if name.endswith(_SUFFIX)))
+
+
+@cache  # any agent may ask for it, as often as it likes
+def listing() -> tuple[dict[str, object], ...]:
+    """Every provider, as agents and people are told of it: `name`, `title`, `docs`, `env`."""
+    packs = (load(name) for name in names())
+    return tuple({"name": p.name, "title": p.title, "docs": p.docs, "env": list(p.env)} for p in packs)
 
 
 def load(name: str) -> Pack:

@@ -55,7 +55,6 @@ class Exchange:
         except h11.LocalProtocolError:
             raise BrokerError("argument", argument="headers", why="the request cannot be written as HTTP") from None
         self.stream.write(b"".join(part for part in sent if part))
-        await self._receive()
         await self._head()
 
     async def _head(self) -> None:

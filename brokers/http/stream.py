@@ -96,7 +96,7 @@ class Stream(asyncio.Protocol):
         self._ended = False
         self._expired = False
         self._waiter: asyncio.Future[None] | None = None
-        self._expires: float | None = None
+        self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -148,7 +148,7 @@ class Stream(asyncio.Protocol):
 
         A timer that rings too early looks when to ring again: deadlines move on with every call, and mostly outwards.
         """
-        self._expires = when
+        self._deadline = when
         if when is None or (self._timer is not None and self._timer.when() <= when):
             return
         self._set_timer(when)
@@ -160,9 +160,9 @@ class Stream(asyncio.Protocol):
 
     def _ring(self) -> None:
         self._timer = None
-        if self._expires is not None and self._expires > asyncio.get_running_loop().time():
-            self._set_timer(self._expires)
-        elif self._expires is not None:
+        if self._deadline is not None and self._deadline > asyncio.get_running_loop().time():
+            self._set_timer(self._deadline)
+        elif self._deadline is not None:
             self._expired = True
             self.cut()
             self._wake()
@@ -182,7 +182,7 @@ class Stream(asyncio.Protocol):
 
     def cut(self) -> None:
         """Close at once, without the peer's consent."""
-        self._expires = None
+        self._deadline = None
         self._set_timer(None)
         self._ended = True
         if self._transport is not None:

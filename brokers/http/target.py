@@ -19,7 +19,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -43,7 +42,7 @@ MAX_CA = 256 << 10  # bytes of PEM: a private CA is one certificate or a short b
 DEFAULT_PORTS = {"https": 443, "http": 80}
 
 _PATH_SAFE = "!$&'()*+,=:@"  # pchar without ';' (see above); quote() adds the unreserved set
-_AS_IT_IS = re.compile(r"[A-Za-z0-9_.~!$&'()*+,=:@-]*")  # what quote() leaves alone with these, and nearly all there is
+_AS_IT_IS = re.compile(f"[A-Za-z0-9_.~{re.escape(_PATH_SAFE)}-]*")  # what quote() leaves alone: nearly all there is
 _ORIGIN = re.compile(
     r"(https?)://(\[[0-9a-f:.]{2,45}\]|[^\[\]/?#@\\:\s]{1,253})(?::([1-9][0-9]{0,4}))?/?", re.IGNORECASE | re.ASCII
 )
@@ -82,7 +81,6 @@ class Origin:
         return f"{self.scheme}://{self.authority}"
 
 
-@lru_cache(maxsize=256)  # declared by people, read on every call
 def parse_origin(text: str) -> Origin:
     """The origin a person declared, as `https://host[:port]`; a bare `host[:port]` means https.
 

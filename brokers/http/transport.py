@@ -30,8 +30,9 @@ from brokers.http.stream import Stream, dial, failure
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from brokers.http.reading import Destination
     from brokers.http.resolver import Resolver
-    from brokers.http.target import Origin, Pair
+    from brokers.http.target import Pair
 
 MAX_LANES = 64  # connections kept warm; the least recently used idle one gives way
 MAX_STREAMS = 32  # calls at once on one connection: room for slow inference, not for a flood
@@ -40,16 +41,6 @@ KEEP_IDLE = 30.0  # seconds: most servers close at 60 or 75, so kv closes first
 KEEP_IDLE_WRITE = 2.0  # seconds: Node closes at 5; a write must not meet that moment
 MAX_AGE = 300.0  # seconds: a busy stream still asks the resolver every five minutes
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Who a call goes to. Equal destinations may share streams, others never do."""
-
-    connection: str
-    origin: Origin
-    pins: tuple[str, ...]
-    ca: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +127,8 @@ class Transport:
         lane.calls += 1
         entered = False
         try:
-            if lane.room.locked():
-                async with asyncio.timeout_at(deadline):
-                    entered = await lane.room.acquire()
-            else:  # entered without waiting: nothing runs between the look and the step
+            # A lane that is not locked is entered without waiting: nothing runs between the look and the step.
+            async with asyncio.timeout_at(deadline if lane.room.locked() else None):
                 entered = await lane.room.acquire()
             exchange = await self._exchange(to, lane, request, deadline, seconds)
         except BaseException as error:
@@ -189,10 +178,8 @@ class Transport:
         raise last
 
     def _lane(self, to: Destination) -> _Lane:
-        lane = self._lanes.get(to)
-        if lane is None:
-            lane = self._lanes[to] = _Lane()
-        self._lanes.move_to_end(to)
+        lane = self._lanes.pop(to, None) or _Lane()
+        self._lanes[to] = lane
         if len(self._lanes) > MAX_LANES:
             unused = next((key for key, held in self._lanes.items() if not held.calls and held is not lane), None)
             if unused is not None:

@@ -1,29 +1,41 @@
-"""A connection as the broker reads it: whom it leads to, what stands before a path, how its credential enters. Pure.
+"""A connection as the broker reads it: whom it leads to, what stands before a path, how its credential enters.
 
 Rules of this file
 - A connection is read once and not for every call. The reading belongs to that very object: a connection that was
   declared anew is another one, and is read anew.
 - What is malformed is refused each time. Only what could be read is kept.
+- No I/O.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from brokers.contract import BrokerError, Credential, Secret
 from brokers.http import addresses, target
-from brokers.http.transport import Destination
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from brokers.contract import AuthScheme, Connection
     from brokers.http.catalogue import Pack
+    from brokers.http.target import Origin
 
 _MOST = 256  # readings kept: more connections than a person declares
 
 
-class Declared(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Who a call goes to. Equal destinations may share streams, others never do."""
+
+    connection: str
+    origin: Origin
+    pins: tuple[str, ...]
+    ca: str
+
+
+class Reading(NamedTuple):
     """A connection, read. `headers` are sent where the agent gives none; `probe` stands for its secrets in a plan."""
 
     connection: Connection
@@ -41,9 +53,9 @@ class Readings:
     def __init__(self, schemes: Callable[[str], AuthScheme], catalogue: Callable[[str], Pack | None]) -> None:
         self._schemes = schemes
         self._catalogue = catalogue
-        self._known: dict[str, Declared] = {}
+        self._known: dict[str, Reading] = {}
 
-    def of(self, connection: Connection) -> Declared:
+    def of(self, connection: Connection) -> Reading:
         """The reading of `connection`. Raises `BrokerError`: `options`, `address`, `credential`."""
         known = self._known.get(connection.name)
         if known is not None and known.connection is connection:
@@ -54,7 +66,7 @@ class Readings:
         self._known[connection.name] = read
         return read
 
-    def _read(self, connection: Connection) -> Declared:
+    def _read(self, connection: Connection) -> Reading:
         to = destination(connection)
         pack = self._catalogue(connection.provider) if connection.provider else None
         fixed = {"accept": "*/*", "user-agent": "kv", **(pack.headers if pack is not None else {})}
@@ -64,7 +76,7 @@ class Readings:
         for slot in scheme.slots or connection.options:  # a scheme without slots of its own names them in its options
             probe[slot]
         headers = {name.lower(): value for name, value in fixed.items()}
-        return Declared(connection, to, pack, _base(connection, pack), headers, scheme, probe)
+        return Reading(connection, to, pack, _base(connection, pack), headers, scheme, probe)
 
 
 def destination(connection: Connection) -> Destination:
