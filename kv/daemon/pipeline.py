@@ -44,11 +44,11 @@ from kv.policy import decide
 if TYPE_CHECKING:
     from brokers.contract import Plan
     from kv.audit.entry import Fields
+    from kv.daemon.dispatch import Exchange
     from kv.daemon.entry import Entry
     from kv.daemon.holdings import Share
     from kv.daemon.house import House
     from kv.daemon.save import SavedFile
-    from kv.daemon.server import Exchange
     from kv.model import Approval, Caller, Decision, Pending
 
 # Bytes of bodies and of answers: sixteen of the largest calls at once, four of one session. Both halves of a call are
@@ -117,7 +117,8 @@ class Pipeline:
         seconds = cast("Call", exchange.request.args).wait
         ticket = await self._ticket(exchange)
         if ticket.pending is not None and not ticket.task.done():
-            await exchange.say({"event": "pending", **self._pending(ticket)})
+            with self.tickets.unless_told(ticket):
+                await exchange.say({"event": "pending", **self._pending(ticket)})
         return await self.held(exchange, ticket, seconds)
 
     async def held(

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kv.errors import KvError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from kv.model import Pending
 
@@ -38,7 +38,7 @@ class Ticket(Generic[Result]):
     """One held call. `handed` once its id was given to the caller: from then on it survives a hang-up.
 
     `asked`: a person was asked about it. `pending` is what they see, while they are. `held` is let go when it ends.
-    `told` are the futures of those who wait for it.
+    `waiters` are the futures of those who wait for it.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Ticket(Generic[Result]):
     asked: bool = False
     held: ExitStack = field(default_factory=ExitStack)
     handed: bool = False
-    told: list[asyncio.Future[None]] = field(default_factory=list)
+    waiters: list[asyncio.Future[None]] = field(default_factory=list)
     finished: float = field(default=0.0)
 
 
@@ -102,15 +102,15 @@ class Tickets(Generic[Result]):
         self, name: str, session: str, digest: str, pending: Pending | None, work: Coroutine[object, object, Result]
     ) -> Ticket[Result]:
         """Run `work` as a task of its own under a new ticket, for which there is room."""
-        told: list[asyncio.Future[None]] = []
-        task = asyncio.get_running_loop().create_task(_bare(work, told))
-        ticket = Ticket(name, session, digest, pending, task, self._clock(), asked=pending is not None, told=told)
+        waiters: list[asyncio.Future[None]] = []
+        task = asyncio.get_running_loop().create_task(_bare(work, waiters))
+        ticket = Ticket(name, session, digest, pending, task, self._clock(), asked=pending is not None, waiters=waiters)
         self._open[name] = ticket
 
         def end(_: asyncio.Task[Result]) -> None:
             self._finish(ticket)
             work.close()  # of one that was cancelled before its first step, and told nobody
-            _tell(told)
+            _tell(waiters)
 
         task.add_done_callback(end)
         return ticket
@@ -124,23 +124,33 @@ class Tickets(Generic[Result]):
             ticket.task.exception()  # mark as seen: a result that nobody picks up is no warning on stderr
 
     async def wait(self, ticket: Ticket[Result], seconds: float) -> bool:
-        """Wait until it is done or `seconds` passed. Who hangs up before being handed the id withdraws the call."""
+        """Whether it is done, within `seconds`. Who hangs up before being handed the id withdraws the call."""
         if ticket.task.done():
             return True
         loop = asyncio.get_running_loop()
         told = loop.create_future()
-        ticket.told.append(told)
+        ticket.waiters.append(told)
         timer = loop.call_later(seconds, _tell, (told,))
         try:
             await told
         except asyncio.CancelledError:
-            if len(ticket.told) == 1 and not ticket.handed:
+            if len(ticket.waiters) == 1 and not ticket.handed:
                 self.withdraw(ticket)
             raise
         finally:
             timer.cancel()
-            ticket.told.remove(told)
+            ticket.waiters.remove(told)
         return ticket.task.done()
+
+    @contextmanager
+    def unless_told(self, ticket: Ticket[Result]) -> Iterator[None]:
+        """Tell the caller of its ticket here: if that fails, and nobody else waits for the call, it is withdrawn."""
+        try:
+            yield
+        except BaseException:
+            if not ticket.waiters and not ticket.handed:
+                self.withdraw(ticket)
+            raise
 
     def collect(self, ticket: Ticket[Result]) -> Result:
         """The finished call's result, once. Raises what the call raised."""
@@ -166,7 +176,7 @@ class Tickets(Generic[Result]):
             ticket.task.cancel("the vault was locked")
         await asyncio.gather(*(ticket.task for ticket in tickets), return_exceptions=True)
         for _ in range(_ROUNDS):
-            if not any(ticket.told for ticket in tickets):
+            if not any(ticket.waiters for ticket in tickets):
                 break
             await asyncio.sleep(0)
 
@@ -175,7 +185,7 @@ class Tickets(Generic[Result]):
         now = self._clock()
         held: Counter[str] = Counter()
         for name, ticket in list(self._open.items()):
-            if not ticket.finished or ticket.told:
+            if not ticket.finished or ticket.waiters:
                 continue
             if now - ticket.finished > _KEEP_SECONDS:
                 del self._open[name]
@@ -187,7 +197,7 @@ class Tickets(Generic[Result]):
 
     def _drop_oldest(self, session: str) -> int:
         """Drop the session's oldest result that nobody waits for; its size, at least 1, or 0 if there is none."""
-        lying = [t for t in self._open.values() if t.session == session and t.finished and not t.told]
+        lying = [t for t in self._open.values() if t.session == session and t.finished and not t.waiters]
         if not lying:
             return 0
         oldest = min(lying, key=lambda ticket: ticket.finished)
@@ -199,7 +209,7 @@ class Tickets(Generic[Result]):
         return self._size(ticket.task.result()) if done else 0
 
 
-async def _bare(work: Coroutine[object, object, Result], told: list[asyncio.Future[None]]) -> Result:
+async def _bare(work: Coroutine[object, object, Result], waiters: list[asyncio.Future[None]]) -> Result:
     """What `work` returns or raises; a declared error without its traceback, whose frames would hold bodies.
 
     Who waits is told in the work's last step, not by a callback after it: that is one round of the loop less.
@@ -210,7 +220,7 @@ async def _bare(work: Coroutine[object, object, Result], told: list[asyncio.Futu
         error.__context__ = None
         raise error.with_traceback(None) from None
     finally:
-        _tell(told)
+        _tell(waiters)
 
 
 def _tell(waiting: Iterable[asyncio.Future[None]]) -> None:

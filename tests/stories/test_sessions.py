@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import select
+import socket
 from typing import TYPE_CHECKING
+
+from raw import Raw
 
 if TYPE_CHECKING:
     from scene import Scene
@@ -19,6 +23,19 @@ def test_another_session_cannot_take_up_a_ticket(scene: Scene) -> None:
     world.must("approve", ticket, proof=True)
     assert world.kv("wait", ticket, "--json", apart=True).status == UNKNOWN
     assert world.must("wait", ticket, "--json").json["status"] == 200
+
+
+def test_who_hangs_up_before_being_told_of_the_card_leaves_none(scene: Scene) -> None:
+    """A client that cannot be told that its call waits asked for nothing: no yes is left to be given."""
+    for wait in (0, 60):
+        with Raw(scene.world) as deaf:
+            deaf.socket.shutdown(socket.SHUT_RD)
+            deaf.send("call", {"connection": "echo", "method": "POST", "path": "/echo", "wait": wait})
+            closed = select.poll()
+            closed.register(deaf.socket, 0)  # POLLHUP, which comes unasked: the keeper has closed its end
+            assert closed.poll(30_000)
+    assert scene.world.must("approvals", "--json").json == []
+    assert not scene.upstream.requests
 
 
 def test_another_session_sees_no_waiting_calls(scene: Scene) -> None:
