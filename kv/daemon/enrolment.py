@@ -18,10 +18,10 @@ from kv.proofs import pin, totp
 from kv.vault.session import PublicSlot
 
 if TYPE_CHECKING:
+    from kv.daemon.dispatch import Answer
     from kv.daemon.house import House
     from kv.daemon.requests import Request
     from kv.daemon.schema import Pin, Slot, Totp
-    from kv.daemon.server import Answer
 
 VERBS = frozenset({"passwd", "recovery", "totp", "pin"})
 

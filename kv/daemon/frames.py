@@ -38,7 +38,7 @@ def encode(header: dict[str, object], body: bytes = b"") -> bytes:
     What is listed grows with the vault, so an answer that is too long is nobody's mistake in asking.
     """
     try:
-        return wire.frame(_to_json({**header, "body": len(body)} if body else header), body)
+        return wire.pack(_to_json({**header, "body": len(body)} if body else header), body)
     except KvError:
         members = header.get("ok")
         if body or not isinstance(members, dict):

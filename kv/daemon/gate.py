@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 
 from kv.daemon import record
 from kv.daemon.clock import boot_time
+from kv.daemon.dispatch import Held
 from kv.daemon.entry import decode_entry
 from kv.daemon.requests import Needs
 from kv.daemon.schema import Generate, Import, Move, Set
-from kv.daemon.server import Held
 from kv.errors import KvError
 from kv.proofs import passphrase, pin, totp
 from kv.proofs.throttle import Throttle
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     from kv.audit import AuditLog
     from kv.audit.entry import Fields
+    from kv.daemon.dispatch import Conversation
     from kv.daemon.requests import Request
     from kv.daemon.schema import Proof
-    from kv.daemon.server import Conversation
     from kv.model import Caller, Process
     from kv.vault.session import Vault
 
@@ -71,7 +71,7 @@ class Gate:
         }
 
     def kinds(self) -> list[str]:
-        """The proofs that are enrolled, the daily ones first. To tell of: what is checked is looked up each time."""
+        """The proofs that are enrolled, the daily ones first. For telling only: a check asks `_enrolled` itself."""
         generation, kinds = self._kinds
         if generation != self._vault.generation:
             kinds = [kind for kind in _DAILY if self._enrolled(kind)] + ["passphrase"]

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from kv.audit import AuditLog, Entry
+    from kv.daemon.dispatch import Answer
     from kv.daemon.house import House
     from kv.daemon.schema import Page
-    from kv.daemon.server import Answer
     from kv.model import Caller
 
 _PAGE_BYTES = 4 << 20  # of entries in one answer; a frame's body takes four times as much

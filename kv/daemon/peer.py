@@ -85,7 +85,7 @@ class Peer:
         """The next request that has to be waited for. None at a clean end (`ended`), or where there is more to `flush`.
 
         `begin` is given every frame as it comes; it answers by `post`, or hands back such a request. Raises
-        `KvError("bad-frame")`, `TimeoutError`, `OSError`, and what `begin` raises.
+        `KvError`: `bad-frame`, `busy`; `TimeoutError`, `OSError`, and what `begin` raises.
         """
         self._waiting = _Waiting(begin, self._loop.create_future())
         self._expect()

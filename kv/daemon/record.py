@@ -9,7 +9,7 @@ from kv.audit import Peer
 if TYPE_CHECKING:
     from brokers.contract import Plan
     from kv.audit.entry import Fields
-    from kv.daemon.server import Exchange
+    from kv.daemon.dispatch import Exchange
     from kv.model import Approval, Caller, Decision, Pending
 
 

@@ -23,11 +23,11 @@ from kv.similar import similar
 from kv.vault.contents import check_name
 
 if TYPE_CHECKING:
+    from kv.daemon.dispatch import Answer
     from kv.daemon.entry import Entry
     from kv.daemon.house import House
     from kv.daemon.requests import Request
     from kv.daemon.schema import Declaration
-    from kv.daemon.server import Answer
     from kv.vault.contents import Record
 
 _ALPHABETS = {

@@ -1,10 +1,9 @@
-"""The two sockets: accept, identify, decode, dispatch, answer.
+"""The two sockets: accept, identify, find a place, hand on what comes in.
 
 Rules of this file
 - Order: peer uid, then a place among the bounded, then the caller from the kernel, then the frame, then the
   proof, and only then the verb.
-- What needs no waiting is answered without a task (`Talk.begin`); a task of the connection's sees to the rest.
-- Whatever goes wrong ends in one error of the closed list; a defect is logged by its place, never by its text.
+- What needs no waiting is answered without a task (`Dispatch.begin`); a task of the connection's sees to the rest.
 """
 
 from __future__ import annotations
@@ -14,21 +13,21 @@ import contextlib
 import os
 import socket
 import struct
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 from kv import __version__, wire
 from kv.daemon import caller as callers
 from kv.daemon import descriptors
+from kv.daemon.dispatch import Dispatch
 from kv.daemon.peer import Peer, Room
 from kv.daemon.places import Places
 from kv.daemon.presence import Presence
-from kv.daemon.requests import decode
 from kv.errors import KvError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
+    from kv.daemon.dispatch import Handlers
     from kv.daemon.requests import Request
     from kv.model import Caller
 
@@ -37,58 +36,6 @@ _IDLE_SECONDS = {"agent": 60.0, "kv": 600.0}
 _BACKLOG = 1024
 _ROOM = 256 << 20  # bytes of requests that are coming in, on one channel: fifteen of the largest at once
 _PEERCRED = struct.Struct("3i")
-_ENDS = (TimeoutError, ConnectionError)  # the client no longer listens
-_DEFECTS = (OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, AttributeError)
-
-
-@dataclass(slots=True)
-class Exchange:
-    """What a verb's handler is given: the request, who made it, and a way to say something before the answer."""
-
-    request: Request
-    caller: Caller
-    conversation: Conversation
-    folder: int | None
-    say: Callable[[dict[str, object]], Awaitable[None]]
-    after: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # let go when the answer has been sent
-
-    def close(self) -> None:
-        """The answer has been sent."""
-        self.after.close()
-        if self.folder is not None:
-            os.close(self.folder)
-
-
-@dataclass(slots=True)
-class Conversation:
-    """What the gate remembers of one client: the nonce for one proof, and a proof held for what follows."""
-
-    nonce: bytes | None = None
-    held: Held | None = None
-
-
-class Held(NamedTuple):
-    """A proof that is good for more than the request it came with: for these verbs, on the same connection."""
-
-    kind: str
-    until: float
-    verbs: frozenset[str]
-
-
-Answer = tuple[dict[str, object], bytes]
-
-
-class Handlers(Protocol):
-    """What answers: `verbs.Verbs`."""
-
-    def waits(self, verb: str) -> bool:
-        """Whether its answer has to be waited for."""
-
-    def at_once(self, exchange: Exchange) -> Answer:
-        """The answer of a verb that does not wait. Raises `KvError`."""
-
-    async def handle(self, exchange: Exchange) -> Answer:
-        """The answer of one that does. Raises `KvError`."""
 
 
 class Server:
@@ -102,10 +49,10 @@ class Server:
         log: Callable[[str], str],
         uids: frozenset[int],
     ) -> None:
-        self.channel = channel
+        self._channel = channel
         self._socket = sock
-        self.handlers = handlers
-        self.log = log
+        self._handlers = handlers
+        self._log = log
         self._uids = uids
         self._room = Room(_ROOM)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,7 +81,7 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve_peer(self, sock: socket.socket) -> None:
-        peer = Peer(sock, self._room, _IDLE_SECONDS[self.channel])
+        peer = Peer(sock, self._room, _IDLE_SECONDS[self._channel])
         try:
             # A peer that breaks off in any way has no more to be told; what its call did is in the audit.
             with contextlib.suppress(OSError, TimeoutError):
@@ -153,7 +100,8 @@ class Server:
             try:
                 echo = {"echo": presence.word} if presence else {}
                 await peer.send({"kv": wire.VERSION, "version": __version__, "pid": os.getpid(), **echo})
-                await self._requests(peer, session, Talk(self, peer, who, presence))
+                dispatch = Dispatch(self._channel, self._handlers, self._log, peer, who, presence)
+                await self._requests(peer, session, dispatch)
             finally:
                 if presence:
                     presence.close()
@@ -162,11 +110,11 @@ class Server:
         _, uid, _ = _PEERCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
         if uid not in self._uids:
             raise KvError("denied", rule="peer", why="this socket is another user's", help="")
-        if self.channel == "agent" and descriptors.scarce(sock.fileno()):
+        if self._channel == "agent" and descriptors.scarce(sock.fileno()):
             raise KvError("busy", what="descriptors")
         self._places.ensure_any()
-        who = callers.identify(sock, self.channel)
-        presence = None if who.process.pid else Presence.of(sock, self.channel)
+        who = callers.identify(sock, self._channel)
+        presence = None if who.process.pid else Presence.of(sock, self._channel)
         try:
             self._places.ensure(presence.caller.session if presence else who.session)
         except KvError:
@@ -175,9 +123,9 @@ class Server:
             raise
         return who, presence
 
-    async def _requests(self, peer: Peer, session: str, talk: Talk) -> None:
+    async def _requests(self, peer: Peer, session: str, dispatch: Dispatch) -> None:
         def begin(frame: wire.Frame) -> Request | None:
-            request = talk.begin(frame)
+            request = dispatch.begin(frame)
             self._places.silent(peer, session)  # anew: behind those that have been silent since before
             return request
 
@@ -192,85 +140,9 @@ class Server:
             finally:
                 self._places.speaks(peer)
             if request is not None:
-                work = talk.answer(request)
+                work = dispatch.answer(request)
                 del request  # a body is the verb's from here on, to keep or to let go
                 await peer.unless_gone(work)
-
-
-class Talk:
-    """One client's requests, one after another: decoded, handled, answered."""
-
-    def __init__(self, server: Server, peer: Peer, who: Caller, presence: Presence | None) -> None:
-        self._peer = peer
-        self._who = who
-        self._relay: Caller | None = None
-        self._presence = presence
-        self._channel = server.channel
-        self._handlers = server.handlers
-        self._log = server.log
-        self._conversation = Conversation()
-
-    def begin(self, frame: wire.Frame) -> Request | None:
-        """Answer a request that needs no waiting; hand another back. Raises `KvError` that ends the talk, `OSError`."""
-        try:
-            word = frame.header.pop("echo", None)
-            if self._presence is not None:
-                claim, self._presence = self._presence, None  # it is asked once, whatever comes of it
-                self._who = claim.caller if claim.shown(word, self._peer.senders) else self._who
-            request = decode(frame.header, frame.body, self._channel)
-        except KvError as error:
-            if error.code == "bad-frame":
-                raise
-            self._peer.post({"error": error.as_wire()})
-            return None
-        if self._handlers.waits(request.name):
-            return request
-        exchange = self._exchange(request)
-        try:
-            ok, body = self._handlers.at_once(exchange)
-            self._peer.post({"ok": ok}, body)
-        except _ENDS:
-            raise
-        except (KvError, *_DEFECTS) as error:
-            self._peer.post(self._failure(error))
-        finally:
-            exchange.close()
-        return None
-
-    async def answer(self, request: Request) -> None:
-        """Answer a request that `begin` handed back. Raises `OSError`, `TimeoutError` for a client that is gone."""
-        exchange = self._exchange(request)
-        del request
-        try:
-            ok, body = await self._handlers.handle(exchange)
-            await self._peer.send({"ok": ok}, body)
-        except _ENDS:
-            raise
-        except (KvError, *_DEFECTS) as error:
-            await self._peer.send(self._failure(error))
-        finally:
-            exchange.close()
-
-    def _exchange(self, request: Request) -> Exchange:
-        who = self._who
-        if request.relay and self._channel == "agent":
-            who = self._relay = self._relay or callers.as_relay(who)
-        return Exchange(request, who, self._conversation, self._peer.take_folder(), self._peer.send)
-
-    def _failure(self, error: Exception) -> dict[str, object]:
-        if not isinstance(error, KvError):
-            error = KvError("internal", id=self._log(_place(error)))
-        return {"error": error.as_wire()}
-
-
-def _place(defect: BaseException) -> str:
-    """Where a defect arose: the exception's class, file and line. Never its text, which may quote a value."""
-    trace = defect.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return type(defect).__name__
-    return f"{type(defect).__name__} {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
 
 
 def listen(path: str) -> socket.socket:

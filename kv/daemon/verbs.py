@@ -24,13 +24,13 @@ from kv.errors import KvError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from kv.daemon.dispatch import Answer, Exchange
     from kv.daemon.gate import Gate
     from kv.daemon.house import House
     from kv.daemon.keeper import Keeper
     from kv.daemon.pipeline import Pipeline
     from kv.daemon.requests import Request
     from kv.daemon.schema import Approve, Backup, Id, Listing, Named, Page, Session, Ticket, Wait
-    from kv.daemon.server import Answer, Exchange
     from kv.model import Caller, Process
 
 _LISTED_MAX = 8 << 20  # bytes of cards in one answer; a body holds 17 MiB
@@ -147,10 +147,7 @@ class Verbs:
         """The catalogue."""
         from brokers.http import catalogue
 
-        packs = [catalogue.load(name) for name in catalogue.names()]
-        return {
-            "providers": [{"name": p.name, "title": p.title, "docs": p.docs, "env": list(p.env)} for p in packs]
-        }, b""
+        return {"providers": catalogue.listing()}, b""
 
     async def call(self, exchange: Exchange) -> Answer:
         """THE PATH."""

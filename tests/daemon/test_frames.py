@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 from fuzz.mutate import as_json, mutated, mutated_tree
@@ -13,6 +14,9 @@ from brokers.contract import Secret
 from kv import wire
 from kv.daemon import frames
 from kv.errors import KvError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DOUBTFUL = [
     b"{}",
@@ -46,8 +50,7 @@ DOUBTFUL = [
 ]
 
 
-def _judged(text: bytes, parse: object) -> str:
-    assert callable(parse)
+def _judged(text: bytes, parse: Callable[[bytes], dict[str, object]]) -> str:
     try:
         return repr(parse(text))
     except KvError as error:

@@ -20,13 +20,13 @@ from kv.audit import AuditLog
 from kv.daemon import save
 from kv.daemon.aside import Aside
 from kv.daemon.budget import Budget
+from kv.daemon.dispatch import Conversation, Exchange
 from kv.daemon.entry import catalogued, scheme
 from kv.daemon.house import House
 from kv.daemon.pipeline import Pipeline
 from kv.daemon.requests import Request, decode
 from kv.daemon.save import Saving
 from kv.daemon.secrets import Secrets
-from kv.daemon.server import Conversation, Exchange
 from kv.errors import KvError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 AT_ONCE, WAITS = (wire.encode({"verb": verb, "args": {}, "client": "cli"}) for verb in ("status", "audit-verify"))
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """A loop whose clock the test moves."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        """Seconds."""
+        return super().time() + self.ahead
 
 
 async def _serve(sock: socket.socket, idle: float, answer: bytes = b"") -> int:
@@ -56,14 +66,15 @@ def _played(
         task = asyncio.create_task(_serve(theirs, idle, answer))
         with mine:
             try:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(3600):  # by the same clock
                     await play(mine, task)
             finally:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, KvError, TimeoutError):
                     await task
 
-    asyncio.run(story())
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(story())
 
 
 async def _numbers(sock: socket.socket, wanted: int) -> list[object]:
@@ -83,7 +94,8 @@ def test_requests_are_answered_in_their_order(answer: bytes) -> None:
     async def play(sock: socket.socket, task: asyncio.Task[int]) -> None:
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(sock, (AT_ONCE * 3 + WAITS + AT_ONCE + WAITS * 2) * 5)
-        await asyncio.sleep(0.05)
+        for _ in range(200):  # turns, for the keeper's end to fill what it can
+            await asyncio.sleep(0)
         assert await _numbers(sock, 35) == list(range(1, 36))
         sock.shutdown(socket.SHUT_WR)
         assert await task == 35
@@ -95,15 +107,19 @@ def test_who_speaks_stays() -> None:
     """The time of silence runs from the last request, and not from the first."""
 
     async def play(sock: socket.socket, task: asyncio.Task[int]) -> None:
+        loop = cast("Loop", asyncio.get_running_loop())
         for _ in range(6):
-            await asyncio.get_running_loop().sock_sendall(sock, AT_ONCE)
+            await loop.sock_sendall(sock, AT_ONCE)
             await _numbers(sock, 1)
-            await asyncio.sleep(0.2)
+            loop.ahead += 20
+            for _ in range(3):  # turns: what is due happens
+                await asyncio.sleep(0)
         assert not task.done()
+        loop.ahead += 20
         with pytest.raises(TimeoutError):
             await task
 
-    _played(play, idle=0.5)
+    _played(play, idle=30)
 
 
 @pytest.mark.parametrize("before", [b"", AT_ONCE], ids=["alone", "behind another"])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from kv.daemon.server import Answer, Exchange
+    from kv.daemon.dispatch import Answer, Exchange
 
 # A client as another process: what it does with the connection is the test's. `ask` sends a status request.
 CLIENT = """

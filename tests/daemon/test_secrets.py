@@ -15,11 +15,11 @@ from vault.world import attempt, code_of, make_template
 from kv import strangers
 from kv.audit import AuditLog
 from kv.daemon.budget import Budget
+from kv.daemon.dispatch import Conversation
 from kv.daemon.gate import Gate
 from kv.daemon.house import House
 from kv.daemon.requests import Request, decode
 from kv.daemon.secrets import Secrets
-from kv.daemon.server import Conversation
 from kv.errors import KvError
 from kv.paths import Runtime
 from kv.proofs import passphrase
