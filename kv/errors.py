@@ -142,7 +142,11 @@ ERRORS: dict[str, tuple[int, str, str]] = {
     "keeper-start": (FAILED, "the keeper did not start: {why}", "kv daemon logs"),
     "traced": (FAILED, "a debugger is attached; kv will not handle secrets under one", "end the tracer (pid {pid})"),
     "busy": (FAILED, "the keeper has no room for more {what}", "close some, or try again in a moment"),
-    "gone": (FAILED, "the keeper ended before it answered", "kv status; kv audit tail shows how the call ended"),
+    "gone": (
+        FAILED,
+        "the keeper ended before it answered",
+        "kv daemon logs says why; kv audit tail, how the call ended",
+    ),
     "interrupted": (
         FAILED,
         "the call was cut off while it was under way: {why}",

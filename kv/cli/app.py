@@ -7,13 +7,12 @@ Rules of this file
 from __future__ import annotations
 
 import inspect
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import typer
 
-from kv.cli.options import common, sign, take
+from kv.cli.options import common, completing, sign, take
 from kv.errors import USAGE, KvError
 from kv.hot.arguments import named
 from kv.similar import similar
@@ -76,9 +75,9 @@ def _callback() -> Callable[..., None]:
 def main(argv: list[str]) -> int:
     """Run a command line; the exit status. Raises `KvError`."""
     command = typer.main.get_command(build())
-    complete = "_KV_COMPLETE" in os.environ or _names_a_verb(command, argv)
+    says_what = completing() or _names_a_verb(command, argv)
     try:
-        status = command.main(argv if complete else [*argv, "--help"], prog_name="kv", standalone_mode=False)
+        status = command.main(argv if says_what else [*argv, "--help"], prog_name="kv", standalone_mode=False)
     except typer.TyperException as error:
         raise _usage(error) from None
     except typer.Abort:
@@ -87,25 +86,27 @@ def main(argv: list[str]) -> int:
         if isinstance(end.__context__, BrokenPipeError):
             raise end.__context__ from None  # typer has a status of its own for a reader that went away; ours is 141
         return end.code if isinstance(end.code, int) else 1
-    return USAGE if not complete else status if isinstance(status, int) else 0
+    if not says_what:
+        return USAGE
+    return status if isinstance(status, int) else 0
 
 
 def _names_a_verb(command: object, argv: list[str]) -> bool:
     """Whether there is a verb, on every level; `kv` and `kv audit` alone are answered with their help.
 
-    Raises `usage` for one that there is not, with the nearest one that there is.
+    Raises `usage` for one that there is not, with the nearest one that there is, and with `--json` for a missing one.
     """
     from kv.__main__ import verb_place
 
     path, rest = "kv", argv
     while known := getattr(command, "commands", {}):
         place = verb_place(rest)
-        if place >= len(rest) and "--json" in argv:
+        if place > len(rest) or (place < len(rest) and rest[place].startswith("-")):
+            return True  # a value is missing, or the option is none of the global ones: typer says so
+        if place == len(rest) and "--json" in argv:
             raise KvError("usage", why=f"the verb is missing; {path} --help lists them")
-        if place >= len(rest):
+        if place == len(rest):
             return False
-        if rest[place].startswith("-"):
-            return True
         word, rest = rest[place], rest[place + 1 :]
         if word not in known:
             raise KvError("usage", why=f"no such verb{similar(word, known)}; {path} --help lists them")

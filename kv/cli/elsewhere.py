@@ -15,13 +15,14 @@ import typer
 
 from kv.cli import completing
 from kv.cli.options import Options, sign, verb
+from kv.errors import KvError
 from kv.hot import HOT
 from kv.hot.arguments import GLOBAL, rows, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kv.hot.arguments import Table
+from kv.hot.arguments import Table
 
 _ABOUT = {
     "api": "Make an HTTP call; kv adds the credential.",
@@ -49,7 +50,7 @@ def _elsewhere(table: Table, complete: Callable[..., list[str]] | None) -> Calla
     def perform(ctx: typer.Context, words: list[str] | None, **given: object) -> None:
         name = str(ctx.info_name)
         if name not in HOT:
-            raise typer.Exit(2)
+            raise KvError("usage", why=f"write kv {name} with nothing before it")
         raise SystemExit(import_module(HOT[name]).main(name, [*spelled(table, given), *(words or [])]))
 
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)

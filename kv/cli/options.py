@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 EPILOG = "Every verb takes --vault PATH, --env PREFIX, --json, --no-color and --passphrase-fd N: kv --help."
 
 
+def completing() -> bool:
+    """Whether the shell asks for completions: it is offered the options of every verb, and no help page is meant."""
+    return "_KV_COMPLETE" in os.environ
+
+
 class _Common(NamedTuple):
     """An option of every verb: its type with None or False for not given, spellings, metavar, help."""
 
@@ -127,7 +132,7 @@ def verb(app: typer.Typer, name: str, *, extra: bool = False) -> Callable[[Calla
             for p in list(inspect.signature(function).parameters.values())[1:]
         ]
         context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-        sign(run, [context, *own, *common(hidden="_KV_COMPLETE" not in os.environ)])  # one help page lists them
+        sign(run, [context, *own, *common(hidden=not completing())])  # kv's own page lists them once
         run.__doc__ = function.__doc__
         app.command(name, epilog=EPILOG, context_settings={"allow_extra_args": extra})(run)
         return function

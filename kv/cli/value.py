@@ -35,7 +35,7 @@ def check_arguments(name: str, extra: Sequence[str], *, stdin: bool, file: str |
 
 
 def read_value(name: str, *, stdin: bool, file: str | None, proof: bool) -> Typed:
-    """The value for `name`, where `proof` says that one is given already.
+    """The value for `name`. `proof`: one comes by descriptor, so without a terminal only the value is missing.
 
     Raises `KvError`: `no-terminal`, `disk`, `value-size`, `usage`.
     """

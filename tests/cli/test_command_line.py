@@ -63,6 +63,7 @@ def test_a_value_as_argument_is_refused_and_never_repeated(argv: list[str], capf
         (["--json", "daemon", "--vault", "x", "stat"], "no such verb (did you mean 'status'?)"),
         (["audit", CANARY], "no such verb; kv audit --help"),
         (["get"], "NAME is missing"),
+        (["-e"], "-e needs a value"),
         (["rm", "A", CANARY], "too many or too few words"),
         (["ls", f"--{CANARY}"], "no such option"),
         (["ls", "--jsn"], "no option --jsn (did you mean '--json'?)"),

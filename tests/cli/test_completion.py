@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import pexpect
 import pyte
 import pytest
+from scene import KEY
 from upstream import Upstream
 from world import World
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-KEY = b"sk_live_Zx81mQp0Vt44eLw9"
 BARE = {"bash": ["--norc", "--noprofile", "-i"], "zsh": ["-f", "-i"], "fish": ["--no-config", "-i"]}
 READY = {
     "bash": 'eval "$(kv --show-completion)"',
@@ -56,7 +56,7 @@ class Shell:
         self._shell.close(force=True)
 
     def tab(self, line: str) -> str:
-        """The line after Tab. Nothing else may have appeared."""
+        """The line after Tab."""
         self._shell.send(f"{line}\t{END}")
         row = self._last(lambda row: line in row and row.endswith(END))
         self._shell.sendcontrol("u")
