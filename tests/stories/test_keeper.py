@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,19 @@ def test_daemon_status_stop_and_logs(world: World) -> None:
     assert world.must("daemon", "status").out.startswith("locked: no keeper runs\n")
     assert world.must("daemon", "logs", "--lines", "1").out.rstrip().endswith("locking: lock")
     assert len(world.must("daemon", "logs", "--json").json) == 2
+
+
+def test_a_vault_that_cannot_be_read_whole_locks(world: World) -> None:
+    """A value that was spoilt in the file is no needle, so the keeper serves nobody: it says why, and ends."""
+    world.store("a/WHOLE", b"kite-lantern-93")
+    world.must("lock")
+    with closing(sqlite3.connect(world.vault)) as file, file:
+        file.execute("UPDATE records SET sealed = zeroblob(length(sealed)) WHERE part = 1")
+    world.kv("unlock", proof=True)  # is told of it, or was answered just before
+    deadline = time.monotonic() + 60
+    while not world.must("status", "--json").json["locked"]:
+        assert time.monotonic() < deadline
+    assert "reading the vault: vault-damaged" in world.must("daemon", "logs").out
 
 
 def test_an_upgraded_kv_says_how_to_go_on(world: World) -> None:
