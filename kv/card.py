@@ -5,8 +5,8 @@ Rules of this file
   that is the agent's word, its reason, is quoted and labelled as the agent's.
 - Every text passes `clean`: no control, direction or zero-width character reaches a terminal or a page, and of
   a long one head *and* tail are shown, so nothing hides behind a long middle.
-- Runs of blanks are one blank, and every line is wrapped to the terminal behind a mark (`kv.rows` says why): or an
-  agent could fill one with blanks and go on as a second card.
+- Runs of blanks are one blank, and every line is wrapped to the terminal behind a mark (`kv.rows` says why):
+  otherwise an agent could fill one with blanks and go on as a second card.
 - Pure, standard library only: the keeper makes cards, the command line renders them.
 """
 

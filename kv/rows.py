@@ -12,7 +12,7 @@ from __future__ import annotations
 from kv.errors import clean
 
 MARK = "│"
-NARROWEST = 24  # columns: room for a word beside the indent
+_NARROWEST = 24  # columns: room for a word beside the indent
 
 
 def tidy(text: str, limit: int = 200) -> str:
@@ -22,7 +22,7 @@ def tidy(text: str, limit: int = 200) -> str:
 
 def usable(width: int) -> int:
     """The columns of a terminal that are filled: the last stays free, for some begin a row when it is filled."""
-    return max(width, NARROWEST) - 1
+    return max(width, _NARROWEST) - 1
 
 
 def wrapped(text: str, width: int, *, indent: str = "", under: str = "") -> list[str]:

@@ -1,15 +1,15 @@
-"""Frames on the keeper's sockets: `kv/WIRE.md` specifies them, this file is both ends' codec.
+"""Frames on the keeper's sockets: `kv/WIRE.md` specifies them, this file is the codec.
 
 Rules of this file
 - Sans-io: bytes in, frames out. Sockets belong to `kv.client` and `kv.daemon.peer`.
 - Standard library only (`json` is imported by the functions that need it, since hot verbs
   often send one frame and copy one body).
-- Garbage raises `KvError("bad-frame")` and nothing else.
+- Garbage raises `KvError("bad-frame")` and nothing else. (The keeper reads and writes headers by `kv.daemon.frames`,
+  which takes and refuses the same.)
 """
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from kv.errors import KvError
@@ -33,10 +33,10 @@ class Frame(NamedTuple):
 
 def encode(header: dict[str, object], body: bytes = b"") -> bytes:
     """The frame's bytes. Raises `KvError("too-large")` where a bound is passed."""
-    return frame(to_json({**header, "body": len(body)} if body else header), body)
+    return pack(to_json({**header, "body": len(body)} if body else header), body)
 
 
-def frame(header: bytes, body: bytes = b"") -> bytes:
+def pack(header: bytes, body: bytes = b"") -> bytes:
     """The bytes of a frame whose header is JSON already. Raises `KvError("too-large")` where a bound is passed."""
     if len(header) > MAX_HEADER:
         raise KvError("too-large", argument="header", limit="256 KiB")
@@ -55,14 +55,9 @@ def answer(frame: Frame) -> tuple[dict[str, object], bytes]:
 
 def to_json(value: dict[str, object]) -> bytes:
     """Compact JSON. A lone surrogate goes through, for the other end to refuse."""
-    return _encoder()(value).encode("utf-8", "surrogatepass")
-
-
-@cache
-def _encoder() -> Callable[[object], str]:
     import json
 
-    return json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode  # `json.dumps` makes one each time
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 class Decoder:

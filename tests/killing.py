@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 import threading
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -104,14 +104,8 @@ def _kill(lock: str, deaths: Deaths, done: threading.Event) -> None:
                 signal.pidfd_send_signal(process, signal.SIGKILL)
                 deaths.killed += 1
                 deaths.heard.clear()
-                _until_gone(lock, pid)
+                select.select([process], [], [])  # gone, and its locks with it: the next look counts another
         except ProcessLookupError:
             pass
         finally:
             os.close(process)
-
-
-def _until_gone(lock: str, pid: int) -> None:
-    """A killed process lets its locks go a little later; the next look must not count it twice."""
-    while lock_holder(lock) == pid:
-        time.sleep(0.002)

@@ -87,8 +87,7 @@ class Chain:
     def advance(self, mac: bytes) -> None:
         """`mac` is stored: step to the next key and overwrite this one."""
         self._key[:] = hmac.digest(self._key, b"ratchet", "sha256")
-        epoch, first, last, _, closed = self.head
-        self.head = Head(epoch, first, last + 1, mac, closed)
+        self.head = self.head._replace(last=self.head.last + 1, mac=mac)
 
     def forget(self) -> None:
         """Overwrite the key: nothing can be signed any more."""

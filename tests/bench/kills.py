@@ -2,7 +2,8 @@
 
 A child opens the vault, checks everything that was ever acknowledged, and writes as fast as it can, saying before and
 after each write which it is. It is killed at a random moment: every other one at any moment of its life, while it
-opens, recovers or checks; the others when they have begun to write.
+opens, recovers or checks; the others when they have begun to write. Then the same by the front door: `kv set`, and
+the keeper that is killed (`killing`).
 """
 
 from __future__ import annotations

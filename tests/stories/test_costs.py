@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 import sys
 from contextlib import closing
@@ -12,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from world import World
+
+from kv.client import lock_holder
+from kv.paths import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +52,7 @@ class Locked:
         refused = self.world.kv(*command, proof=True)
         assert refused.status == DAMAGED, refused.all
         assert _most(self.world) < self.paid - 32 * MIB
-        assert _nobody_holds(self.world)
+        assert lock_holder(Runtime(self.world.vault).lock) == 0
         assert self.world.kv("status", "--json").json["locked"] is True
         return refused
 
@@ -70,16 +72,6 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
 def _most(world: World) -> int:
     """KiB of memory that the last command had at most."""
     return int((world.folder / "most").read_text())
-
-
-def _nobody_holds(world: World) -> bool:
-    """Whether the lock that a keeper lives by is free."""
-    with Path(world.vault + ".d", "lock").open("r+b") as lock:
-        try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
 
 
 @pytest.mark.parametrize(
