@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("brokers", "kv")
+PACKAGES = ("brokers", "editor_setup", "kv")
 
 Kind = Literal["top", "late", "types"]
 

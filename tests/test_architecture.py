@@ -28,6 +28,15 @@ ARROWS: dict[str, set[str]] = {
     "brokers.contract": set(),
     "brokers.conformance": {"brokers.contract"},
     "brokers.http": {"brokers.contract"},
+    # a library that edits other programs' configuration; it has never heard of secrets
+    "editor_setup": set(),
+    "editor_setup.contract": set(),
+    "editor_setup.catalogue": set(),
+    "editor_setup.block": {"editor_setup.contract"},
+    "editor_setup.files": {"editor_setup.contract"},
+    "editor_setup.jsonc": {"editor_setup.contract", "editor_setup.jsonc_tree"},
+    "editor_setup.jsonc_tree": {"editor_setup.contract"},
+    "editor_setup.receipt": {"editor_setup.contract", "editor_setup.files"},
     # leaves that everything may lean on
     "kv": set(),
     "kv.errors": set(),
@@ -143,6 +152,7 @@ PURE = {
     *("brokers.http.decoding", "brokers.http.operations", "brokers.http.overrides", "brokers.http.pack"),
     *("brokers.http.pattern", "brokers.http.reading"),
     "brokers.http.target",
+    *("editor_setup.block", "editor_setup.contract", "editor_setup.jsonc", "editor_setup.jsonc_tree"),
     *("kv.audit.chain", "kv.audit.entry", "kv.audit.view", "kv.cli.dotenv", "kv.cli.secrecy"),
     *("kv.daemon.budget", "kv.daemon.requests", "kv.daemon.schema"),
     *("kv.proofs.passphrase", "kv.proofs.pin", "kv.proofs.throttle", "kv.proofs.totp"),

@@ -1,0 +1,158 @@
+"""What a JSON text says and where each of its values stands: JSON (RFC 8259) with comments and trailing commas.
+
+Rules of this file
+- Pure. What is not of that form is refused, with the line; nothing is guessed or repaired.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from editor_setup.contract import EditError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DEPTH = 200  # of nesting: far more than settings have, far less than Python's own limit
+BOM = "\ufeff"
+_TOKEN = re.compile(
+    r"(?P<blank>[ \t\r\n]+)"
+    r"|(?P<comment>//[^\r\n]*|/\*.*?\*/)"
+    r'|(?P<text>"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*")'
+    r"|(?P<mark>[{}\[\]:,])"
+    r"|(?P<word>[A-Za-z0-9+.-]+)",
+    re.DOTALL,
+)
+
+
+class _Token(NamedTuple):
+    """A piece of the text that is neither blank nor comment. `before` is where the last piece of any kind ended."""
+
+    kind: str
+    start: int
+    end: int
+    before: int
+
+
+@dataclass(slots=True)
+class Node:
+    """A value: where it stands, what it is, and of an object its members, in order."""
+
+    start: int
+    end: int = 0
+    value: object = None
+    members: list[Member] = field(default_factory=list)
+    last: int = 0  # of an object: the end of what stands before its closing brace, comments included
+    trailing: bool = False  # a comma stands behind its last member
+
+
+class Member(NamedTuple):
+    """A name and its value; `start` is the name's, `end` that of the comma behind it, or of the value."""
+
+    name: str
+    start: int
+    node: Node
+    end: int
+
+
+def parse(text: str) -> Node | None:
+    """The value of a text, or None where there is none. Raises `EditError`: `unreadable`, `deep`."""
+    reader = _Reader(text)
+    if reader.kind == "end":
+        return None
+    root = reader.value(0)
+    reader.take("end")
+    return root
+
+
+class _Reader:
+    """Goes through the tokens of a text once, by recursive descent."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = _tokens(text)
+        self._token = next(self._tokens)
+
+    @property
+    def kind(self) -> str:
+        """Of the token that comes next: a mark, `text`, `word` or `end`."""
+        return self._token.kind
+
+    def take(self, kind: str) -> _Token:
+        """The next token, which has to be of that kind."""
+        token = self._token
+        if token.kind != kind:
+            raise _unreadable(self._text, token.start)
+        if kind != "end":
+            self._token = next(self._tokens)
+        return token
+
+    def value(self, depth: int) -> Node:
+        """The next value."""
+        if depth > _DEPTH:
+            raise EditError("deep")
+        if self.kind == "{":
+            return self._object(depth)
+        if self.kind == "[":
+            return self._array(depth)
+        token = self.take("text" if self.kind == "text" else "word")
+        return Node(token.start, token.end, self._plain(token))
+
+    def _plain(self, token: _Token) -> object:
+        try:
+            return json.loads(self._text[token.start : token.end], parse_constant=_no_constant)
+        except ValueError:
+            raise _unreadable(self._text, token.start) from None
+
+    def _object(self, depth: int) -> Node:
+        node = Node(self.take("{").start)
+        while self.kind != "}":
+            name = self.take("text")
+            self.take(":")
+            value = self.value(depth + 1)
+            node.trailing = self.kind == ","
+            end = self.take(",").end if node.trailing else value.end
+            node.members.append(Member(str(self._plain(name)), name.start, value, end))
+            if not node.trailing:
+                break
+        close = self.take("}")
+        node.last, node.end = close.before, close.end
+        node.value = {member.name: member.node.value for member in node.members}
+        return node
+
+    def _array(self, depth: int) -> Node:
+        node = Node(self.take("[").start)
+        values: list[object] = []
+        while self.kind != "]":
+            values.append(self.value(depth + 1).value)
+            if self.kind != ",":
+                break
+            self.take(",")
+        node.end = self.take("]").end
+        node.value = values
+        return node
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    at = before = 1 if text.startswith(BOM) else 0
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if found is None:
+            raise _unreadable(text, at)
+        at = found.end()
+        if found.lastgroup not in {"blank", "comment"}:
+            yield _Token(found[0] if found.lastgroup == "mark" else str(found.lastgroup), found.start(), at, before)
+        if found.lastgroup != "blank":
+            before = at
+    yield _Token("end", at, at, before)
+
+
+def _no_constant(_: str) -> object:
+    raise ValueError
+
+
+def _unreadable(text: str, at: int) -> EditError:
+    return EditError("unreadable", line=text.count("\n", 0, at) + 1)

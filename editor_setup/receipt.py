@@ -1,0 +1,82 @@
+"""What was done to a file, so that it can be taken back: to the byte where nobody touched it since, else ours alone.
+
+Rules of this file
+- A receipt is written before its edit is called done, and used from the last edit to the first: a file that was edited
+  twice is brought back twice.
+- It holds what our edits replaced and what they wrote, and nothing else of a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from editor_setup import files
+from editor_setup.contract import EditError, Splice, inverse, spliced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One edit of one file. `existed`: there was a file; `before` and `after` are SHA-256 of its text, hex."""
+
+    path: str
+    existed: bool
+    before: str
+    after: str
+    splices: tuple[Splice, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """Its JSON form, which `of` reads."""
+        return {
+            "path": self.path,
+            "existed": self.existed,
+            "before": self.before,
+            "after": self.after,
+            "splices": [list(splice) for splice in self.splices],
+        }
+
+
+def edited(path: Path, change: Callable[[str], list[Splice]]) -> Receipt | None:
+    """Change a file; what was done, or None where nothing had to be. Raises `EditError`."""
+    splices, text = files.edit(path, change)
+    if not splices:
+        return None
+    before = text or ""
+    return Receipt(str(path), text is not None, _digest(before), _digest(spliced(before, splices)), tuple(splices))
+
+
+def undone(path: Path, receipt: Receipt, drop: Callable[[str], list[Splice]]) -> bool:
+    """Take an edit back; whether every byte is as it was.
+
+    Where the file is as the edit left it, by its inverse; where somebody changed it since, by `drop`, which takes out
+    what is ours. A file that the edit made, and that would be left empty, goes. Raises `EditError`.
+    """
+    text = files.read(path)
+    if text is None:
+        return not receipt.existed
+    whole = _digest(text) == receipt.after
+    splices: Sequence[Splice] = inverse(receipt.splices) if whole else drop(text)
+    if not receipt.existed and not spliced(text, splices) and files.remove(path, text):
+        return True
+    files.edit(path, lambda now: inverse(receipt.splices) if _digest(now) == receipt.after else drop(now))
+    return whole
+
+
+def of(value: object) -> Receipt:
+    """A receipt from its JSON form, strictly. Raises `EditError("unreadable")`."""
+    if not isinstance(value, dict) or set(value) != {"path", "existed", "before", "after", "splices"}:
+        raise EditError("unreadable", line=1)
+    try:
+        splices = tuple(Splice(int(start), str(old), str(new)) for start, old, new in value["splices"])
+        return Receipt(str(value["path"]), bool(value["existed"]), str(value["before"]), str(value["after"]), splices)
+    except (TypeError, ValueError):
+        raise EditError("unreadable", line=1) from None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,161 @@
+"""One member of a JSON file: put in and taken out, and not a byte of the rest moved."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from editor_setup import jsonc
+from editor_setup.contract import EditError, inverse, spliced
+
+ENTRY = {"command": "/opt/kv", "args": ["mcp"], "env": {}}
+PATH = ("mcpServers", "kv")
+
+
+def put(text: str, path: tuple[str, ...] = PATH, value: object = ENTRY) -> str:
+    """The text with the member."""
+    return spliced(text, jsonc.put(text, path, value))
+
+
+def drop(text: str, path: tuple[str, ...] = PATH) -> str:
+    """The text without it."""
+    return spliced(text, jsonc.drop(text, path))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", '{\n  "a": {\n    "kv": 1\n  }\n}\n'),
+        ("// mine\n", '// mine\n{\n  "a": {\n    "kv": 1\n  }\n}\n'),
+        ("{}", '{\n  "a": {\n    "kv": 1\n  }\n}'),
+        ('{"b": 2}', '{"b": 2, "a": {"kv": 1}}'),
+        ('{\n    "b": 2\n}\n', '{\n    "b": 2,\n    "a": {\n        "kv": 1\n    }\n}\n'),
+        ('{\n\t"a": {}\n}\n', '{\n\t"a": {\n\t\t"kv": 1\n\t}\n}\n'),
+        ('{\n  "a": {\n    "b": 2 // two\n  }\n}', '{\n  "a": {\n    "b": 2, // two\n    "kv": 1\n  }\n}'),
+        ('{\n  "a": {\n    "b": 2,\n  },\n}', '{\n  "a": {\n    "b": 2,\n    "kv": 1,\n  },\n}'),
+        ('{\r\n  "a": {\r\n    "b": 2\r\n  }\r\n}', '{\r\n  "a": {\r\n    "b": 2,\r\n    "kv": 1\r\n  }\r\n}'),
+        ('{\n  "a": { // none\n  }\n}', '{\n  "a": { // none\n    "kv": 1\n  }\n}'),
+        ('{\n  "a": {"kv": 3, "b": 2}\n}', '{\n  "a": {"kv": 1, "b": 2}\n}'),
+        ('\ufeff{\n  "a": {}\n}', '\ufeff{\n  "a": {\n    "kv": 1\n  }\n}'),
+        ('{"a": {"b": 2}, "c": 3}', '{"a": {"b": 2, "kv": 1}, "c": 3}'),
+        ('{\n  "a": {"b": 2}}', '{\n  "a": {"b": 2, "kv": 1}}'),
+        ('{\n  "b": [1,\n 2]}', '{\n  "b": [1,\n 2],\n  "a": {\n    "kv": 1\n  }\n}'),
+    ],
+)
+def test_a_member_is_written_as_its_neighbours_are(before: str, after: str) -> None:
+    """Indentation, line ends, comments and trailing commas are the file's own; doing it twice changes nothing."""
+    assert put(before, ("a", "kv"), 1) == after
+    assert jsonc.put(after, ("a", "kv"), 1) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{\n  "a": 1,\n  "kv": 2\n}', '{\n  "a": 1\n}'),
+        ('{\n  "kv": 2,\n  "a": 1\n}', '{\n  "a": 1\n}'),
+        ('{\n  "kv": 2\n}', "{\n}"),
+        ('{"kv": 2}', "{}"),
+        ('{"a": 1, "kv": 2}', '{"a": 1}'),
+        ('{"kv": 2, "a": 1}', '{ "a": 1}'),
+        ('{\n  "a": 1, // one\n  "kv": 2 // ours\n}', '{\n  "a": 1 // one\n // ours\n}'),
+        ('{\n  "a": 1,\n  "kv": 2,\n}', '{\n  "a": 1,\n}'),
+        ('{"a": 1}', '{"a": 1}'),
+        ("", ""),
+    ],
+)
+def test_a_member_goes_with_its_comma_and_its_line(before: str, after: str) -> None:
+    """What is left is read as before, without it."""
+    assert drop(before, ("kv",)) == after
+    assert "kv" not in dict(jsonc.read(after))  # type: ignore[call-overload]  # an object
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{", "unreadable"),
+        ('{"a" 1}', "unreadable"),
+        ('{"a": 1,, "b": 2}', "unreadable"),
+        ('{"a": 1} {}', "unreadable"),
+        ("{'a': 1}", "unreadable"),
+        ("{a: 1}", "unreadable"),
+        ('{"a": 01}', "unreadable"),
+        ('{"a": NaN}', "unreadable"),
+        ('{"a": "\n"}', "unreadable"),
+        ('{"a": /* 1}', "unreadable"),
+        ("[" * 300 + "]" * 300, "deep"),
+        ("[]", "occupied"),
+        ('{"mcpServers": 3}', "occupied"),
+        ('{"mcpServers": {}, "mcpServers": {}}', "twice"),
+        ('{"mcpServers": {"kv": 1, "kv": 2}}', "twice"),
+    ],
+)
+def test_what_is_not_understood_is_refused(text: str, code: str) -> None:
+    """Neither edit is made, and what is said of it quotes nothing of the file."""
+    for edit in (put, drop):
+        with pytest.raises(EditError) as caught:
+            edit(text)
+        assert caught.value.code == code
+        assert text not in str(caught.value)
+
+
+def test_a_line_is_named() -> None:
+    """So that a person finds it."""
+    with pytest.raises(EditError, match="line 3"):
+        jsonc.read('{\n  "a": 1,\n  b\n}')
+
+
+BLANK = st.text(" \t\n", max_size=3)
+GAPS = st.one_of(
+    BLANK, st.sampled_from([" // a {\n", "/* , } */", "\n// x\n  ", "\r\n\t", ' /* "kv": 1 */ ', "//\r\n"])
+)
+NAMES = st.sampled_from(["a", "b", "mcpServers", "kv", "\u00e4", 'q"q', "// no"])
+PLAIN = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.text(max_size=5), st.just(1.5))
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> str:
+    """A JSON text with comments, odd blanks and trailing commas; an object at the top, and at `mcpServers`."""
+    return _object(draw, 0)
+
+
+def _object(draw: st.DrawFn, depth: int) -> str:
+    members = []
+    names: list[str] = draw(st.lists(NAMES, unique=True, max_size=4))
+    for name in names:
+        nested = name == "mcpServers" or (depth < 2 and draw(st.booleans()))
+        value = _object(draw, depth + 1) if nested else json.dumps(draw(PLAIN))
+        written = json.dumps(name, ensure_ascii=draw(st.booleans()))
+        members.append(f"{draw(GAPS)}{written}{draw(GAPS)}:{draw(GAPS)}{value}{draw(GAPS)}")
+    trailing: bool = draw(st.booleans())
+    comma = "," if members and trailing else ""
+    return "{" + ",".join(members) + comma + draw(GAPS) + "}"
+
+
+def plain(text: str) -> object:
+    """What a text says, by the standard library: its comments and trailing commas blanked out first."""
+    pieces = re.sub(r'("(?:[^"\\]|\\.)*")|//[^\r\n]*|/\*.*?\*/', lambda m: m[1] or " ", text, flags=re.DOTALL)
+    pieces = re.sub(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', lambda m: m[1] or "", pieces)
+    return json.loads(pieces)
+
+
+@given(texts(), st.sampled_from([ENTRY, 1, None, [], {"a": ["b"]}]))
+def test_whatever_the_file_looks_like(text: str, value: object) -> None:
+    """Put changes that member alone and once, its inverse takes back every byte, and drop leaves what else is there."""
+    expected = plain(text)
+    assert jsonc.read(text) == expected
+    splices = jsonc.put(text, PATH, value)
+    made = spliced(text, splices)
+    assert isinstance(expected, dict)
+    servers = {**expected.get("mcpServers", {}), "kv": value}
+    assert plain(made) == {**expected, "mcpServers": servers}
+    assert list(plain(made)) == list({**expected, "mcpServers": servers})  # type: ignore[call-overload]  # an object
+    assert jsonc.put(made, PATH, value) == []
+    assert spliced(made, inverse(splices)) == text
+    left = drop(made)
+    del servers["kv"]
+    assert plain(left) == {**expected, "mcpServers": servers}
+    assert jsonc.drop(left, PATH) == []
