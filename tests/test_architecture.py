@@ -37,6 +37,10 @@ ARROWS: dict[str, set[str]] = {
     "editor_setup.jsonc": {"editor_setup.contract", "editor_setup.jsonc_tree"},
     "editor_setup.jsonc_tree": {"editor_setup.contract"},
     "editor_setup.receipt": {"editor_setup.contract", "editor_setup.files"},
+    "editor_setup.setup": {
+        *("editor_setup.block", "editor_setup.catalogue", "editor_setup.contract", "editor_setup.files"),
+        "editor_setup.jsonc",
+    },
     # leaves that everything may lean on
     "kv": set(),
     "kv.errors": set(),
@@ -87,6 +91,11 @@ LATE: dict[tuple[str, str], str] = {
     ("kv.hot", "kv.clients"): "only then is it looked at whose call it is",
     ("kv.cli", "kv.birth"): "only `init` and `unlock` bring up a keeper",
     ("kv.cli", "kv.audit"): "`audit verify` reads the log without a keeper",
+    ("kv.cli", "editor_setup.catalogue"): "`setup` edits the files of other programs: which clients there are",
+    ("kv.cli", "editor_setup.contract"): "as above: what is refused",
+    ("kv.cli", "editor_setup.files"): "as above: what was done is kept as safely",
+    ("kv.cli", "editor_setup.receipt"): "as above: what was done, and back",
+    ("kv.cli", "editor_setup.setup"): "as above: what there is to do",
     ("kv.cli", "kv.redact"): "`import` leaves masks where they are",
     ("kv.cli", "brokers.contract"): "a scheme refuses in the brokers' words what it cannot read",
     ("kv.cli", "brokers.http"): "the packs know which service a key's shape belongs to",

@@ -88,7 +88,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: dict[str, bytes]) -> 
 def test_nothing_else_is_in_the_wheel(wheel: dict[str, bytes]) -> None:
     """No test, no script, no second package goes to users."""
     tops = {name.partition("/")[0] for name in wheel}
-    assert tops == {"kv", "brokers", f"kv_secrets-{kv.__version__}.dist-info"}
+    assert tops == {"kv", "brokers", "editor_setup", f"kv_secrets-{kv.__version__}.dist-info"}
     assert not [name for name in wheel if re.search(r"\btests?\b|test_|\.pth$|\.pyc$", name)]
 
 

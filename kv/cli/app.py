@@ -34,6 +34,7 @@ _NOUNS = (
     "audit",
     "daemon",
     "doctor",
+    "setup",
     "elsewhere",
 )
 

@@ -17,6 +17,7 @@ import select
 import socket
 import struct
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from kv.clients import known_client
 from kv.errors import KvError
@@ -192,3 +193,21 @@ def _cwd(pid: int) -> str:
 
 def _session_id(uid: int, process: Process) -> str:
     return hashlib.sha256(f"{uid}:{process.pid}:{process.start}".encode()).hexdigest()[:16]
+
+
+def tier(who: Caller) -> str:
+    """Which tier holds this caller (SECURITY.md): T3 if it is another user's or lives in another pid namespace.
+
+    T2 is no caller's: it is what every verb that takes a proof has.
+    """
+    elsewhere = who.uid != os.geteuid() or who.process.pid == 0 or _contained(who.process)
+    return "T3" if elsewhere else "T1"
+
+
+@lru_cache(maxsize=1024)  # a process is in one pid namespace for life: pid_namespaces(7)
+def _contained(process: Process) -> bool:
+    """Whether it lives in another pid namespace than ours."""
+    try:
+        return os.readlink(f"/proc/{process.pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return False  # not to be read, so not to be claimed

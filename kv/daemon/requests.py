@@ -31,6 +31,7 @@ from kv.daemon.schema import (
     Revision,
     Session,
     Set,
+    Setup,
     Slot,
     Strict,
     Ticket,
@@ -96,6 +97,7 @@ VERBS: dict[str, Verb] = {
     "recovery": Verb(Slot, Needs.PASSPHRASE, uses=True),
     "totp": Verb(Totp, Needs.PASSPHRASE, uses=True),
     "pin": Verb(Pin, Needs.PASSPHRASE, uses=True),
+    "setup": Verb(Setup, Needs.FRESH, uses=True),
     "backup": Verb(Backup, Needs.NOTHING),
 }
 

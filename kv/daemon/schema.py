@@ -242,6 +242,13 @@ class Pin(Strict, frozen=True):
     pin: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
+class Setup(Strict, frozen=True):
+    """Tell clients of kv, or take it back: what the command does, said to be recorded."""
+
+    clients: Annotated[list[Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,32}$")]], msgspec.Meta(max_length=64)]
+    undo: bool = False
+
+
 class Backup(Strict, frozen=True):
     """Back the vault up into the folder whose descriptor came along."""
 

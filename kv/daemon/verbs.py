@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from kv import __version__
 from kv.card import cards
+from kv.daemon import caller as callers
 from kv.daemon import enrolment, pages, record, secrets
 from kv.daemon.clock import boot_time
 from kv.errors import KvError
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from kv.daemon.keeper import Keeper
     from kv.daemon.pipeline import Pipeline
     from kv.daemon.requests import Request
-    from kv.daemon.schema import Approve, Backup, Id, Listing, Named, Page, Session, Ticket, Wait
-    from kv.model import Caller, Process
+    from kv.daemon.schema import Approve, Backup, Id, Listing, Named, Page, Session, Setup, Ticket, Wait
 
 _LISTED_MAX = 8 << 20  # bytes of cards in one answer; a body holds 17 MiB
 _RESUME_SECONDS = 5.0  # how long `approve` waits to tell how the resumed call went; most take less, none waits on it
@@ -110,7 +109,7 @@ class Verbs:
             "waiting": len(self.house.approvals.waiting(who.session)),
             "session": who.session,
             "caller": who.label,
-            "tier": _tier(who),
+            "tier": callers.tier(who),
             "proofs": self.gate.kinds(),
             "generation": self.house.vault.generation,
             "read_only": self.house.vault.read_only,
@@ -227,6 +226,14 @@ class Verbs:
         )
         return {"session": session}, b""
 
+    def setup(self, exchange: Exchange) -> Answer:
+        """A person tells clients of kv: the command edits their files, the proof and the record are here."""
+        args = cast("Setup", exchange.request.args)
+        title = f"setup {'--undo ' if args.undo else ''}{' '.join(args.clients)}"
+        act = record.act("setup", title, record.strength(exchange))
+        self.house.audit.event(**record.merge(record.who(exchange.caller), act))
+        return {}, b""
+
     def challenge(self, exchange: Exchange) -> Answer:
         """A nonce for one proof on this connection."""
         return self.gate.challenge(exchange.caller, exchange.conversation), b""
@@ -252,24 +259,6 @@ class Verbs:
         return await pages.verified(self.house), b""
 
 
-def _tier(who: Caller) -> str:
-    """Which tier holds this caller (SECURITY.md): T3 if it is another user's or lives in another pid namespace.
-
-    T2 is no caller's: it is what every verb that takes a proof has.
-    """
-    elsewhere = who.uid != os.geteuid() or who.process.pid == 0 or _contained(who.process)
-    return "T3" if elsewhere else "T1"
-
-
-@lru_cache(maxsize=1024)  # a process is in one pid namespace for life: pid_namespaces(7)
-def _contained(process: Process) -> bool:
-    """Whether it lives in another pid namespace than ours."""
-    try:
-        return os.readlink(f"/proc/{process.pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return False  # not to be read, so not to be claimed
-
-
 _AT_ONCE: dict[str, Callable[[Verbs, Exchange], Answer]] = {
     "status": Verbs.status,
     "list": Verbs.list,
@@ -278,6 +267,7 @@ _AT_ONCE: dict[str, Callable[[Verbs, Exchange], Answer]] = {
     "approvals": Verbs.approvals,
     "deny": Verbs.deny,
     "unfreeze": Verbs.unfreeze,
+    "setup": Verbs.setup,
     "challenge": Verbs.challenge,
     "lock": Verbs.lock,
     "panic": Verbs.panic,

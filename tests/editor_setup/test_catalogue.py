@@ -10,7 +10,7 @@ from editor_setup import catalogue, jsonc
 from editor_setup.catalogue import SCOPES, Places, load, names, of_platform, parse
 from editor_setup.contract import spliced
 
-PLACES = Places(Path("/home/ada"), Path("/home/ada/.config"), Path("/work/shop"), "linux")
+PLACES = Places(Path("/home/ada"), Path("/home/ada/.config"), Path("/home/ada/shop"), "linux")
 ARGV = ("/opt/kv/bin/kv", "mcp")
 
 # Files that the clients' own commands wrote for `/opt/kv/bin/kv mcp`, or that their documentation shows: user scope.
@@ -66,8 +66,7 @@ def test_every_client_is_of_the_form(name: str) -> None:
         for platform in ("linux", "darwin"):
             inside = [PLACES.path(each) for each in of_platform(server.files, platform)]
             assert inside
-            root = PLACES.home if scope == "user" else PLACES.project
-            assert all(each.is_relative_to(root) for each in inside)
+            assert all(each.is_relative_to(PLACES.project) == (scope == "project") for each in inside)
     for scope, instructions in client.instructions.items():
         assert scope in SCOPES
         assert not instructions.head or instructions.own
