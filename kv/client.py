@@ -26,7 +26,7 @@ AGENT, ADMIN = "agent", "kv"
 
 _ANY_VERSION = frozenset({"status", "lock", "panic"})  # what an upgraded client still asks of the keeper before it
 # A keeper greets in microseconds, unless it is kept busy: who is known to be one is waited for.
-_GREETING_SECONDS, _STRANGER_SECONDS = 30.0, 5.0
+_GREETING_SECONDS, _STRANGER_SECONDS = 15.0, 5.0
 _ENDING_SECONDS = 0.2  # a process that exits closes its files one after the other
 _PEERCRED = struct.Struct("3i")
 _FLOCK = struct.Struct("hhqqi4x")  # `struct flock` of Linux on 64-bit platforms
