@@ -61,6 +61,15 @@ def remove(path: Path, expected: str) -> bool:
 
 def _replace(target: Path, before: bytes | None, after: bytes) -> bool:
     """Put `after` in the place of `before`; false where something else stands there by now."""
+    try:
+        return _put(target, before, after)
+    except FileExistsError:
+        return False
+    except OSError:  # a folder that takes nothing, a full disk
+        raise EditError("place") from None
+
+
+def _put(target: Path, before: bytes | None, after: bytes) -> bool:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
@@ -75,8 +84,6 @@ def _replace(target: Path, before: bytes | None, after: bytes) -> bool:
             os.link(name, target)  # and not over what appeared meanwhile
             return True
         Path(name).replace(target)
-    except FileExistsError:
-        return False
     finally:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()

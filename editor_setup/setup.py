@@ -6,13 +6,12 @@ Rules of this file
 
 from __future__ import annotations
 
-import difflib
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from editor_setup import block, files, jsonc
 from editor_setup.catalogue import of_platform
-from editor_setup.contract import Splice, spliced
+from editor_setup.contract import Splice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,11 +45,19 @@ class Change(NamedTuple):
             return "current"
         return "other" if self.drop(text) else "absent"
 
-    def diff(self, name: str) -> list[str]:
-        """What `put` would change, as a unified diff of the file that is called `name`. Raises `EditError`."""
+    def diff(self) -> list[str]:
+        """What `put` would change: a line that says where, then lines with `-` and `+`. Raises `EditError`.
+
+        No line of the file beside ours: another program's key may stand there, and this is shown to whoever asks.
+        """
         text = files.read(self.path) or ""
-        after = spliced(text, self.put(text))
-        return list(difflib.unified_diff(text.splitlines(), after.splitlines(), name, name, lineterm=""))
+        found: list[str] = []
+        for start, old, new in self.put(text):
+            if new != ",":  # behind the neighbour before
+                found.append(f"@@ line {text.count(chr(10), 0, start) + 1} @@")
+                found += [f"-{line}" for line in old.strip().splitlines()]
+                found += [f"+{line}" for line in new.strip("\r\n").splitlines()]
+        return found
 
 
 def is_here(client: Client, places: Places, which: Callable[[str], str | None]) -> bool:

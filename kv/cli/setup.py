@@ -161,7 +161,8 @@ def _put(options: Options, rows: list[Row], *, dry_run: bool, yes: bool) -> None
     _warn(rows)
     if wanted and not options.as_json:
         for row in wanted:
-            for line in row.change.diff(tui.tilde(str(row.change.path))):
+            tui.say(tui.styled(tui.tilde(str(row.change.path)), "bold"))
+            for line in row.change.diff():
                 tui.say(tui.styled(line, {"+": "green", "-": "red"}.get(line[:1], "dim")))
     if dry_run or not wanted:
         _done(options, rows, "nothing to change" if not wanted else "")

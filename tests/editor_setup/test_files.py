@@ -146,6 +146,21 @@ def test_what_is_no_settings_file_is_left_alone(tmp_path: Path, make: Callable[[
     assert [each.name for each in tmp_path.iterdir()] == ["x"]
 
 
+def test_a_folder_that_takes_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be written is said, and what is there stays."""
+    path = tmp_path / "settings.json"
+    path.write_text("{}")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(EditError) as caught:
+        files.edit(path, put)
+    assert (caught.value.code, path.read_text()) == ("place", "{}")
+    assert [each.name for each in tmp_path.iterdir()] == ["settings.json"]
+
+
 @given(st.one_of(st.none(), st.text(st.sampled_from("ab \n\r\ufeff#é"), max_size=20)), st.booleans())
 def test_two_edits_of_one_file_are_taken_back(before: str | None, twice: bool) -> None:  # noqa: FBT001
     """From the last to the first, whatever the file was."""

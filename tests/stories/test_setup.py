@@ -74,6 +74,14 @@ def test_without_a_proof_nothing_is_written(world: World, home: Path) -> None:
     assert tree(home) == before
 
 
+def test_what_is_shown_is_ours_alone(world: World, home: Path) -> None:
+    """Beside our entry other servers stand, with the keys that they were given."""
+    key = "sk_live_Zx81mQp0Vt44eLw9"
+    (home / ".cursor" / "mcp.json").write_text(f'{{"mcpServers": {{"a": {{"env": {{"K": "{key}"}}}}}}}}')
+    (home / ".gemini" / "settings.json").write_text(f'{{\n  "mcpServers": {{\n    "a": "{key}"\n  }}\n}}')
+    assert key not in world.must("setup", "--all", "--dry-run").all + world.must("setup", "--json").all
+
+
 def test_a_file_that_is_not_understood_is_left_alone(world: World, home: Path) -> None:
     """It is said which and where; the others are told all the same."""
     broken = home / ".gemini" / "settings.json"
