@@ -56,7 +56,7 @@ class Change(NamedTuple):
             if new != ",":  # behind the neighbour before
                 found.append(f"@@ line {text.count(chr(10), 0, start) + 1} @@")
                 found += [f"-{line}" for line in old.strip().splitlines()]
-                found += [f"+{line}" for line in new.strip("\r\n").splitlines()]
+                found += [f"+{line}" for line in new.removeprefix(",").strip("\r\n").splitlines()]
         return found
 
 
