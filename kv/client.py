@@ -13,12 +13,12 @@ import contextlib
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, NamedTuple
 
 from kv import __version__, wire
 from kv.errors import KvError, RemoteError
 from kv.paths import Runtime, socket_address
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,11 +33,14 @@ _FLOCK = struct.Struct("hhqqi4x")  # `struct flock` of Linux on 64-bit platforms
 _F_GETLK, _F_WRLCK, _F_UNLCK = 5, 1, 2
 
 
-class Answer(NamedTuple):
+class Answer:
     """What the keeper answered: the members of `ok`, and the body's bytes."""
 
-    ok: dict[str, object]
-    body: bytes
+    __slots__ = ("body", "ok")
+
+    def __init__(self, ok: dict[str, object], body: bytes) -> None:
+        self.ok = ok
+        self.body = body
 
 
 class Client:

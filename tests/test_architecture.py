@@ -181,7 +181,7 @@ LONG: dict[str, str] = {}
 START = {
     *("__future__", "array", "collections", "contextlib", "copyreg", "enum", "errno", "functools", "itertools"),
     *("keyword", "kv", "math", "operator", "re", "reprlib", "select", "selectors", "socket", "struct", "types"),
-    *("typing", "warnings"),
+    "warnings",
 }
 
 

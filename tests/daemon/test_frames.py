@@ -106,5 +106,7 @@ def test_a_header_without_members_waits_for_its_body() -> None:
     assert decoder.next() is None
     assert not decoder.empty
     decoder.feed(b"c")
-    assert decoder.next() == wire.Frame({}, b"abc")
+    frame = decoder.next()
+    assert frame is not None
+    assert (frame.header, frame.body) == ({}, b"abc")
     assert decoder.empty
