@@ -61,6 +61,7 @@ _ARGS: dict[str, dict[str, Any]] = {
     "deny": {"id": "7F3K"},
     "approve": {"id": "7F3K", "scope": "session"},
     "unfreeze": {"session": "0" * 16},
+    "setup": {"clients": ["a", "b-c"], "undo": True},
     "backup": {"file": "b"},
     "passwd": {"slot": {"id": 1}},
     "recovery": {"slot": {"id": 2}},
