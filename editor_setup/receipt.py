@@ -22,23 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One edit of one file. `existed`: there was a file; `before` and `after` are SHA-256 of its text, hex."""
+    """One edit of one file. `existed`: there was a file before; `after` is the SHA-256 of its text then, hex."""
 
-    path: str
     existed: bool
-    before: str
     after: str
     splices: tuple[Splice, ...]
 
     def as_dict(self) -> dict[str, object]:
         """Its JSON form, which `of` reads."""
-        return {
-            "path": self.path,
-            "existed": self.existed,
-            "before": self.before,
-            "after": self.after,
-            "splices": [list(splice) for splice in self.splices],
-        }
+        splices = [list(splice) for splice in self.splices]
+        return {"existed": self.existed, "after": self.after, "splices": splices}
 
 
 def edited(path: Path, change: Callable[[str], list[Splice]]) -> Receipt | None:
@@ -46,8 +39,7 @@ def edited(path: Path, change: Callable[[str], list[Splice]]) -> Receipt | None:
     splices, text = files.edit(path, change)
     if not splices:
         return None
-    before = text or ""
-    return Receipt(str(path), text is not None, _digest(before), _digest(spliced(before, splices)), tuple(splices))
+    return Receipt(text is not None, _digest(spliced(text or "", splices)), tuple(splices))
 
 
 def undone(path: Path, receipt: Receipt, drop: Callable[[str], list[Splice]]) -> bool:
@@ -69,11 +61,11 @@ def undone(path: Path, receipt: Receipt, drop: Callable[[str], list[Splice]]) ->
 
 def of(value: object) -> Receipt:
     """A receipt from its JSON form, strictly. Raises `EditError("unreadable")`."""
-    if not isinstance(value, dict) or set(value) != {"path", "existed", "before", "after", "splices"}:
+    if not isinstance(value, dict) or set(value) != {"existed", "after", "splices"}:
         raise EditError("unreadable", line=1)
     try:
         splices = tuple(Splice(int(start), str(old), str(new)) for start, old, new in value["splices"])
-        return Receipt(str(value["path"]), bool(value["existed"]), str(value["before"]), str(value["after"]), splices)
+        return Receipt(bool(value["existed"]), str(value["after"]), splices)
     except (TypeError, ValueError):
         raise EditError("unreadable", line=1) from None
 

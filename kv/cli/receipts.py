@@ -29,7 +29,9 @@ class Use(NamedTuple):
 
 def keep(client: str, path: Path, receipt: Receipt | None) -> None:
     """Remember that a client uses what is in a file."""
-    _write([*_read(), Use(client, str(path), receipt)])
+    uses = _read()
+    if receipt is not None or (client, str(path)) not in {(use.client, use.path) for use in uses}:
+        _write([*uses, Use(client, str(path), receipt)])
 
 
 def give_up(client: str, path: Path) -> list[Receipt] | None:

@@ -169,9 +169,10 @@ def _put(options: Options, rows: list[Row], *, dry_run: bool, yes: bool) -> None
         return
     _agree("write this?", yes=yes)
     _record(options, wanted, undo=False)
-    for row in wanted:
-        with _telling(row):
-            receipts.keep(row.client.name, row.change.path, edited(row.change.path, row.change.put))
+    for row in rows:
+        if row.standing != "broken":  # what is there already is this client's too from now on
+            with _telling(row):
+                receipts.keep(row.client.name, row.change.path, edited(row.change.path, row.change.put))
     says = (
         f"{tui.counted(len({row.client.name for row in wanted}), 'client')} told; kv setup --all --undo takes it back"
     )

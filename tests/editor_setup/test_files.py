@@ -162,7 +162,7 @@ def test_a_folder_that_takes_nothing_is_told(tmp_path: Path, monkeypatch: pytest
 
 
 @given(st.one_of(st.none(), st.text(st.sampled_from("ab \n\r\ufeff#é"), max_size=20)), st.booleans())
-def test_two_edits_of_one_file_are_taken_back(before: str | None, twice: bool) -> None:  # noqa: FBT001
+def test_two_edits_of_one_file_are_taken_back(before: str | None, twice: bool) -> None:  # noqa: FBT001 - a case of the table
     """From the last to the first, whatever the file was."""
     import tempfile
 

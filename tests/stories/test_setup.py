@@ -106,7 +106,8 @@ def test_a_text_that_two_clients_read_stays_for_the_other(world: World, tmp_path
     project = tmp_path / "shop"
     project.mkdir()
     told = ("--scope", "project", "--yes")
-    world.must("setup", "opencode", "zed", *told, proof=True, cwd=project)
+    for client in ("opencode", "zed"):  # one after the other: for the second the text is there already
+        world.must("setup", client, *told, proof=True, cwd=project)
     world.must("setup", "opencode", "--undo", *told, proof=True, cwd=project)
     assert "kv_api" in (project / "AGENTS.md").read_text()
     world.must("setup", "zed", "--undo", *told, proof=True, cwd=project)
