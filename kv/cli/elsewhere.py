@@ -22,7 +22,7 @@ from kv.hot.arguments import GLOBAL, rows, spelled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-from kv.hot.arguments import Table
+    from kv.hot.arguments import Table
 
 _ABOUT = {
     "api": "Make an HTTP call; kv adds the credential.",
