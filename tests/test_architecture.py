@@ -55,7 +55,8 @@ ARROWS: dict[str, set[str]] = {
     # the client side
     "kv.wire": {"kv.errors"},
     "kv.client": {"kv", "kv.errors", "kv.paths", "kv.strangers", "kv.wire"},
-    "kv.birth": {"kv.errors", "kv.paths", "kv.wire"},
+    "kv.spawn": {"kv.errors", "kv.harden"},
+    "kv.birth": {"kv.errors", "kv.paths", "kv.spawn", "kv.wire"},
     "kv.hot": {"kv", "kv.client", "kv.errors", "kv.paths", "kv.similar"},
     "kv.mcp": {"kv", "kv.client", "kv.errors", "kv.paths"},
     "kv.cli": {
@@ -77,7 +78,7 @@ ARROWS: dict[str, set[str]] = {
     # the keeper
     "kv.daemon": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar", "kv.clients", "kv.strangers", "kv.wire"),
-        "brokers.contract",
+        *("kv.spawn", "brokers.contract"),
         *("kv.audit", "kv.card", "kv.model", "kv.policy", "kv.proofs", "kv.redact", "kv.registry", "kv.vault"),
     },
 }

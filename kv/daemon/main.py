@@ -1,8 +1,7 @@
 """A keeper's birth, from the inside: `python -I -m kv.daemon.main DESCRIPTOR`, started by `kv.birth` alone.
 
 Rules of this file
-- Memory that holds a key was never readable: harden, fork, and only the child has the socket that the key comes by,
-  one of a pair that is made after hardening.
+- Memory that holds a key was never readable: `kv.spawn` says how the socket that the key comes by is made.
 - One keeper a vault: the child holds the record lock beside the vault before it opens anything.
 - The parent of the birth is told one line, `{"ok": …}` or `{"error": …}`, and nothing else.
 """
@@ -16,17 +15,18 @@ import gc
 import json
 import os
 import secrets
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from kv.daemon.descriptors import raise_limit
 from kv.errors import KvError
-from kv.harden import harden, refuse_tracer
+from kv.harden import refuse_tracer
 from kv.paths import Runtime
+from kv.spawn import SECONDS, become
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from kv.daemon.house import House
@@ -35,25 +35,12 @@ if TYPE_CHECKING:
 _KEY_BYTES = 32
 _LINE_MAX = 1 << 16
 _LOG_MAX = 1 << 20  # bytes: the log is started anew beyond it
-_SECONDS = 30.0
 
 
 def main() -> None:
     """Become the keeper. Ends by `os._exit`: no interpreter shutdown runs over memory that held values."""
-    starter = socket.socket(fileno=int(sys.argv[1]))
-    try:
-        harden()
-    except KvError:
-        os._exit(1)
-    birth, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    if os.fork():
-        # The starter knows this process, not its child: it is this one that has to hand over the other end.
-        socket.send_fds(starter, [b"."], [end.fileno()])
-        os._exit(0)
-    starter.close()
-    end.close()
-    birth.settimeout(_SECONDS)
-    os.setsid()
+    birth = become(sys.argv)
+    birth.settimeout(SECONDS)
     try:
         refuse_tracer()
         raise_limit()
