@@ -23,17 +23,21 @@ _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=Tru
 
 
 class Effect(StrEnum):
-    """What a call does to the world. Ordered by how much it takes to allow it: see `severity`."""
+    """What a call does to the world. Ordered by how much it takes to allow it: see `severity`.
+
+    `RELEASE` is no broker's: a program is given the value itself.
+    """
 
     READ = "read"
     WRITE = "write"
     UNKNOWN = "unknown"
     DESTROY = "destroy"
     MINT = "mint"
+    RELEASE = "release"
 
     @property
     def severity(self) -> int:
-        """0 (read) to 4 (mint); of several matching classes the most severe one counts."""
+        """0 (read) to 5 (release); of several matching classes the most severe one counts."""
         return _SEVERITY[self]
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from brokers.contract import Effect
 from kv.errors import clean
 from kv.rows import columns, tidy, usable, wrapped
 
@@ -41,6 +42,8 @@ def card(pending: Pending, now: float) -> dict[str, object]:
     only_admission = decision.admission and not decision.minutes and "session" in decision.scopes
     name = clean(plan.connection.name)
     needs = f"this {plan.effect.value} call to {name} needs the user's yes"
+    if plan.effect is Effect.RELEASE:
+        needs = "a program is to be given secrets, and that needs the user's yes"
     return {
         "id": pending.id,
         "session": caller.session,
@@ -112,6 +115,8 @@ def choices(card: Mapping[str, object]) -> str:
         "session": f"{effect}s to {name}, this session, {minutes} min" if minutes else "this session",
         "project": "this project, 30 days",
     }
+    if effect == Effect.RELEASE:
+        says["session"] = "this exact command, this session"
     order = ("session", "project", "once") if admission else ("once", "session", "project")
     offered = _texts(card, "scopes")
     return "  ".join([*(f"[{_KEYS[s]}] {says[s]}" for s in order if s in offered), "[d] deny"])

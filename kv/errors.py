@@ -14,6 +14,7 @@ from __future__ import annotations
 
 OK, FAILED, USAGE, DENIED, PENDING, LOCKED, UNKNOWN, PROOF, UPSTREAM, DAMAGED = range(10)
 INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a defect of kv, not of its user
+TIMED_OUT, NOT_EXECUTABLE, NOT_FOUND = 124, 126, 127  # of `kv run`, as timeout(1) and shells have them
 
 EXIT_STATUSES = {
     OK: "done",
@@ -27,6 +28,9 @@ EXIT_STATUSES = {
     UPSTREAM: "the other side could not be reached or did not answer properly",
     DAMAGED: "the vault or the audit is damaged, foreign or older than it was",
     INTERNAL: "a defect in kv",
+    TIMED_OUT: "`kv run`: the program was ended after --timeout",
+    NOT_EXECUTABLE: "`kv run`: the program cannot be executed",
+    NOT_FOUND: "`kv run`: there is no such program",
 }
 
 _FIELD_MAX = 200  # characters: a field is a name or a number, never a document
@@ -153,6 +157,11 @@ ERRORS: dict[str, tuple[int, str, str]] = {
         "the call was cut off while it was under way: {why}",
         "it may have happened all the same: look before repeating it (kv audit tail has it as unknown)",
     ),
+    # a program of `kv run`
+    "run-missing": (NOT_FOUND, "command not found: {name}", "{help}"),
+    "run-refused": (NOT_EXECUTABLE, "cannot execute {name}: {why}", ""),
+    "run-changed": (DENIED, "{what} changed since it was looked at", "run it again; it is judged anew"),
+    "run-folder": (FAILED, "the working folder cannot be used: {why}", "change to a folder that exists"),
     # the vault file and the disk
     "vault-missing": (UNKNOWN, "there is no vault at {path}", "kv init makes one"),
     "vault-exists": (FAILED, "there is a vault at {path} already", "kv unlock opens it"),

@@ -155,13 +155,17 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An approval remembered: this effect on this connection for this one session, before `until`."""
+    """An approval remembered: this effect on this connection for this one session, before `until`.
+
+    A release is remembered for one plan alone, whose digest is `plan`; of other effects that is "".
+    """
 
     session: str
     connection: str
     effect: Effect
     until: float
     approval: str
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ Rules of this file
   Within a kind the first rule that matches gives the name.
 - What cannot be evaluated is denied: a rule about paths, and a plan that has none.
 - What the caller says about itself can lower what it may do and never raise it.
-- Nothing remembered, no preset and no rule that names no effect lets an unknown, destroy or mint call through.
+- Nothing remembered, no preset and no rule that names no effect lets an unknown, destroy or mint call through. A
+  release is remembered for that one plan.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class _Cell(NamedTuple):
     minutes: int = 0
 
 
+_SESSION = 12 * 60  # minutes: no keeper lives longer, and a session's grants end with it
+
 # The row of an agent. `allow` means after admission: whether a session may use a connection at all is a
 # question of its own, which only `--admission always` answers in advance.
 PRESETS: dict[str, dict[Effect, _Cell]] = {
@@ -44,6 +47,7 @@ PRESETS: dict[str, dict[Effect, _Cell]] = {
         Effect.UNKNOWN: _Cell(ASK, "what cannot be classed asks every time"),
         Effect.DESTROY: _Cell(ASK, "destroy asks every time"),
         Effect.MINT: _Cell(ASK, "mint asks every time"),
+        Effect.RELEASE: _Cell(ASK, "release asks for this exact command", _SESSION),
     },
     "relaxed": {
         Effect.READ: _Cell(ALLOW, "read is allowed after admission"),
@@ -51,6 +55,7 @@ PRESETS: dict[str, dict[Effect, _Cell]] = {
         Effect.UNKNOWN: _Cell(ASK, "what cannot be classed asks every time"),
         Effect.DESTROY: _Cell(ASK, "destroy asks every time"),
         Effect.MINT: _Cell(ASK, "mint asks every time"),
+        Effect.RELEASE: _Cell(ASK, "release asks for this exact command", _SESSION),
     },
     "strict": {
         Effect.READ: _Cell(ASK, "read asks", 15),
@@ -58,6 +63,7 @@ PRESETS: dict[str, dict[Effect, _Cell]] = {
         Effect.UNKNOWN: _Cell(DENY, "what cannot be classed is denied"),
         Effect.DESTROY: _Cell(DENY, "destroy is denied"),
         Effect.MINT: _Cell(DENY, "mint is denied"),
+        Effect.RELEASE: _Cell(DENY, "release is denied"),
     },
 }
 
@@ -67,6 +73,7 @@ _WHAT = {
     Effect.UNKNOWN: "kv cannot tell what it does",
     Effect.DESTROY: "it destroys something, and that cannot be undone",
     Effect.MINT: "it makes a credential or something else that lasts",
+    Effect.RELEASE: "a program is given the value itself",
 }
 _FROZEN_HELP = "only a person can lift this: kv approvals --all, then --unfreeze SESSION"
 _ASK_HELP = "ask the user to approve it; give a reason with the call"
@@ -129,17 +136,18 @@ def _by_table(case: _Case, allowed_by: Rule | None) -> Decision:
     if cell.verdict is DENY:
         return case.deny(says, _WHAT[effect])
     if cell.verdict is ASK:
-        return _ask_or_grant(case, cell.minutes if effect in QUIET else 0, says)
+        return _ask_or_grant(case, cell.minutes if effect in {*QUIET, Effect.RELEASE} else 0, says)
     return Decision(ALLOW, says, _WHAT[effect]) if case.admitted else _ask_admission(case)
 
 
 def _ask_or_grant(case: _Case, minutes: int, says: str) -> Decision:
     """A grant answers where the table lets it (a stricter policy outdates the grants before it), else a person."""
-    key = (case.caller.session, case.name, case.plan.effect)
+    effect = case.plan.effect
+    key = (case.caller.session, case.name, effect, case.plan.digest() if effect is Effect.RELEASE else "")
     for grant in case.standing.grants if minutes else ():
-        if (grant.session, grant.connection, grant.effect) == key and case.now < grant.until:
-            return Decision(ALLOW, f"granted by {grant.approval}", _WHAT[case.plan.effect])
-    return case.ask(says, _WHAT[case.plan.effect], ("once", "session") if minutes else ("once",), minutes)
+        if (grant.session, grant.connection, grant.effect, grant.plan) == key and case.now < grant.until:
+            return Decision(ALLOW, f"granted by {grant.approval}", _WHAT[effect])
+    return case.ask(says, _WHAT[effect], ("once", "session") if minutes else ("once",), minutes)
 
 
 def _ask_admission(case: _Case) -> Decision:

@@ -20,10 +20,10 @@ from kv.errors import clean
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Bytes of one entry: 256 names of 259 characters and every text at its bound fit; nothing larger is read.
-BODY_MAX = 1 << 17
+# Bytes of one entry: 1,024 names of 259 characters and every text at its bound fit; nothing larger is read.
+BODY_MAX = 1 << 19
 
-NAMES_MAX = 256  # secrets of one `kv run`; more are refused before they are lent
+NAMES_MAX = 1024  # secrets of one `kv run`; more are refused before they are lent
 TEXT_MAX = {"title": 300, "reason": 200, "label": 120, "rule": 120, "exe": 64}
 
 _MOST = (1 << 63) - 1

@@ -17,6 +17,8 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from brokers.contract import Effect
+from kv.daemon import ids
 from kv.daemon.budget import Prompts
 from kv.daemon.standing import PANIC, Standings
 from kv.errors import KvError, clean
@@ -34,9 +36,6 @@ PER_SESSION, OVERALL = 8, 64  # waiting calls: more is a loop, and a card longer
 HELD_BYTES = 64 << 20  # bodies of waiting calls: 64 of 16 MiB would be a gigabyte of the keeper's memory
 REASON = 200  # characters of the agent's reason: two lines on a card; of more, the two ends
 
-# Crockford's base32: no I, L, O, U, so an id survives being read aloud; what is typed in their place is understood.
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_TYPED = str.maketrans("OIL", "011")
 _POLL = 5.0  # s: the loop's clock stands still while the machine sleeps and the boot-time clock does not
 
 
@@ -87,7 +86,7 @@ class Approvals:
         self._bound(caller.session, len(plan.body))
         self._prompts.take(caller.session, now)
         pending = Pending(
-            id=self._new_id(),
+            id=ids.new(self._askings, self._tokens),
             caller=caller,
             plan=plan,
             digest=digest,
@@ -185,6 +184,10 @@ class Approvals:
             raise ValueError("an admission is a session's or a project's")
         self._standings.admit(connection, session, project, until)
 
+    def release(self, session: str, plan: str) -> None:
+        """Remember that a person proved this very plan in this session."""
+        self._standings.release(session, plan, self._clock())
+
     def unfreeze(self, session: str) -> None:
         """Let a frozen session ask again, from nothing. After `panic` only a new keeper helps."""
         self._standings.unfreeze(session)
@@ -236,20 +239,12 @@ class Approvals:
         if size + sum(len(a.pending.plan.body) for a in self._askings.values()) > HELD_BYTES:
             raise KvError("busy", what="bodies of waiting calls (64 MiB)")
 
-    def _new_id(self) -> str:
-        """Four letters that no live asking has: a million ids for 64 askings, so the first draw nearly always does."""
-        for _ in range(64):
-            found = "".join(_ALPHABET[b % 32] for b in self._tokens(4))
-            if found not in self._askings:
-                return found
-        raise KvError("busy", what="approval ids")
-
     def _find(self, typed: str, by: str) -> _Asking:
         """The undecided asking that a person with a fresh proof means; who is just too late hears `expired`."""
         if by not in FRESH_PROOFS:
             raise KvError("proof-kind", kinds="totp, pin or passphrase")
         self._sweep()
-        asking = self._askings.get(typed.upper().translate(_TYPED))
+        asking = self._askings.get(ids.typed(typed))
         if asking is not None and not asking.answer.done():
             return asking
         if asking is not None and asking.failure is not None and asking.failure.code == "expired":
@@ -270,7 +265,8 @@ class Approvals:
         """The session's other askings that a "session" answer settles: policy would allow them if they asked now."""
 
         def kind(p: Pending) -> tuple[object, ...]:
-            return p.plan.connection.name, p.plan.effect, p.policy_revision, "session" in p.decision.scopes
+            plan = p.digest if p.plan.effect is Effect.RELEASE else ""
+            return p.plan.connection.name, p.plan.effect, p.policy_revision, "session" in p.decision.scopes, plan
 
         others = self._undecided(answered.caller.session)
         return [p for p in others if p is not answered and kind(p) == kind(answered)]

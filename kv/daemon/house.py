@@ -67,7 +67,7 @@ class House:
     async def prepare(self) -> None:
         """Build the needles off the loop; until that is done every result waits. Raises `KvError("vault-damaged")`."""
         try:
-            await asyncio.to_thread(self._build, [*self._needles_of(self.vault.names("secret"))])
+            await asyncio.to_thread(self._build, self.wanted())
         except KvError as error:
             self._failure = error
             raise
@@ -79,6 +79,10 @@ class House:
             self.needles.add(name, value, bits=bits, derived=forms)
         self.needles.merge()
         self.needles.database()
+
+    def wanted(self) -> list[Wanted]:
+        """All that the needles are made of: for a process that is to have the same ones."""
+        return [*self._needles_of(self.vault.names("secret"))]
 
     def _needles_of(self, names: Iterable[str]) -> Iterator[Wanted]:
         """Every kept revision of each secret, and what its connections make of the newest.

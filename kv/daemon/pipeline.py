@@ -26,8 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError
-from kv.card import card
-from kv.daemon import descriptors, record, shape
+from kv.daemon import descriptors, notice, record, shape
 from kv.daemon.aside import Aside
 from kv.daemon.clock import boot_time
 from kv.daemon.faults import as_kv_error
@@ -138,13 +137,7 @@ class Pipeline:
         if ticket.pending is None:
             say = f"the call is under way; take it up with ticket {ticket.id}"
             return {"pending": ticket.id, "say": say}
-        shown = card(ticket.pending, boot_time())
-        return {
-            "pending": ticket.id,
-            "expires": round(max(0.0, ticket.pending.expires - boot_time()), 1),
-            "card": shown,
-            "say": f"{shown['why']}. ask the user to run:  kv approve {ticket.id}   (in another terminal)",
-        }
+        return notice.waits(ticket.pending)
 
     async def _enter(self, exchange: Exchange, held: ExitStack) -> tuple[Judged, Call, Share]:
         """Steps 1 to 3 within the budgets; what is left of the arguments after that, and what the call holds."""

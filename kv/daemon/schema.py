@@ -249,6 +249,33 @@ class Setup(Strict, frozen=True):
     undo: bool = False
 
 
+class Lent(Strict, frozen=True):
+    """A secret for a program, and where it gets it: a variable, a file below the folder, a descriptor's number."""
+
+    name: Name
+    via: Literal["env", "stdin", "file", "fd"]
+    to: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+
+
+class Environment(Strict, frozen=True):
+    """How many variables the body holds: `NAME=VALUE` each, ended by NUL."""
+
+    environment: Annotated[int, msgspec.Meta(ge=0, le=20_000)]  # more than any shell has
+
+
+class Run(Environment, frozen=True):
+    """Start a program with secrets. The body holds its `argv` words, each ended by NUL, then the environment."""
+
+    argv: Annotated[int, msgspec.Meta(ge=1, le=4096)]  # `xargs` goes beyond, people and agents do not
+    lent: Annotated[list[Lent], msgspec.Meta(min_length=1, max_length=1024)]
+    whole: bool = False
+    redact: bool = True
+    clear: bool = False
+    timeout: Annotated[float, msgspec.Meta(ge=0, le=86400 * 30)] = 0.0
+    reason: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    wait: Seconds = 180.0
+
+
 class Backup(Strict, frozen=True):
     """Back the vault up into the folder whose descriptor came along."""
 

@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from brokers.contract import Effect
 from kv.model import QUIET, Grant, Standing
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 DENIALS, DENIAL_WINDOW = 3, 300.0  # three noes in five minutes freeze: the fourth asking would count on fatigue
 WITHHELD = 3  # results withheld as confirmed guesses: one is an accident, three are a search
 PROJECT_SECONDS = 30 * 86400.0  # how long a project's admission is remembered
+RELEASE_SECONDS = 12 * 3600.0  # as long as a keeper lives
+_GRANTS = 200  # of one session: more commands than anyone runs in a day
 PANIC = "a person called kv panic"
 
 
@@ -72,15 +75,25 @@ class Standings:
             self._projects[project, connection] = until
 
     def remember(self, pending: Pending, scope: str, now: float) -> None:
-        """What an answer with `scope` leaves behind: nothing for "once", nothing ever for what is not quiet."""
+        """What an answer with `scope` leaves behind: nothing for "once", nothing ever for what is not quiet.
+
+        A release is not quiet; what it leaves behind is good for that very plan.
+        """
         session, name, effect = pending.caller.session, pending.plan.connection.name, pending.plan.effect
-        if scope not in {"session", "project"} or effect not in QUIET:
+        plan = pending.digest if effect is Effect.RELEASE else ""
+        if scope not in {"session", "project"} or not (effect in QUIET or plan):
             return
-        self.admit(name, session, pending.caller.project if scope == "project" else "", now + PROJECT_SECONDS)
+        if not plan:
+            self.admit(name, session, pending.caller.project if scope == "project" else "", now + PROJECT_SECONDS)
         if scope == "session" and pending.decision.minutes:
             state = self._of(session)
-            grant = Grant(session, name, effect, now + 60.0 * pending.decision.minutes, pending.id)
+            grant = Grant(session, name, effect, now + 60.0 * pending.decision.minutes, pending.id, plan)
             state.grants = [*(g for g in state.grants if now < g.until), grant]
+
+    def release(self, session: str, plan: str, now: float) -> None:
+        """A person's own run: the same one of the same session need not be proved again."""
+        state, grant = self._of(session), Grant(session, "run", Effect.RELEASE, now + RELEASE_SECONDS, "a proof", plan)
+        state.grants = [*(g for g in state.grants if now < g.until and g.plan != plan), grant][-_GRANTS:]
 
     def denied(self, session: str, now: float) -> bool:
         """Count a person's no; True at the one that must freeze the session."""

@@ -74,11 +74,16 @@ class Tickets(Generic[Result]):
 
     def get(self, session: str, name: str) -> Ticket[Result]:
         """The session's ticket of that id. Raises `KvError("unknown-ticket")`."""
-        self._sweep()
-        ticket = self._open.get(name.upper())
-        if ticket is None or ticket.session != session:
+        ticket = self.of(session, name)
+        if ticket is None:
             raise KvError("unknown-ticket", id=name)
         return ticket
+
+    def of(self, session: str, name: str) -> Ticket[Result] | None:
+        """The session's ticket of that id, if there is one."""
+        self._sweep()
+        ticket = self._open.get(name.upper())
+        return ticket if ticket is not None and ticket.session == session else None
 
     def by_pending(self, name: str) -> Ticket[Result] | None:
         """The ticket whose approval has that id."""

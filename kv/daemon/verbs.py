@@ -12,13 +12,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-import msgspec
-
 from kv import __version__
-from kv.card import cards
 from kv.daemon import caller as callers
 from kv.daemon import enrolment, pages, record, secrets
-from kv.daemon.clock import boot_time
+from kv.daemon.answers import Answers
 from kv.errors import KvError
 
 if TYPE_CHECKING:
@@ -30,22 +27,22 @@ if TYPE_CHECKING:
     from kv.daemon.keeper import Keeper
     from kv.daemon.pipeline import Pipeline
     from kv.daemon.requests import Request
-    from kv.daemon.schema import Approve, Backup, Id, Listing, Named, Page, Session, Setup, Ticket, Wait
-
-_LISTED_MAX = 8 << 20  # bytes of cards in one answer; a body holds 17 MiB
-_RESUME_SECONDS = 5.0  # how long `approve` waits to tell how the resumed call went; most take less, none waits on it
+    from kv.daemon.runs import Runs
+    from kv.daemon.schema import Backup, Listing, Named, Page, Setup, Ticket, Wait
 
 
 class Verbs:
     """The handlers, bound to one keeper's house."""
 
-    def __init__(self, keeper: Keeper, house: House, gate: Gate, pipeline: Pipeline) -> None:
+    def __init__(self, keeper: Keeper, house: House, gate: Gate, pipeline: Pipeline, runs: Runs) -> None:
         self.keeper = keeper
         self.house = house
         self.gate = gate
         self.pipeline = pipeline
+        self.runs = runs
         self.secrets = secrets.Secrets(house)
         self.enrolment = enrolment.Enrolment(house)
+        self.answers = Answers(house, pipeline, runs)
 
     def waits(self, verb: str) -> bool:
         """Whether the verb's answer has to be waited for: then it is `handle`'s."""
@@ -106,6 +103,7 @@ class Verbs:
             "vault": self.house.vault.path,
             "secrets": self.house.vault.count("secret"),
             "connections": self.house.vault.count("connection"),
+            "runs": self.runs.live,
             "waiting": len(self.house.approvals.waiting(who.session)),
             "session": who.session,
             "caller": who.label,
@@ -159,72 +157,27 @@ class Verbs:
     async def wait(self, exchange: Exchange) -> Answer:
         """Take up a ticket."""
         args = cast("Wait", exchange.request.args)
-        ticket = self.pipeline.tickets.get(exchange.caller.session, args.ticket)
-        return await self.pipeline.held(exchange, ticket, args.wait)
+        session = exchange.caller.session
+        if (run := self.runs.tickets.of(session, args.ticket)) is not None:
+            return await self.runs.waited(run, args.wait), b""
+        return await self.pipeline.held(exchange, self.pipeline.tickets.get(session, args.ticket), args.wait)
 
     def withdraw(self, exchange: Exchange) -> Answer:
         """Give a ticket up."""
-        tickets = self.pipeline.tickets
-        tickets.withdraw(tickets.get(exchange.caller.session, cast("Ticket", exchange.request.args).ticket))
+        session, name = exchange.caller.session, cast("Ticket", exchange.request.args).ticket
+        if (run := self.runs.tickets.of(session, name)) is not None:
+            self.runs.tickets.withdraw(run)
+        else:
+            self.pipeline.tickets.withdraw(self.pipeline.tickets.get(session, name))
         return {}, b""
 
-    def approvals(self, exchange: Exchange) -> Answer:
-        """What waits: one's own, or everybody's with a proof."""
-        session = None if exchange.caller.is_person else exchange.caller.session
-        listed = cards(self.house.approvals.waiting(session), boot_time())
-        if len(msgspec.json.encode(listed)) > _LISTED_MAX:  # a crowd of long cards must not hide the list itself
-            listed = [{**each, "details": []} for each in listed]
-        found: dict[str, object] = {"approvals": listed}
-        if session is None:
-            found["frozen"] = self.house.approvals.frozen()
-        return found, b""
+    async def run(self, exchange: Exchange) -> Answer:
+        """A program with secrets."""
+        return await self.runs.run(exchange), b""
 
-    async def approve(self, exchange: Exchange) -> Answer:
-        """A person's yes: the very call that waits goes on."""
-        args = cast("Approve", exchange.request.args)
-        house, who = self.house, exchange.caller
-        # A proof typed inside the asking session may have been phished there. One by descriptor was not typed.
-        strength = record.strength(exchange)
-        approver = "" if strength == "descriptor-passphrase" else who.session
-        pending, scope = house.answerable(args.id, who.proven, approver, args.scope), args.scope or "once"
-        ticket = self.pipeline.tickets.by_pending(pending.id)
-        answer = record.merge(record.who(who), record.answer(pending, "approve", scope, strength))
-        house.audit.event(durable=True, **answer)
-        try:
-            house.approve(args.id, who.proven, approver, scope)
-        except KvError as error:  # nothing was approved, whatever the entry before says
-            house.audit.event(durable=True, **record.merge(answer, {"outcome": error.code}))
-            raise
-        status = 0
-        if ticket is not None:
-            done = await self.pipeline.tickets.wait(ticket, _RESUME_SECONDS)
-            if done and not ticket.task.cancelled() and ticket.task.exception() is None:
-                status = ticket.task.result().status
-        return {
-            "id": pending.id,
-            "resumed": ticket is not None,
-            "effect": pending.plan.effect.value,
-            "title": pending.plan.title,
-            "status": status,
-        }, b""
-
-    def deny(self, exchange: Exchange) -> Answer:
-        """A person's no."""
-        pending = self.house.approvals.deny(cast("Id", exchange.request.args).id, exchange.caller.proven)
-        self.house.audit.event(
-            **record.merge(record.who(exchange.caller), record.answer(pending, "deny", "", record.strength(exchange)))
-        )
-        return {"id": pending.id}, b""
-
-    def unfreeze(self, exchange: Exchange) -> Answer:
-        """A person lets a frozen session go on, from nothing."""
-        session = cast("Session", exchange.request.args).session
-        self.house.approvals.unfreeze(session)
-        self.house.audit.event(
-            durable=True,
-            **record.merge(record.who(exchange.caller), record.act("unfreeze", session, record.strength(exchange))),
-        )
-        return {"session": session}, b""
+    async def held(self, exchange: Exchange) -> Answer:
+        """Which variables carry a value of the vault's."""
+        return await self.runs.held(exchange), b""
 
     def setup(self, exchange: Exchange) -> Answer:
         """A person tells clients of kv: the command edits their files, the proof and the record are here."""
@@ -246,6 +199,7 @@ class Verbs:
     def panic(self, exchange: Exchange) -> Answer:
         """Everything stops: calls, grants, the keeper."""
         self.house.approvals.panic()
+        self.runs.kill()
         self.house.audit.alarm(**record.merge(record.who(exchange.caller), {"verb": "panic"}))
         self.keeper.stop("panic")
         return {}, b""
@@ -264,9 +218,9 @@ _AT_ONCE: dict[str, Callable[[Verbs, Exchange], Answer]] = {
     "list": Verbs.list,
     "providers": Verbs.providers,
     "withdraw": Verbs.withdraw,
-    "approvals": Verbs.approvals,
-    "deny": Verbs.deny,
-    "unfreeze": Verbs.unfreeze,
+    "approvals": lambda verbs, exchange: verbs.answers.approvals(exchange),
+    "deny": lambda verbs, exchange: verbs.answers.deny(exchange),
+    "unfreeze": lambda verbs, exchange: verbs.answers.unfreeze(exchange),
     "setup": Verbs.setup,
     "challenge": Verbs.challenge,
     "lock": Verbs.lock,
@@ -281,7 +235,9 @@ _AT_ONCE: dict[str, Callable[[Verbs, Exchange], Answer]] = {
 _WAITING: dict[str, Callable[[Verbs, Exchange], Awaitable[Answer]]] = {
     "call": Verbs.call,
     "explain": Verbs.explain,
+    "run": Verbs.run,
+    "held": Verbs.held,
     "wait": Verbs.wait,
-    "approve": Verbs.approve,
+    "approve": lambda verbs, exchange: verbs.answers.approve(exchange),
     "audit-verify": Verbs.audit_verify,
 }
