@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from brokers.contract import Effect
 from kv.errors import clean
 from kv.rows import columns, tidy, usable, wrapped
 
@@ -27,6 +26,7 @@ _TITLE = 400  # characters: a method and a URL, of which the host comes first an
 _DETAIL = 300
 _DETAILS = 24  # lines: a card that scrolls is approved unread
 WIDTH = 90  # columns where there is no terminal to ask, and at most of the first line: people keep terminals this wide
+_RELEASE = "release"  # a program is given the value: it is asked about by its command, not by a connection
 _INDENT = " " * 6
 _KEYS = {"once": "o", "session": "s", "project": "p"}
 
@@ -42,7 +42,7 @@ def card(pending: Pending, now: float) -> dict[str, object]:
     only_admission = decision.admission and not decision.minutes and "session" in decision.scopes
     name = clean(plan.connection.name)
     needs = f"this {plan.effect.value} call to {name} needs the user's yes"
-    if plan.effect is Effect.RELEASE:
+    if plan.effect.value == _RELEASE:
         needs = "a program is to be given secrets, and that needs the user's yes"
     return {
         "id": pending.id,
@@ -115,7 +115,7 @@ def choices(card: Mapping[str, object]) -> str:
         "session": f"{effect}s to {name}, this session, {minutes} min" if minutes else "this session",
         "project": "this project, 30 days",
     }
-    if effect == Effect.RELEASE:
+    if effect == _RELEASE:
         says["session"] = "this exact command, this session"
     order = ("session", "project", "once") if admission else ("once", "session", "project")
     offered = _texts(card, "scopes")

@@ -56,6 +56,7 @@ ERRORS: dict[str, tuple[int, str, str]] = {
     "unknown-provider": (UNKNOWN, "no provider '{name}'{similar}", "kv providers lists the catalogue"),
     "unknown-approval": (UNKNOWN, "no call '{id}' waits for approval", "kv approvals lists what waits"),
     "unknown-ticket": (UNKNOWN, "no ticket '{id}' of this session", "make the call again"),
+    "token-unknown": (UNKNOWN, "no such token, or its minute is over", "kv get NAME asks anew"),
     "unknown-revision": (UNKNOWN, "'{name}' has no revision {revision}", "kv history lists what is kept"),
     "exists": (FAILED, "'{name}' exists already", "kv rotate replaces a value, kv rm removes it"),
     "in-use": (FAILED, "'{name}' is used by {by}", "kv connections shows what uses it"),

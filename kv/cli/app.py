@@ -24,6 +24,7 @@ _NOUNS = (
     "init",
     "vault",
     "secret",
+    "get",
     "inventory",
     "importing",
     "backup",

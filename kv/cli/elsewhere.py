@@ -29,6 +29,7 @@ _ABOUT = {
     "explain": "Show how a call would be judged.",
     "wait": "Take up the result of a call that waited.",
     "status": "Say whether the vault is unlocked, and for how long.",
+    "take": "Take a value that was handed over, once.",
     "mcp": "Serve the tools of an AI agent, on stdio.",
     "version": "Print the version.",
 }

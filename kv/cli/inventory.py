@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     verb(app, "ls")(ls)
     verb(app, "show")(show)
+    verb(app, "peek")(peek)
     verb(app, "history")(history)
     verb(app, "restore")(restore)
     verb(app, "mv")(mv)
@@ -76,6 +77,22 @@ def _find(keeper: Keeper, name: str) -> dict[str, object]:
             if connection.get("name") == name:
                 return connection
         raise
+
+
+def peek(options: Options, *, name: completing.NameArgument) -> None:
+    """Print a fingerprint of a secret's value.
+
+    It tells values apart (was it rotated? are two the same?) and holds nothing of them: it is made under a key of the
+    vault's.
+
+    \b
+      kv peek STRIPE_SECRET_KEY
+    """
+    found = look(options, "peek", {"name": options.name(name)})
+    if options.as_json:
+        tui.print_json(found)
+    else:
+        tui.say(str(found.get("fingerprint")))
 
 
 def history(options: Options, *, name: completing.NameArgument) -> None:

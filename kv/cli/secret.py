@@ -1,9 +1,7 @@
-"""Secrets and their values: set, rotate, generate, get."""
+"""Secrets and their values: set, rotate, generate."""
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -23,9 +21,7 @@ from kv.cli.connecting import (
 from kv.cli.declare import Wish
 from kv.cli.keeper import acting, take_shelter
 from kv.cli.options import Options, verb
-from kv.cli.terminal import Terminal
 from kv.cli.value import check_arguments, read_value
-from kv.errors import KvError
 
 if TYPE_CHECKING:
     from kv.client import Answer
@@ -43,7 +39,6 @@ def register(app: typer.Typer) -> None:
     verb(app, "set", extra=True)(set_)  # more words are refused by `check_arguments`, which says what they mean
     verb(app, "rotate", extra=True)(rotate)
     verb(app, "generate")(generate)
-    verb(app, "get")(get)
 
 
 def set_(  # noqa: PLR0913 - the options of the verb
@@ -161,64 +156,3 @@ def _stored(options: Options, answer: Answer) -> None:
     tui.say(f"stored {ok.get('name')}   (revision {ok.get('revision')}){told(ok)}")
     for warning in cast("list[str]", ok.get("warnings") or []):
         tui.warn(warning)
-
-
-def get(
-    options: Options,
-    *,
-    name: completing.NameArgument,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a new file, mode 0600.")
-    ] = None,
-    revision: Annotated[int | None, typer.Option("--revision", metavar="N", help="An older value.")] = None,
-) -> None:
-    """Reveal a value to a person.
-
-    On the terminal, or in a new file of mode 0600. Takes the passphrase.
-
-    \b
-      kv get SIGNING_KEY --output key.pem
-    """
-    if output is None and (not sys.stdout.isatty() or options.as_json):
-        raise KvError(
-            "denied",
-            rule="terminal only",
-            why="a value is shown on a terminal or written to a new file, and goes nowhere else",
-            help=f"kv get {name} --output FILE",
-        )
-    args: dict[str, object] = {"name": options.name(name)}
-    if revision is not None:
-        args["revision"] = revision
-    with acting(options) as keeper:
-        value = keeper.act("get", args).body
-    if output is not None:
-        _write_private(output, value)
-        _wrote(options, str(args["name"]), output)
-    else:
-        _reveal(value)
-
-
-def _reveal(value: bytes) -> None:
-    text = value.decode("utf-8", "replace")
-    if not all(c.isprintable() or c in "\n\t" for c in text.replace("\r\n", "\n")):
-        raise KvError(
-            "unsupported", why="it is no text, and would write to the terminal as a program does: use --output"
-        )
-    with Terminal() as terminal:
-        terminal.print(text.rstrip("\n"))
-
-
-def _write_private(path: str, value: bytes) -> None:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(value)
-    except OSError as error:
-        raise KvError("disk", act="write", path=path, why=os.strerror(error.errno or 0)) from None
-
-
-def _wrote(options: Options, name: str, output: str) -> None:
-    if options.as_json:
-        tui.print_json({"name": name, "output": output})
-    else:
-        tui.say(f"wrote {name} to {output}   (mode 0600)")

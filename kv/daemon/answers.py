@@ -55,7 +55,7 @@ class Answers:
         approver = "" if strength == "descriptor-passphrase" else who.session
         pending, scope = house.answerable(args.id, who.proven, approver, args.scope), args.scope or "once"
         ticket = self.pipeline.tickets.by_pending(pending.id)
-        waits = ticket is not None or self.runs.awaited(pending.id)
+        waits = ticket is not None or self.runs.releases.awaited(pending.id)
         answer = record.merge(record.who(who), record.answer(pending, "approve", scope, strength))
         house.audit.event(durable=True, **answer)
         try:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ARGUMENTS = 4096  # words of a command: `make` and `xargs` go beyond, people and agents do not
 _TITLE = 2000  # characters of the command on a card, which shows its head and its tail
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_NUMBER = re.compile(r"[1-9]?[0-9]")
 _DESCRIPTORS = range(3, 64)
 
 
@@ -116,7 +117,7 @@ def _misplaced(lent: Lent) -> str:
     if lent.via == "env":
         return "" if _VARIABLE.fullmatch(lent.to) and not _leads(lent.to) else "a variable's name that leads no program"
     if lent.via == "fd":
-        good = lent.to.isdigit() and int(lent.to) in _DESCRIPTORS and str(int(lent.to)) == lent.to
+        good = _NUMBER.fullmatch(lent.to) and int(lent.to) in _DESCRIPTORS
         return "" if good else f"a number from {_DESCRIPTORS.start} to {_DESCRIPTORS.stop - 1}"
     if lent.via == "file":
         parts = lent.to.split("/")

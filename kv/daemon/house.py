@@ -143,6 +143,14 @@ class House:
         """What the caller's session has now."""
         return self.approvals.standing(caller.session, caller.project, boot_time())
 
+    def take(self, session: str) -> None:
+        """One request of what the session may ask. Raises `KvError("rate")`, which is counted and not recorded."""
+        try:
+            self.budget.take(session, boot_time())
+        except KvError as refusal:
+            self.audit.count(refusal.code, session)
+            raise
+
     def touch(self) -> None:
         """The vault is being used: a call is performed, or a person acts. Idle time starts anew."""
         self.used = boot_time()

@@ -23,17 +23,15 @@ import pwd
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from kv.daemon import command, control, descriptors, environment, notice, record
+from kv.daemon import command, control, environment, record
 from kv.daemon.aside import Aside
 from kv.daemon.carried import carried
 from kv.daemon.clock import boot_time
 from kv.daemon.nursery import Nursery
 from kv.daemon.program import Program, Programs
-from kv.daemon.tickets import Ticket, Tickets
+from kv.daemon.releases import Judged, Releases
 from kv.errors import KvError
-from kv.model import Approval, Decision, Terms, Verdict
-from kv.policy import decide
-from kv.redact import Redaction, has_reference
+from kv.redact import has_reference
 
 if TYPE_CHECKING:
     from brokers.contract import Plan
@@ -42,20 +40,17 @@ if TYPE_CHECKING:
     from kv.daemon.house import House
     from kv.daemon.nursery import Ended, Runner
     from kv.daemon.schema import Environment, Run
-    from kv.model import Caller
+    from kv.model import Approval, Caller
 
 _LENT_BYTES = 8 << 20  # of one run: an environment holds 2 MiB, files and descriptors seldom more
 _LIVE, _LIVE_OF_ONE = 128, 32  # runs at once, and of one session: each is a process with the needles
-_OWNER = "a program runs as the vault's owner, and only for programs of the same user"
 
 
-class _Judged(NamedTuple):
-    """What steps 1 to 3 found."""
+class Streams(NamedTuple):
+    """Descriptors of a run: the client's control socket, the working folder."""
 
-    plan: Plan
-    digest: str
-    decision: Decision
-    program: Program
+    control: int
+    folder: int
 
 
 class _Live(NamedTuple):
@@ -71,7 +66,7 @@ class Runs:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.tickets: Tickets[Approval] = Tickets(boot_time, size=lambda _: 1, drop=house.approvals.withdraw)
+        self.releases = Releases(house, "run", "run the same command again")
         self._nursery = Nursery(house)
         self._programs = Programs()
         self._aside = Aside(1)
@@ -89,39 +84,22 @@ class Runs:
         caller, args = exchange.caller, cast("Run", exchange.request.args)
         with ExitStack() as held:
             line, folder = control.take(exchange.folder, held)
-            self.house.budget.take(caller.session, boot_time())
-            judged = await self._judge(caller, args, exchange.request.body, folder)
-            approval = await self._approved(exchange, judged)
+            self.house.take(caller.session)
+            judged, program = await self._judge(caller, args, exchange.request.body, folder)
+            approval = await self.releases.approval(exchange, judged, args.wait, args.reason)
             if isinstance(approval, dict):
                 return approval
             self._room(caller.session)
-            await self._start(exchange, judged, approval, line.fileno(), folder)
+            await self._start(exchange, judged, program, approval, Streams(line.fileno(), folder))
         return {"running": True}
 
     async def held(self, exchange: Exchange) -> dict[str, object]:
         """Which variables of an environment carry a value of the vault's. Raises `KvError`."""
-        self.house.budget.take(exchange.caller.session, boot_time())
+        self.house.take(exchange.caller.session)
         count = cast("Environment", exchange.request.args).environment
         given = environment.variables(control.words(exchange.request.body, count))
         database = await self.house.database()
         return {"names": await self._aside.do(lambda: carried(given, database))}
-
-    async def waited(self, ticket: Ticket[Approval], seconds: float) -> dict[str, object]:
-        """Whether a run that waits may be started by now: its program and its streams are the caller's to give anew."""
-        await self.tickets.wait(ticket, seconds)
-        ticket.handed = True
-        return self.answer(ticket)
-
-    def awaited(self, name: str) -> bool:
-        """Whether somebody waits for the answer to that card, to go on at once."""
-        ticket = self.tickets.by_pending(name)
-        return ticket is not None and bool(ticket.waiters)
-
-    def answer(self, ticket: Ticket[Approval]) -> dict[str, object]:
-        """What to say of a run that is not started yet."""
-        if ticket.pending is None:
-            return {"pending": ticket.id, "say": "it is answered: run the same command again"}
-        return notice.waits(ticket.pending, ", then run the same command again")
 
     def kill(self) -> None:
         """`kv panic`: end every program, now."""
@@ -130,14 +108,14 @@ class Runs:
 
     async def close(self) -> None:
         """Lock: whoever waits for a yes is told; programs that run go on, and the audit says so."""
-        await self.tickets.cancel_all()
+        await self.releases.tickets.cancel_all()
         live = [*self._live.values()]
         for each in live:
             each.task.cancel()
         await asyncio.gather(*(each.task for each in live), return_exceptions=True)
         self._nursery.close()
 
-    async def _judge(self, caller: Caller, args: Run, body: bytes, folder: int) -> _Judged:
+    async def _judge(self, caller: Caller, args: Run, body: bytes, folder: int) -> tuple[Judged, Program]:
         """Steps 1 to 3. Raises `KvError`."""
         words = control.words(body, args.argv + args.environment)
         if any(has_reference(word) for word in words[: args.argv]):
@@ -152,69 +130,23 @@ class Runs:
             own.pop(each.to if each.via == "env" else "", None)
         program = await self._aside.do(lambda: self._programs.find(argv[0], folder, own.get("PATH", "")))
         plan = command.plan(argv, program, place, own, args.lent, manner)
-        decision = decide(caller, plan, self._terms(plan), self.house.standing(caller), boot_time())
-        if caller.uid != os.geteuid():
-            decision = Decision(Verdict.DENY, _OWNER, "the caller is another user", "ask the user to run it")
-        return _Judged(plan, plan.digest(), decision, program)
-
-    def _terms(self, plan: Plan) -> Terms:
-        """A run's terms: asked about each exact command, or never allowed where a secret is too dear for that."""
-        dear = any(self._class(name) == "high" for name in plan.connection.secrets.values())
-        return Terms(admission="always", preset="strict" if dear else "balanced")
-
-    def _class(self, name: str) -> object:
-        found = self.house.vault.get("secret", name)
-        if found is None:
-            raise KvError("unknown-secret", name=name, similar="")
-        return found.meta.get("class", "normal")
-
-    async def _approved(self, exchange: Exchange, judged: _Judged) -> Approval | dict[str, object] | None:
-        """Step 4: None where policy allows it, a person's approval; or what to say where there is none yet."""
-        caller, args, decision = exchange.caller, cast("Run", exchange.request.args), judged.decision
-        if decision.verdict is Verdict.ALLOW and (args.redact or caller.is_person):
-            return None
-        if decision.verdict is Verdict.DENY:
-            await self._record_refusal(caller, judged, args.reason, "denied")
-            raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
-        if _is_whole(args):  # no card: who sits there proves it, with the request
+        judged = self.releases.judge(caller, plan, whole=manner.person)
+        if not args.redact and not caller.is_person:  # what is remembered never covers it
             raise KvError("proof-needed", verb="run")
-        ticket = self.tickets.find(caller.session, judged.digest) or self._ask(caller, judged, args.reason)
-        if ticket.pending is not None and not ticket.task.done():
-            with self.tickets.unless_told(ticket):
-                await exchange.say({"event": "pending", **self.answer(ticket)})
-        if not await self.tickets.wait(ticket, args.wait):
-            ticket.handed = True
-            return self.answer(ticket)
-        try:
-            approval = self.tickets.collect(ticket)
-        except KvError as refusal:
-            await self._record_refusal(caller, judged, args.reason, refusal.code)
-            raise
-        if approval.policy_revision != self.house.revision:
-            raise KvError("run-changed", what="the policy")
-        return approval
-
-    def _ask(self, caller: Caller, judged: _Judged, reason: str) -> Ticket[Approval]:
-        self.tickets.make_room(caller.session)
-        descriptors.check()
-        pending = self.house.approvals.open(caller, judged.plan, judged.decision, reason, self.house.revision)
-        work = self.house.approvals.wait(pending)
-        ticket = self.tickets.start(pending.id, caller.session, judged.digest, pending, work)
-        ticket.held.callback(self.house.approvals.withdraw, pending)
-        return ticket
+        return judged, program
 
     def _room(self, session: str) -> None:
         if len(self._live) >= _LIVE or sum(each.session == session for each in self._live.values()) >= _LIVE_OF_ONE:
             raise KvError("busy", what="programs at once")
 
     async def _start(
-        self, exchange: Exchange, judged: _Judged, approval: Approval | None, line: int, folder: int
+        self, exchange: Exchange, judged: Judged, program: Program, approval: Approval | None, streams: Streams
     ) -> None:
         """Steps 5 and 6. Raises `KvError`."""
         house, caller, begun = self.house, exchange.caller, boot_time()
         args = cast("Run", exchange.request.args)
-        facts = await self._facts(caller, judged, args.reason)
-        runner = await self._nursery.runner(line)
+        facts = await self.releases.facts(caller, judged, args.reason)
+        runner = await self._nursery.runner(streams.control)
         try:
             number = house.audit.intend(**record.merge(facts, record.by(approval, caller)))
         except KvError:
@@ -222,8 +154,8 @@ class Runs:
             raise
         house.touch()
         try:
-            self._still(caller, judged)
-            await self._order(runner, args, judged, folder)
+            self.releases.check_still(caller, judged)
+            await self._order(runner, args, judged.plan, program, streams.folder)
             await runner.started()
         except BaseException as error:
             runner.kill()
@@ -237,21 +169,15 @@ class Runs:
         self._live[number] = _Live(caller.session, runner, task)
         task.add_done_callback(lambda _: self._live.pop(number, None))
 
-    def _still(self, caller: Caller, judged: _Judged) -> None:
-        """Raise `KvError` where the session was frozen meanwhile, or a secret became too dear for this."""
-        decision = decide(caller, judged.plan, self._terms(judged.plan), self.house.standing(caller), boot_time())
-        if decision.verdict is Verdict.DENY:
-            raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
-
-    async def _order(self, runner: Runner, args: Run, judged: _Judged, folder: int) -> None:
+    async def _order(self, runner: Runner, args: Run, plan: Plan, program: Program, folder: int) -> None:
         """Hand over what is to be run and the values: opened here, forgotten at the end."""
-        with self.house.spend(judged.plan.connection) as credential:
+        with self.house.spend(plan.connection) as credential:
             values = [credential[command.slot(each)].expose() for each in args.lent]
             sizes = [len(value) for value in values]
             if sum(sizes) > _LENT_BYTES:
                 raise KvError("too-large", argument="secrets", limit=f"{_LENT_BYTES >> 20} MiB together")
             try:
-                await runner.order(command.order(judged.plan, judged.program, args.lent, sizes), values, folder)
+                await runner.order(command.order(plan, program, args.lent, sizes), values, folder)
             except OSError:
                 raise KvError("internal", id="a runner ended before its time") from None
             finally:
@@ -272,16 +198,6 @@ class Runs:
         if outcome == "withheld" and self.house.approvals.withheld(caller.session):
             frozen: Fields = {"verb": "run", "outcome": "frozen", "rule": "three results confirmed a guess"}
             self.house.audit.alarm(**record.merge(record.who(caller), frozen))
-
-    async def _facts(self, caller: Caller, judged: _Judged, reason: str) -> Fields:
-        """The audit's fields. A value that an agent put into a command does not get into the audit by that."""
-        redaction = Redaction(await self.house.database())
-        told = record.what(judged.plan, judged.digest, judged.decision, reason)
-        title = redaction.present(judged.plan.title, "title")
-        return record.merge(record.who(caller), told, {"verb": "run", "title": title, "bytes_out": 0})
-
-    async def _record_refusal(self, caller: Caller, judged: _Judged, reason: str, outcome: str) -> None:
-        self.house.audit.event(**record.merge(await self._facts(caller, judged, reason), {"outcome": outcome}))
 
 
 def _is_whole(args: Run) -> bool:

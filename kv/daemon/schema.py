@@ -276,6 +276,20 @@ class Run(Environment, frozen=True):
     wait: Seconds = 180.0
 
 
+class HandOff(Strict, frozen=True):
+    """Ask for values for the shell of this session."""
+
+    names: Annotated[list[Name], msgspec.Meta(min_length=1, max_length=16)]  # what a person reads on one card
+    reason: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    wait: Seconds = 180.0
+
+
+class Take(Strict, frozen=True):
+    """Take one of them."""
+
+    token: Annotated[str, msgspec.Meta(max_length=64)]
+
+
 class Backup(Strict, frozen=True):
     """Back the vault up into the folder whose descriptor came along."""
 

@@ -16,6 +16,8 @@ from kv import __version__
 from kv.daemon import caller as callers
 from kv.daemon import enrolment, pages, record, secrets
 from kv.daemon.answers import Answers
+from kv.daemon.fingerprint import fingerprint
+from kv.daemon.handoffs import HandOffs
 from kv.errors import KvError
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Verbs:
         self.gate = gate
         self.pipeline = pipeline
         self.runs = runs
+        self.handoffs = HandOffs(house)
         self.secrets = secrets.Secrets(house)
         self.enrolment = enrolment.Enrolment(house)
         self.answers = Answers(house, pipeline, runs)
@@ -158,15 +161,15 @@ class Verbs:
         """Take up a ticket."""
         args = cast("Wait", exchange.request.args)
         session = exchange.caller.session
-        if (run := self.runs.tickets.of(session, args.ticket)) is not None:
-            return await self.runs.waited(run, args.wait), b""
+        if (run := self.runs.releases.tickets.of(session, args.ticket)) is not None:
+            return await self.runs.releases.waited(run, args.wait), b""
         return await self.pipeline.held(exchange, self.pipeline.tickets.get(session, args.ticket), args.wait)
 
     def withdraw(self, exchange: Exchange) -> Answer:
         """Give a ticket up."""
         session, name = exchange.caller.session, cast("Ticket", exchange.request.args).ticket
-        if (run := self.runs.tickets.of(session, name)) is not None:
-            self.runs.tickets.withdraw(run)
+        if (run := self.runs.releases.tickets.of(session, name)) is not None:
+            self.runs.releases.tickets.withdraw(run)
         else:
             self.pipeline.tickets.withdraw(self.pipeline.tickets.get(session, name))
         return {}, b""
@@ -174,6 +177,20 @@ class Verbs:
     async def run(self, exchange: Exchange) -> Answer:
         """A program with secrets."""
         return await self.runs.run(exchange), b""
+
+    async def hand_off(self, exchange: Exchange) -> Answer:
+        """Tokens for values that the caller's shell is to have."""
+        return await self.handoffs.ask(exchange), b""
+
+    async def take(self, exchange: Exchange) -> Answer:
+        """The value behind a token, once."""
+        return await self.handoffs.take(exchange)
+
+    def peek(self, exchange: Exchange) -> Answer:
+        """A keyed fingerprint of a value."""
+        found = self.secrets.show(cast("Named", exchange.request.args).name)
+        told = fingerprint(self.house.vault, str(found["name"]))
+        return {"name": found["name"], "revision": found["revision"], "fingerprint": told}, b""
 
     async def held(self, exchange: Exchange) -> Answer:
         """Which variables carry a value of the vault's."""
@@ -226,6 +243,7 @@ _AT_ONCE: dict[str, Callable[[Verbs, Exchange], Answer]] = {
     "lock": Verbs.lock,
     "panic": Verbs.panic,
     "audit": Verbs.audit,
+    "peek": Verbs.peek,
     "show": Verbs.show,
     "history": Verbs.history,
     "connections": Verbs.connections,
@@ -236,6 +254,8 @@ _WAITING: dict[str, Callable[[Verbs, Exchange], Awaitable[Answer]]] = {
     "call": Verbs.call,
     "explain": Verbs.explain,
     "run": Verbs.run,
+    "hand-off": Verbs.hand_off,
+    "take": Verbs.take,
     "held": Verbs.held,
     "wait": Verbs.wait,
     "approve": lambda verbs, exchange: verbs.answers.approve(exchange),

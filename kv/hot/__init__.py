@@ -15,4 +15,5 @@ HOT = {
     "wait": "kv.hot.wait",
     "status": "kv.hot.status",
     "mcp": "kv.hot.mcp",
+    "take": "kv.hot.take",
 }

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from kv.client import AGENT, Client
 from kv.hot import call
 from kv.hot.arguments import HELP, parse, usage
-from kv.hot.result import note, print_json, show
+from kv.hot.person import announce
+from kv.hot.result import print_json, show
 from kv.paths import vault_path
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _HELP = """
 usage: kv api CONNECTION [METHOD] PATH [options]
@@ -48,41 +44,9 @@ def main(verb: str, argv: list[str]) -> int:
         return _explain(vault, request, as_json=found.on("json"))
     folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if "save" in request.args else None
     with Client(vault, AGENT) as client:
-        event = _announce(vault, quiet=found.get("wait") == "0")
+        event = announce(vault, quiet=found.get("wait") == "0")
         answer = client.ask("call", request.args, request.body, folder=folder, event=event)
     return show(answer, as_json=found.on("json"), fail=found.on("fail"))
-
-
-def _announce(vault: str, *, quiet: bool) -> Callable[[dict[str, object]], None]:
-    """What to do while a call waits: ask the person in place if they sit here, else say how they can answer."""
-
-    def event(told: dict[str, object]) -> None:
-        if quiet:
-            return  # the ticket that follows says it all
-        if _sits_here():
-            from kv.cli.approval import answer_in_place
-
-            answer_in_place(vault, told)
-        else:
-            note(str(told.get("say", "")))
-
-    return event
-
-
-def _sits_here() -> bool:
-    """Whether a person started this: a terminal to ask on, and no agent above us.
-
-    A guess, and no more than a convenience: whoever passes it still has to give a proof.
-    """
-    if not sys.stderr.isatty():
-        return False
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
-    except OSError:
-        return False
-    from kv.clients import agent_above
-
-    return not agent_above(os.getppid())
 
 
 def _explain(vault: str, request: call.Call, *, as_json: bool) -> int:

@@ -29,7 +29,9 @@ def test_a_scope_that_the_card_does_not_offer_is_refused(effect: Effect, scope: 
             assert caught.value.code == "bad-argument"
             assert world.approvals.waiting(None) == [pending]
         if effect not in QUIET or not scope:
-            assert world.standing() == World().standing()
+            kept = [grant.plan for grant in world.standing().grants]
+            assert kept == ([pending.digest] if (effect, scope) == (Effect.RELEASE, "session") else [])
+            assert not world.standing().admitted
 
     run(story)
 

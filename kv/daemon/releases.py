@@ -1,0 +1,136 @@
+"""A release: a value itself is to be given away, to a program or to a shell. What judging and asking of both share.
+
+Rules of this file
+- A person is asked about this exact release, or proves it with the request; nothing else is covered by their yes.
+- A late yes is kept for the session that asked, for exactly that release, and is used once: its program and its streams
+  are the caller's, who may have gone meanwhile and asks again.
+- A secret of class high is released to nobody without a person's proof.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from kv.daemon import descriptors, notice, record
+from kv.daemon.clock import boot_time
+from kv.daemon.tickets import Ticket, Tickets
+from kv.errors import KvError
+from kv.model import Approval, Decision, Terms, Verdict
+from kv.policy import decide
+from kv.redact import Redaction
+from kv.similar import similar
+
+if TYPE_CHECKING:
+    from brokers.contract import Plan
+    from kv.audit.entry import Fields
+    from kv.daemon.dispatch import Exchange
+    from kv.daemon.house import House
+    from kv.model import Caller
+
+_OWNER = "a value is given to programs of the vault's owner only"
+
+
+class Judged(NamedTuple):
+    """A release's plan, its digest, and what policy says. `whole`: a person's own, for which no card is shown."""
+
+    plan: Plan
+    digest: str
+    decision: Decision
+    whole: bool
+
+
+class Releases:
+    """Judges and asks. `verb` names what asks, `again` is what to do once a person has said yes."""
+
+    def __init__(self, house: House, verb: str, again: str) -> None:
+        self.house, self._verb, self._again = house, verb, again
+        self.tickets: Tickets[Approval] = Tickets(boot_time, size=lambda _: 1, drop=house.approvals.withdraw)
+
+    def judge(self, caller: Caller, plan: Plan, *, whole: bool = False) -> Judged:
+        """What policy says of it now. Raises `KvError("unknown-secret")`."""
+        decision = decide(caller, plan, self._terms(plan), self.house.standing(caller), boot_time())
+        if caller.uid != os.geteuid():
+            decision = Decision(Verdict.DENY, _OWNER, "the caller is another user", "ask the user to do it")
+        return Judged(plan, plan.digest(), decision, whole)
+
+    def _terms(self, plan: Plan) -> Terms:
+        """Asked about each one, or never allowed where a secret is too dear for that."""
+        dear = any(self._class(name) == "high" for name in plan.connection.secrets.values())
+        return Terms(admission="always", preset="strict" if dear else "balanced")
+
+    def _class(self, name: str) -> object:
+        found = self.house.vault.get("secret", name)
+        if found is None:
+            raise KvError("unknown-secret", name=name, similar=similar(name, self.house.vault.names("secret")))
+        return found.meta.get("class", "normal")
+
+    async def approval(
+        self, exchange: Exchange, judged: Judged, seconds: float, reason: str
+    ) -> Approval | dict[str, object] | None:
+        """None where policy allows it, a person's approval, or what to say while there is none. Raises `KvError`."""
+        caller, decision = exchange.caller, judged.decision
+        if decision.verdict is Verdict.ALLOW:
+            return None
+        if decision.verdict is Verdict.DENY:
+            await self.record_refusal(caller, judged, reason, "denied")
+            raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
+        if judged.whole:
+            raise KvError("proof-needed", verb=self._verb)
+        ticket = self.tickets.find(caller.session, judged.digest) or self._ask(caller, judged, reason)
+        if ticket.pending is not None and not ticket.task.done():
+            with self.tickets.unless_told(ticket):
+                await exchange.say({"event": "pending", **self._answer(ticket)})
+        if not await self.tickets.wait(ticket, seconds):
+            ticket.handed = True
+            return self._answer(ticket)
+        try:
+            approval = self.tickets.collect(ticket)
+        except KvError as refusal:
+            await self.record_refusal(caller, judged, reason, refusal.code)
+            raise
+        if approval.policy_revision != self.house.revision:
+            raise KvError("run-changed", what="the policy")
+        return approval
+
+    def _ask(self, caller: Caller, judged: Judged, reason: str) -> Ticket[Approval]:
+        self.tickets.make_room(caller.session)
+        descriptors.check()
+        pending = self.house.approvals.open(caller, judged.plan, judged.decision, reason, self.house.revision)
+        work = self.house.approvals.wait(pending)
+        ticket = self.tickets.start(pending.id, caller.session, judged.digest, pending, work)
+        ticket.held.callback(self.house.approvals.withdraw, pending)
+        return ticket
+
+    async def waited(self, ticket: Ticket[Approval], seconds: float) -> dict[str, object]:
+        """Whether what waits has been answered by now."""
+        await self.tickets.wait(ticket, seconds)
+        ticket.handed = True
+        return self._answer(ticket)
+
+    def _answer(self, ticket: Ticket[Approval]) -> dict[str, object]:
+        if ticket.pending is None:
+            return {"pending": ticket.id, "say": f"it is answered: {self._again}"}
+        return notice.waits(ticket.pending, f", then {self._again}")
+
+    def awaited(self, name: str) -> bool:
+        """Whether somebody waits for the answer to that card, to go on at once."""
+        ticket = self.tickets.by_pending(name)
+        return ticket is not None and bool(ticket.waiters)
+
+    def check_still(self, caller: Caller, judged: Judged) -> None:
+        """Raise `KvError` where the session was frozen meanwhile, or a secret became too dear for this."""
+        decision = self.judge(caller, judged.plan).decision
+        if decision.verdict is Verdict.DENY:
+            raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
+
+    async def facts(self, caller: Caller, judged: Judged, reason: str) -> Fields:
+        """The audit's fields. A value that an agent put into a command does not get into the audit by that."""
+        redaction = Redaction(await self.house.database())
+        told = record.what(judged.plan, judged.digest, judged.decision, reason)
+        title = redaction.present(judged.plan.title, "title")
+        return record.merge(record.who(caller), told, {"verb": self._verb, "title": title, "bytes_out": 0})
+
+    async def record_refusal(self, caller: Caller, judged: Judged, reason: str, outcome: str) -> None:
+        """The audit has that it was refused, and by what."""
+        self.house.audit.event(**record.merge(await self.facts(caller, judged, reason), {"outcome": outcome}))
