@@ -162,6 +162,7 @@ ERRORS: dict[str, tuple[int, str, str]] = {
     "run-missing": (NOT_FOUND, "command not found: {name}", "{help}"),
     "run-refused": (NOT_EXECUTABLE, "cannot execute {name}: {why}", ""),
     "run-changed": (DENIED, "{what} changed since it was looked at", "run it again; it is judged anew"),
+    "run-delivery": (FAILED, "{name} cannot be handed over: {why}", ""),
     "run-folder": (FAILED, "the working folder cannot be used: {why}", "change to a folder that exists"),
     # the vault file and the disk
     "vault-missing": (UNKNOWN, "there is no vault at {path}", "kv init makes one"),

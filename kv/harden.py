@@ -20,6 +20,7 @@ import sys
 from kv.errors import KvError
 
 _PR_SET_DUMPABLE, _PR_SET_PDEATHSIG = 4, 1
+_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
 
 
 def _prctl(option: int, argument: int) -> None:
@@ -61,13 +62,30 @@ def shelter() -> None:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        if sys.platform == "linux":
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)  # the parent died between fork and prctl
+        die_with(parent)
         refuse_tracer()
         return
     _stand_by(child)
+
+
+def die_with(parent: int) -> None:
+    """In a fork of `parent`: be killed when it ends, and now if it has."""
+    if sys.platform == "linux":
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # it died between fork and prctl
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process below us whose own parent ends."""
+    if sys.platform == "linux":
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def give_up_privileges() -> None:
+    """No program that this process starts gains privileges by its mode or capabilities (`sudo` is one)."""
+    if sys.platform == "linux":
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def _stand_by(child: int) -> None:

@@ -75,6 +75,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.redact": {"kv.errors"},
     "kv.audit": {"kv.errors", "kv.rows"},
     "kv.vault": {"brokers.contract", "kv.errors"},
+    "kv.runner": {"kv.errors", "kv.harden", "kv.redact", "kv.spawn"},
     # the keeper
     "kv.daemon": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar", "kv.clients", "kv.strangers", "kv.wire"),
@@ -116,7 +117,7 @@ THIRD_PARTY: dict[str, tuple[str, set[str]]] = {
     "jmespath": ("jmespath", {"kv.daemon.select"}),
     "mcp": ("mcp", {"kv.demo.show", "kv.mcp"}),
     "mcp_types": ("mcp", {"kv.mcp"}),
-    "msgspec": ("msgspec", {"kv.audit.entry", "kv.cli.audit", "kv.daemon"}),
+    "msgspec": ("msgspec", {"kv.audit.entry", "kv.cli.audit", "kv.daemon", "kv.runner"}),
     "nacl": ("pynacl", {"kv.vault.box"}),
     "pyotp": ("pyotp", {"kv.proofs.totp"}),
     "segno": ("segno", {"kv.proofs.qr"}),

@@ -1,0 +1,99 @@
+"""The nursery: `python -I -m kv.runner.main DESCRIPTOR KIND`, started by the keeper alone (`kv.spawn`).
+
+It is kept warm, its modules loaded and its needles built, so that a run starts by a fork; and it lives as long as the
+keeper does, which is as long as the vault is unlocked. Runs that are under way outlive it: they hold what they were
+lent, and their own copy of the needles.
+
+Rules of this file
+- Between the keeper and one run this process has no part: what it passes on it closes and does not read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import mmap
+import os
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+import msgspec
+
+from kv.errors import KvError
+from kv.harden import refuse_tracer
+from kv.redact import Database, Needles
+from kv.runner.control import Control
+from kv.runner.messages import MAX_PACKET, TO_NURSERY, Needled, spell
+from kv.runner.order import KeeperLine
+from kv.runner.run import perform
+from kv.spawn import become
+
+_Row = tuple[str, bytes, int, list[bytes]]  # name, value, bits of strength, what travels in the value's place
+_ROWS = msgspec.msgpack.Decoder(list[_Row])
+
+
+def main() -> None:
+    """Serve the keeper until its line ends. Ends by `os._exit`: no shutdown runs over memory that held values."""
+    line = become(sys.argv)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel waits for runners
+    with contextlib.suppress(KvError, OSError):
+        refuse_tracer()
+        _serve(line)
+    os._exit(0)
+
+
+def _serve(line: socket.socket) -> None:
+    """Raises `KvError`, `OSError` where there is nobody to serve any more."""
+    database = Needles().database()
+    _tell_ready(line)
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(line, MAX_PACKET, 4, socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            return
+        message = TO_NURSERY.read(data)
+        if isinstance(message, Needled):
+            (memory,) = descriptors
+            database = _build(memory, message.needles)
+            os.close(memory)
+            _tell_ready(line)
+        else:
+            order, control = descriptors
+            if os.fork() == 0:
+                line.close()
+                _run(order, control, database)
+            os.close(order)
+            os.close(control)
+
+
+def _tell_ready(line: socket.socket) -> None:
+    gc.collect()
+    gc.freeze()  # what a fork shares stays shared: a collection would write to every object
+    line.send(spell({"ready": True}))
+
+
+def _build(memory: int, size: int) -> Database:
+    """The needles in a memfd: a msgpack list of rows."""
+    needles = Needles()
+    if size:
+        with mmap.mmap(memory, size, prot=mmap.PROT_READ) as view:
+            for name, value, bits, derived in _ROWS.decode(view):
+                needles.add(name, value, bits=bits, derived=derived)
+    needles.merge()
+    return needles.database()
+
+
+def _run(order: int, control: int, database: Database) -> NoReturn:
+    """Be a runner, and end."""
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        perform(KeeperLine(socket.socket(fileno=order)), Control(socket.socket(fileno=control)), database)
+    except BaseException:  # noqa: BLE001, S110 - a defect ends this run: no traceback over memory that held values
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""What the program has started, and its end: nobody of it outlives the run.
+
+Rules of this file
+- The runner has adopted orphans (`kv.harden.adopt_orphans`), so whoever was started, however often it forked and
+  whatever session it made, is below us in the tree of processes. (One that is started by somebody else on the program's
+  behalf, a service manager or a container daemon, is not.)
+- Only what is below us is ended, by pid. A child of ours keeps its pid until we have waited for it; one of theirs could
+  lose it to a stranger only in the instant between our look and our signal, when thousands are started.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import defaultdict
+
+_GENTLE = (signal.SIGHUP, signal.SIGCONT, signal.SIGTERM)
+_GRACE = 2.0  # seconds between asking and killing
+_AGAIN = 0.1  # a process that forks while it is killed leaves a child for the next look
+
+
+def descendants(pid: int) -> list[int]:
+    """The pids below `pid`, parents first, and those among them for whose end their parent has not waited."""
+    children: defaultdict[int, list[int]] = defaultdict(list)
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    parent = file.read().rpartition(b") ")[2].split()[1]
+            except OSError:
+                continue  # it ended meanwhile
+            children[int(parent)].append(int(name))
+    found, waiting = [], [pid]
+    while waiting:
+        below = children.pop(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+class Ending:
+    """The end of all that is below this process, step by step: ask, wait, kill."""
+
+    def __init__(self, now: float) -> None:
+        below = descendants(os.getpid())
+        self.count = len(below)
+        self._kill_at = now + _GRACE
+        for number in _GENTLE:
+            _signal(below, number)
+
+    def deadline(self) -> float:
+        """When `late` is to be called."""
+        return self._kill_at
+
+    def late(self, now: float) -> None:
+        """Kill what has not ended, and look again soon."""
+        if now >= self._kill_at:
+            _signal(descendants(os.getpid()), signal.SIGKILL)
+            self._kill_at = now + _AGAIN
+
+
+def _signal(pids: list[int], number: int) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except OSError:
+            continue  # gone, or not ours to end
