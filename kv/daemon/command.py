@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 ARGUMENTS = 4096  # words of a command: `make` and `xargs` go beyond, people and agents do not
 _TITLE = 2000  # characters of the command on a card, which shows its head and its tail
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_NUMBER = re.compile(r"[1-9]?[0-9]")
-_DESCRIPTORS = range(3, 64)
+_NUMBER = re.compile(r"[1-9][0-9]{0,2}")
+_DESCRIPTORS = range(3, 256)
 
 
 class Place(NamedTuple):
@@ -118,7 +118,7 @@ def _misplaced(lent: Lent) -> str:
         return "" if _VARIABLE.fullmatch(lent.to) and not _leads(lent.to) else "a variable's name that leads no program"
     if lent.via == "fd":
         good = _NUMBER.fullmatch(lent.to) and int(lent.to) in _DESCRIPTORS
-        return "" if good else f"a number from {_DESCRIPTORS.start} to {_DESCRIPTORS.stop - 1}"
+        return "" if good or not lent.to else f"a number from {_DESCRIPTORS.start} to {_DESCRIPTORS.stop - 1}"
     if lent.via == "file":
         parts = lent.to.split("/")
         return "it is a path below the working folder" if not lent.to or {"", ".", ".."} & {*parts} else ""
@@ -167,5 +167,5 @@ def _given(lent: Lent) -> str:
         "env": f"{lent.name} as ${lent.to}",
         "stdin": f"{lent.name} on standard input",
         "file": f"{lent.name} as the file {lent.to}",
-        "fd": f"{lent.name} on descriptor {lent.to}",
+        "fd": f"{lent.name} on descriptor {lent.to}" if lent.to else f"{lent.name} on a descriptor",
     }[lent.via]
