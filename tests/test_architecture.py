@@ -52,6 +52,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.harden": {"kv.errors"},
     "kv.seen": {"kv.paths"},
     "kv.strangers": set(),
+    "kv.running": set(),
     # the client side
     "kv.wire": {"kv.errors"},
     "kv.client": {"kv", "kv.errors", "kv.paths", "kv.strangers", "kv.wire"},
@@ -62,7 +63,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.cli": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.rows", "kv.seen", "kv.similar"),
         "kv.registry",  # how an auth scheme is written stands in its class
-        *("kv.card", "kv.client", "kv.clients", "kv.hot"),
+        *("kv.card", "kv.client", "kv.clients", "kv.hot", "kv.running"),
         *("kv.proofs", "kv.vault"),  # the passphrase opens its slot in the command, and never travels
     },
     "kv.demo": set(),  # it has what any outsider has: the command line and the official SDK
@@ -79,7 +80,7 @@ ARROWS: dict[str, set[str]] = {
     # the keeper
     "kv.daemon": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar", "kv.clients", "kv.strangers", "kv.wire"),
-        *("kv.spawn", "brokers.contract"),
+        *("kv.running", "kv.spawn", "brokers.contract"),
         *("kv.audit", "kv.card", "kv.model", "kv.policy", "kv.proofs", "kv.redact", "kv.registry", "kv.vault"),
     },
 }

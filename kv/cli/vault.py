@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kv import running
 from kv.cli import tui
 from kv.cli.confirm import confirm_vault
 from kv.cli.keeper import Keeper, acting, take_shelter, wait_for_end
@@ -20,7 +21,9 @@ from kv.cli.terminal import Terminal, Typed, refuse_agent
 from kv.cli.warning import warn_of, warn_of_running
 from kv.client import ADMIN, Client
 from kv.errors import KvError
+from kv.hot.result import counted
 from kv.hot.status import ask as ask_status
+from kv.paths import Runtime
 from kv.seen import remember, seen
 
 if TYPE_CHECKING:
@@ -135,12 +138,18 @@ def lock(options: Options) -> None:
 def panic(options: Options) -> None:
     """Stop everything at once.
 
-    Calls are cancelled, grants dropped, the vault is locked, an alarm is recorded. Needs no proof.
+    Calls are cancelled, grants dropped, programs of kv run ended, the vault is locked, an alarm is recorded. Needs no
+    proof. Programs that outlived a lock are ended as well.
 
     \b
       kv panic
     """
+    folder = Runtime(options.path).folder
+    programs = len(running.noted(folder))
     _end(options, "panic")
+    running.end(folder)
+    if programs:
+        tui.note(f"ended {counted(programs, 'program')} of kv run")
 
 
 def _end(options: Options, act: str) -> None:

@@ -23,6 +23,7 @@ import pwd
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from kv import running
 from kv.daemon import command, control, environment, record
 from kv.daemon.aside import Aside
 from kv.daemon.carried import carried
@@ -31,6 +32,7 @@ from kv.daemon.nursery import Nursery
 from kv.daemon.program import Program, Programs
 from kv.daemon.releases import Judged, Releases
 from kv.errors import KvError
+from kv.paths import Runtime
 from kv.redact import has_reference
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from kv.daemon.nursery import Ended, Runner
     from kv.daemon.schema import Environment, Run
     from kv.model import Approval, Caller
+    from kv.running import Running
 
 _LENT_BYTES = 8 << 20  # of one run: an environment holds 2 MiB, files and descriptors seldom more
 _LIVE, _LIVE_OF_ONE = 128, 32  # runs at once, and of one session: each is a process with the needles
@@ -58,6 +61,7 @@ class _Live(NamedTuple):
 
     session: str
     runner: Runner
+    program: Running | None
     task: asyncio.Task[None]
 
 
@@ -71,6 +75,9 @@ class Runs:
         self._programs = Programs()
         self._aside = Aside(1)
         self._live: dict[int, _Live] = {}
+        self._closing = False
+        self._folder = Runtime(house.vault.path).folder
+        self._before = running.noted(self._folder)
         user = pwd.getpwuid(os.geteuid())
         self._person = environment.basics(os.environ, user.pw_name, user.pw_dir, user.pw_shell)
 
@@ -108,6 +115,7 @@ class Runs:
 
     async def close(self) -> None:
         """Lock: whoever waits for a yes is told; programs that run go on, and the audit says so."""
+        self._closing = True
         await self.releases.tickets.cancel_all()
         live = [*self._live.values()]
         for each in live:
@@ -156,7 +164,7 @@ class Runs:
         try:
             self.releases.check_still(caller, judged)
             await self._order(runner, args, judged.plan, program, streams.folder)
-            await runner.started()
+            pid = await runner.started()
         except BaseException as error:
             runner.kill()
             runner.close()
@@ -166,8 +174,20 @@ class Runs:
         if caller.is_person:  # the same command again, from the same shell, has been proved
             house.approvals.release(caller.session, judged.digest)
         task = asyncio.create_task(self._follow(caller, runner, number, begun))
-        self._live[number] = _Live(caller.session, runner, task)
-        task.add_done_callback(lambda _: self._live.pop(number, None))
+        self._live[number] = _Live(caller.session, runner, running.found(pid), task)
+        task.add_done_callback(lambda _: self._over(number))
+        self._note()
+
+    def _over(self, number: int) -> None:
+        self._live.pop(number, None)
+        if not self._closing:
+            self._note()
+
+    def _note(self) -> None:
+        """Write down who runs: those of keepers before this one as well."""
+        self._before = [each for each in self._before if running.found(each.pid) == each]
+        programs = [each.program for each in self._live.values() if each.program is not None]
+        running.note(self._folder, [*self._before, *programs])
 
     async def _order(self, runner: Runner, args: Run, plan: Plan, program: Program, folder: int) -> None:
         """Hand over what is to be run and the values: opened here, forgotten at the end."""
