@@ -59,7 +59,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.spawn": {"kv.errors", "kv.harden"},
     "kv.birth": {"kv.errors", "kv.paths", "kv.spawn", "kv.wire"},
     "kv.hot": {"kv", "kv.client", "kv.errors", "kv.paths", "kv.similar"},
-    "kv.mcp": {"kv", "kv.client", "kv.errors", "kv.paths"},
+    "kv.mcp": {"kv", "kv.client", "kv.errors", "kv.hot", "kv.paths"},
     "kv.cli": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.rows", "kv.seen", "kv.similar"),
         "kv.registry",  # how an auth scheme is written stands in its class

@@ -38,6 +38,10 @@ _KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "max_bytes": ("integer", (int,), "it is a whole number of bytes"),
     "select": ("string", (str,), "it is text: a JMESPath expression"),
     "save": ("string", (str,), "it is text: a new file below the working folder"),
+    "argv": ("array", (list,), "it is a list of words: a program and its arguments"),
+    "secrets": ("array", (list,), "it is a list of names: NAME, or NAME=VARIABLE"),
+    "cwd": ("string", (str,), "it is text: a folder"),
+    "stdin": ("string", (str,), "it is text"),
     "reason": ("", (str,), "it is text"),
     "prefix": ("string", (str,), "it is text"),
     "ticket": ("string", (str,), "it is text: a ticket as kv gave it"),
@@ -78,6 +82,13 @@ TOOLS: dict[str, Tool] = {
         {"destructiveHint": True, "openWorldHint": True},
     ),
     "kv_explain": Tool("explain", "What kv_api would do, and which rule decides", _CALL, 2, _LOOKS),
+    "kv_run": Tool(
+        "run",
+        "Run a program that needs secrets in its environment; without secrets use your own shell",
+        ("argv", "secrets", "cwd", "stdin", "timeout", "reason"),
+        2,
+        {"destructiveHint": True, "openWorldHint": True},
+    ),
     "kv_list": Tool("list", "Names of connections and secrets, never values", ("prefix",), 0, _LOOKS),
     "kv_status": Tool("status", "Whether the vault is unlocked, and what waits", (), 0, _LOOKS),
     # It looks: a call that a person approved goes on whether anybody waits for it or not.
@@ -113,6 +124,9 @@ def check(name: str, given: dict[str, Any]) -> dict[str, Any]:
         _, types, words = _KINDS[each]
         if not isinstance(value, types) or (isinstance(value, bool) and int in types):  # to Python, True is a number
             raise KvError("bad-argument", argument=each, why=words)
+    for each in ("argv", "secrets"):
+        if not all(isinstance(word, str) for word in found.get(each, ())) or not found.get(each, ("",)):
+            raise KvError("bad-argument", argument=each, why=_KINDS[each][2])
     if "ticket" in found and not _TICKET.fullmatch(found["ticket"]):
         raise KvError("bad-argument", argument="ticket", why=_KINDS["ticket"][2])
     return found
