@@ -48,7 +48,13 @@ _INSTRUCTIONS = (
 _WAIT_SECONDS = 40.0  # below the 45 to 60 s after which clients give a tool call up
 
 # Sentences that quote the caller, since the vault does not know what they are about. Here they do not.
-_QUOTES = {"unknown-connection": "provider", "unknown-ticket": "ticket"}
+_QUOTES = {
+    "unknown-connection": "provider",
+    "unknown-ticket": "ticket",
+    "unknown-secret": "secrets",
+    "run-missing": "argv",
+    "run-refused": "argv",
+}
 
 
 class Service:
@@ -103,9 +109,12 @@ def _failed(error: KvError) -> CallToolResult:
 
 def _unquoted(error: KvError, given: dict[str, Any]) -> KvError:
     """The error without the name that its sentence quotes, which the model made up."""
-    quoted = given.get(_QUOTES.get(error.code, ""))
-    if isinstance(quoted, str):
-        error.message = error.message.replace(f"'{clean(quoted)}'", "of that name")
+    found = given.get(_QUOTES.get(error.code, ""), ())
+    for each in found if isinstance(found, list) else [found]:
+        if isinstance(each, str):
+            error.message = error.message.replace(f"'{clean(each.partition('=')[0])}'", "of that name")
+            if error.code.startswith("run-") and (program := each.rstrip("/").rpartition("/")[2]):
+                error.message = error.message.replace(program, "that program")
     return error
 
 

@@ -84,7 +84,7 @@ def test_the_inspector_lists_the_tools(shared: Scene, era: str) -> None:
     """It finds the five tools, and its check of their schemas' portability finds no error."""
     done = inspect(shared.world, "--method", "tools/list", "--strict", era=era)
     tools = {tool["name"]: tool for tool in result(done)["tools"]}
-    assert sorted(tools) == ["kv_api", "kv_explain", "kv_list", "kv_status", "kv_wait"]
+    assert sorted(tools) == ["kv_api", "kv_explain", "kv_list", "kv_run", "kv_status", "kv_wait"]
     assert [name for name, tool in tools.items() if not tool["annotations"].get("readOnlyHint")] == ["kv_api"]
     assert tools["kv_api"]["annotations"]["destructiveHint"] is True
 

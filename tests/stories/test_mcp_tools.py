@@ -59,7 +59,7 @@ def _texts(scene: Scene, path: str, body: str, kind: str = "text/plain; charset=
 def test_a_tool_is_listed_in_500_characters(line: Line) -> None:
     """Each entry of `tools/list` is at most 500 characters of JSON, and says that it takes nothing it does not name."""
     tools = line.result(line.ask("tools/list"))["tools"]
-    assert [tool["name"] for tool in tools] == ["kv_api", "kv_explain", "kv_list", "kv_status", "kv_wait"]
+    assert [tool["name"] for tool in tools] == ["kv_api", "kv_explain", "kv_run", "kv_list", "kv_status", "kv_wait"]
     for tool in tools:
         assert len(json.dumps(tool, separators=(",", ":"), ensure_ascii=False)) <= 500, tool["name"]
         assert tool["inputSchema"]["additionalProperties"] is False
@@ -88,6 +88,7 @@ def test_annotations_say_what_a_tool_does(shared: Scene) -> None:
         assert asyncio.run(hints(mode)) == {
             "kv_api": (None, True, True),
             "kv_explain": (True, None, False),
+            "kv_run": (None, True, True),
             "kv_list": (True, None, False),
             "kv_status": (True, None, False),
             "kv_wait": (True, None, True),
@@ -271,7 +272,8 @@ def _refusals(line: Line) -> set[str]:
     wrong += [CANARY[:16].replace("-", ""), "/".join([CANARY * 2] * 4)]  # a ticket's form, and a name too long to quote
     codes = set()
     for tool, row in TOOLS.items():
-        needed = {"provider": "echo", "path": "/echo", "ticket": "7F3K"}
+        needed: dict[str, object] = {"provider": "echo", "path": "/echo", "ticket": "7F3K"}
+        needed |= {"argv": ["true"], "secrets": ["demo/NONE"]}
         given = {name: needed[name] for name in row.arguments[: row.needed]}
         for name in row.arguments:
             for value in wrong:
