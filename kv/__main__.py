@@ -39,7 +39,12 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         return _broken_pipe()
     except Exception as error:  # noqa: BLE001 - the last net: see `_report`
-        return _report(error, as_json="--json" in argv)
+        return _report(error, as_json="--json" in _ours(argv))
+
+
+def _ours(argv: list[str]) -> list[str]:
+    """What is not an argument of another program."""
+    return argv[: argv.index("--")] if "--" in argv else argv
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -55,7 +60,8 @@ def _dispatch(argv: list[str]) -> int:
         from importlib import import_module
 
         status: int = import_module(HOT[verb]).main(verb, argv[:place] + argv[place + 1 :])
-        sys.stdout.flush()
+        if sys.stdout is not None:  # `kv run -- make >&-`
+            sys.stdout.flush()
         return status
     if verb == "help":  # kv help VERB, as other programs have it
         return _dispatch([*argv[:place], *argv[place + 1 :], "--help"])

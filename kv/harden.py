@@ -68,6 +68,14 @@ def shelter() -> None:
     _stand_by(child)
 
 
+def _let_go() -> None:
+    """Everything is the child's: a pipe or a connection that we held as well would not end when it lets go of it."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+
+
 def die_with(parent: int) -> None:
     """In a fork of `parent`: be killed when it ends, and now if it has."""
     if sys.platform == "linux":
@@ -90,9 +98,10 @@ def give_up_privileges() -> None:
 
 def _stand_by(child: int) -> None:
     """Wait for `child` and end as it ended. Never returns."""
+    _let_go()
     for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, lambda received, _: os.kill(child, received))
     while True:
         _, status = os.waitpid(child, 0)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _ABOUT = {
     "api": "Make an HTTP call; kv adds the credential.",
+    "run": "Run a program with the secrets it needs.",
     "explain": "Show how a call would be judged.",
     "wait": "Take up the result of a call that waited.",
     "status": "Say whether the vault is unlocked, and for how long.",
@@ -52,7 +53,8 @@ def _elsewhere(table: Table, complete: Callable[..., list[str]] | None) -> Calla
         name = str(ctx.info_name)
         if name not in HOT:
             raise KvError("usage", why=f"write kv {name} with nothing before it")
-        raise SystemExit(import_module(HOT[name]).main(name, [*spelled(table, given), *(words or [])]))
+        mark = ["--"] if name == "run" else []  # click has taken it; what follows is another program's
+        raise SystemExit(import_module(HOT[name]).main(name, [*spelled(table, given), *mark, *(words or [])]))
 
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     argument = typer.Argument(default=None, show_default=False, autocompletion=complete)

@@ -22,7 +22,7 @@ from kv.errors import KvError
 from kv.harden import shelter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kv.cli.options import Options
     from kv.vault.keys import RootKey
@@ -68,15 +68,20 @@ class Keeper:
                 raise
         return self._dial_again().ask(verb, args)
 
-    def act(self, verb: str, args: dict[str, object], body: bytes = b"") -> Answer:
-        """A verb with a proof, asked for where it has to be. Raises `KvError`, also the keeper's."""
+    def act(
+        self, verb: str, args: dict[str, object], body: bytes = b"", lend: Callable[[], int] | None = None
+    ) -> Answer:
+        """A verb with a proof, asked for where it has to be. Raises `KvError`, also the keeper's.
+
+        `lend` gives the descriptor that travels along, for each try anew.
+        """
         self.reach()
         tries = _TRIES if self._prover.asks_at_terminal() else 1
         while True:
             tries -= 1
             proof = self._prover.prove(self._challenge, verb, args, body)
             try:
-                return self._live().ask(verb, args, body, proof=proof)
+                return self._live().ask(verb, args, body, proof=proof, folder=lend() if lend is not None else None)
             except KvError as error:
                 if error.code == "proof-needed" and proof.get("kind") == "window":
                     self._prover.past_window()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, get_type_hints
 
 import typer
 
+from kv.hot.arguments import full_name, prefix
 from kv.paths import vault_path
 
 if TYPE_CHECKING:
@@ -78,14 +79,12 @@ class Options:
 
     def name(self, given: str) -> str:
         """A secret's full name: with the prefix in front unless it has a path already; `/KEY` takes none."""
-        if given.startswith("/"):
-            return given[1:]
-        return f"{self.prefix}/{given}" if self.prefix and "/" not in given else given
+        return full_name(given, self.env)
 
     @property
     def prefix(self) -> str:
         """The default prefix of names, without slashes at its ends."""
-        return (self.env if self.env is not None else os.environ.get("KV_ENV", "")).strip("/")
+        return prefix(self.env)
 
 
 def common(*, hidden: bool) -> list[inspect.Parameter]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 HOT = {
     "api": "kv.hot.api",
     "explain": "kv.hot.api",
+    "run": "kv.hot.run",
     "wait": "kv.hot.wait",
     "status": "kv.hot.status",
     "mcp": "kv.hot.mcp",

@@ -93,6 +93,23 @@ def parse(argv: Sequence[str], options: Table) -> Arguments:
     return found
 
 
+def full_name(given: str, env: str | None) -> str:
+    """A secret's full name: with the default prefix in front unless it has a path already; `/KEY` takes none."""
+    if given.startswith("/"):
+        return given[1:]
+    folder = prefix(env)
+    return f"{folder}/{given}" if folder and "/" not in given else given
+
+
+def prefix(env: str | None) -> str:
+    """The default prefix of names, of `--env` or `KV_ENV`, without slashes at its ends."""
+    if env is None:
+        import os
+
+        env = os.environ.get("KV_ENV", "")
+    return env.strip("/")
+
+
 def _option(spelling: str, table: Table) -> tuple[str, str, str]:
     found = table.get(spelling)
     if found is None:
