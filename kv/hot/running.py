@@ -13,8 +13,8 @@ import socket
 
 from kv.client import ADMIN, AGENT, Client
 from kv.errors import KvError
-from kv.hot.person import announce, sits_here
 from kv.hot.control import Control, folder, process
+from kv.hot.person import announce, sits_here
 from kv.hot.result import show
 from kv.hot.terminal import Terminal, streams
 from kv.paths import vault_path
