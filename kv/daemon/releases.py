@@ -72,11 +72,11 @@ class Releases:
         caller, decision = exchange.caller, judged.decision
         if decision.verdict is Verdict.ALLOW:
             return None
+        if judged.whole and not caller.is_person:  # no card: who sits there proves it, with the request
+            raise KvError("proof-needed", verb=self._verb)
         if decision.verdict is Verdict.DENY:
             await self.record_refusal(caller, judged, reason, "denied")
             raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
-        if judged.whole:
-            raise KvError("proof-needed", verb=self._verb)
         ticket = self.tickets.find(caller.session, judged.digest) or self._ask(caller, judged, reason)
         if ticket.pending is not None and not ticket.task.done():
             with self.tickets.unless_told(ticket):
