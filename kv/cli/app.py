@@ -128,7 +128,7 @@ def _usage(error: typer.TyperException) -> KvError:
         why = f"{option} needs a value, or takes none"
     elif parameter is not None:
         what = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or parameter.name
-        why = f"{str(what).strip('[]')} is missing or malformed"
+        why = f"{str(what).strip('[].')} is missing or malformed"
     else:
         why = "too many or too few words"
     return KvError("usage", why=f"{why}; {verb} --help shows how")

@@ -47,7 +47,7 @@ def get(  # noqa: PLR0913 - the options of the verb
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the person who is asked.")] = "",
     wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="How long to wait for a person.")] = 180.0,
 ) -> None:
-    """Reveal a value to a person, or hand values over to this shell.
+    """Reveal a value, or hand values over to this shell.
 
     At a terminal, with --output or --raw it takes the passphrase. Inside eval "$(…)" it asks a person to let this
     session's shell have the values, and prints no value but what the shell needs to take them: each once, within a
@@ -133,7 +133,7 @@ def _variable(name: str) -> str:
 
 
 def _command(options: Options, token: str) -> str:
-    """How the shell takes it, by the very kv that runs now: whatever else is called so on the shell's PATH."""
+    """How the shell takes it, by the very program that runs now: whatever else is called so on the shell's PATH."""
     vault = [] if options.path == vault_path() else ["--vault", options.path]
     return shlex.join([sys.executable, "-P", "-m", "kv", *vault, "take", token])
 

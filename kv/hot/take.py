@@ -16,7 +16,8 @@ Write the value behind a token to standard output, once. For the shell, which
 runs it as kv get tells it to; a token is good for a minute, and only in the
 session that asked for it.
 
-  eval "$(kv get STRIPE_KEY)"
+  eval "$(kv get STRIPE_KEY)"      which runs, for each name:
+  kv take vJ8mG2rZq0
 """
 OPTIONS = HELP
 

@@ -46,7 +46,7 @@ EDITS = {
     "UPDATE entry SET body = CAST(body AS TEXT) WHERE seq = 4": (4, "it is not an entry"),
     "UPDATE entry SET body = 7 WHERE seq = 4": (4, "it is not an entry"),
     "UPDATE entry SET body = CAST(x'ff' AS TEXT) WHERE seq = 4": (0, "the file is damaged"),
-    "UPDATE entry SET body = zeroblob(300000) WHERE seq = 4": (0, "the file is damaged"),
+    "UPDATE entry SET body = zeroblob(1200000) WHERE seq = 4": (0, "the file is damaged"),
     "UPDATE entry SET body = zeroblob(200000) WHERE seq = 4": (4, "it is not an entry"),
     "UPDATE entry SET mac = zeroblob(32) WHERE seq = 5": (5, EDITED),
     "UPDATE entry SET mac = zeroblob(31) WHERE seq = 5": (5, "it is not an entry"),

@@ -199,7 +199,7 @@ def test_a_value_is_revealed_on_the_terminal_only(world: World, person: Person) 
     world.store("K", b"the-value-itself-77")
     status, text = person.run("kv get K", ASK)
     assert (status, "the-value-itself-77\n" in text) == (0, True)
-    status, text = person.run("kv get K | cat")
+    status, text = person.run("kv get K --revision 1 | cat")
     assert "terminal only" in text
     assert "the-value-itself-77" not in text
     status, text = person.run("kv get K --output k.txt", ASK)
