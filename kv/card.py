@@ -116,7 +116,7 @@ def choices(card: Mapping[str, object]) -> str:
         "project": "this project, 30 days",
     }
     if effect == _RELEASE:
-        says["session"] = "this exact command, this session"
+        says["session"], says["project"] = "this exact command, this session", "this exact command here, 30 days"
     order = ("session", "project", "once") if admission else ("once", "session", "project")
     offered = _texts(card, "scopes")
     return "  ".join([*(f"[{_KEYS[s]}] {says[s]}" for s in order if s in offered), "[d] deny"])

@@ -195,6 +195,12 @@ class Pending:
     opened: float
     expires: float
 
+    @property
+    def admits(self) -> str:
+        """What a person's yes to it can be remembered as: the connection, or of a release that very plan."""
+        name = self.plan.connection.name
+        return f"{name}:{self.digest}" if self.plan.effect is Effect.RELEASE else name
+
     def approved(self, by: str, approver: str, scope: str, at: float, *, under: str) -> Approval:
         """The approval of this asking, given as the answer to the asking `under`: its own id, or that of its like."""
         return Approval(

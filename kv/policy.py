@@ -55,7 +55,7 @@ PRESETS: dict[str, dict[Effect, _Cell]] = {
         Effect.UNKNOWN: _Cell(ASK, "what cannot be classed asks every time"),
         Effect.DESTROY: _Cell(ASK, "destroy asks every time"),
         Effect.MINT: _Cell(ASK, "mint asks every time"),
-        Effect.RELEASE: _Cell(ASK, "release asks for this exact command", _SESSION),
+        Effect.RELEASE: _Cell(ASK, "release asks for this exact command, and can be remembered for good", _SESSION),
     },
     "strict": {
         Effect.READ: _Cell(ASK, "read asks", 15),
@@ -143,11 +143,17 @@ def _by_table(case: _Case, allowed_by: Rule | None) -> Decision:
 def _ask_or_grant(case: _Case, minutes: int, says: str) -> Decision:
     """A grant answers where the table lets it (a stricter policy outdates the grants before it), else a person."""
     effect = case.plan.effect
-    key = (case.caller.session, case.name, effect, case.plan.digest() if effect is Effect.RELEASE else "")
+    plan = case.plan.digest() if effect is Effect.RELEASE else ""
+    key = (case.caller.session, case.name, effect, plan)
     for grant in case.standing.grants if minutes else ():
         if (grant.session, grant.connection, grant.effect, grant.plan) == key and case.now < grant.until:
             return Decision(ALLOW, f"granted by {grant.approval}", _WHAT[effect])
-    return case.ask(says, _WHAT[effect], ("once", "session") if minutes else ("once",), minutes)
+    scopes: tuple[str, ...] = ("once", "session") if minutes else ("once",)
+    if plan and case.terms.preset == "relaxed":
+        if f"{case.name}:{plan}" in case.standing.admitted:
+            return Decision(ALLOW, "this exact command is allowed in this project", _WHAT[effect])
+        scopes = (*scopes, "project") if case.caller.project else scopes
+    return case.ask(says, _WHAT[effect], scopes, minutes)
 
 
 def _ask_admission(case: _Case) -> Decision:

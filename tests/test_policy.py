@@ -34,7 +34,7 @@ TABLE = {
     ("relaxed", U): (ASK, ASK, ("once",)),
     ("relaxed", D): (ASK, ASK, ("once",)),
     ("relaxed", M): (ASK, ASK, ("once",)),
-    ("relaxed", X): (ASK, ASK, ("once", "session")),
+    ("relaxed", X): (ASK, ASK, ("once", "session", "project")),
     ("strict", R): (ASK, ASK, ("once", "session")),
     ("strict", W): (ASK, ASK, ("once",)),
     ("strict", U): (DENY, DENY, ()),
@@ -173,6 +173,16 @@ def test_a_release_is_granted_for_that_very_plan(preset: str) -> None:
         grant = Grant(ALICE, "stripe", X, NOW + 1, "7F3K", digest)
         found = decide(a_caller(), plan, some_terms(preset, admission="always"), Standing(grants=(grant,)), NOW)
         assert found.verdict is (DENY if preset == "strict" else meant)
+
+
+@pytest.mark.parametrize("preset", ["balanced", "relaxed", "strict"])
+def test_a_release_is_remembered_for_good_in_relaxed_alone(preset: str) -> None:
+    """For that very plan, in its project."""
+    plan = a_plan(X)
+    for digest in (plan.digest(), a_plan(X, path="/other").digest()):
+        standing = Standing(frozenset({f"stripe:{digest}"}))
+        found = decide(a_caller(), plan, some_terms(preset, admission="always"), standing, NOW)
+        assert (found.verdict is ALLOW) is (preset == "relaxed" and digest == plan.digest())
 
 
 def test_a_grant_does_not_answer_a_persons_own_ask_rule() -> None:

@@ -166,7 +166,7 @@ class House:
         """A person's yes. An admission of a project is sealed first: it outlives this keeper, or nothing happens."""
         pending = self.answerable(name, by, approver, scope)
         if scope == "project":
-            admissions.remember(self.vault, pending.caller.project, pending.plan.connection.name)
+            admissions.remember(self.vault, pending.caller.project, pending.admits)
         self.approvals.approve(name, by, approver, scope)
 
     def add_needles(self, name: str) -> None:

@@ -4,7 +4,8 @@ Rules of this file
 - A person is asked about this exact release, or proves it with the request; nothing else is covered by their yes.
 - A late yes is kept for the session that asked, for exactly that release, and is used once: its program and its streams
   are the caller's, who may have gone meanwhile and asks again.
-- A secret of class high is released to nobody without a person's proof.
+- A secret of class high is released to nobody without a person's proof; only where all are of class low can a yes be
+  remembered beyond the session.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kv.daemon.house import House
     from kv.model import Caller
 
+_PRESETS = {"high": "strict", "normal": "balanced", "low": "relaxed"}  # by a secret's class, the dearest first
 _OWNER = "a value is given to programs of the vault's owner only"
 
 
@@ -55,15 +57,15 @@ class Releases:
         return Judged(plan, plan.digest(), decision, whole)
 
     def _terms(self, plan: Plan) -> Terms:
-        """Asked about each one, or never allowed where a secret is too dear for that."""
-        dear = any(self._class(name) == "high" for name in plan.connection.secrets.values())
-        return Terms(admission="always", preset="strict" if dear else "balanced")
+        """By the dearest secret: never allowed, asked about each one, or asked and perhaps remembered for good."""
+        classes = {self._class(name) for name in plan.connection.secrets.values()}
+        return Terms(admission="always", preset=next(_PRESETS[each] for each in _PRESETS if each in classes))
 
     def _class(self, name: str) -> object:
         found = self.house.vault.get("secret", name)
         if found is None:
             raise KvError("unknown-secret", name=name, similar=similar(name, self.house.vault.names("secret")))
-        return found.meta.get("class", "normal")
+        return found.meta.get("class") if found.meta.get("class") in _PRESETS else "normal"
 
     async def approval(
         self, exchange: Exchange, judged: Judged, seconds: float, reason: str

@@ -83,8 +83,9 @@ class Standings:
         plan = pending.digest if effect is Effect.RELEASE else ""
         if scope not in {"session", "project"} or not (effect in QUIET or plan):
             return
-        if not plan:
-            self.admit(name, session, pending.caller.project if scope == "project" else "", now + PROJECT_SECONDS)
+        if not plan or scope == "project":
+            project = pending.caller.project if scope == "project" else ""
+            self.admit(pending.admits, session, project, now + PROJECT_SECONDS)
         if scope == "session" and pending.decision.minutes:
             state = self._of(session)
             grant = Grant(session, name, effect, now + 60.0 * pending.decision.minutes, pending.id, plan)

@@ -456,3 +456,20 @@ def test_no_guess_is_confirmed_by_what_is_taken_out(own: World) -> None:
     body = b"G=sunshine42\0H=" + VALUE + b"\0"
     with Raw(own) as raw:
         assert raw.ask("held", {"environment": 2}, body)["ok"] == {"names": ["H"]}
+
+
+def test_a_low_secrets_run_can_be_remembered_for_good(own: World) -> None:
+    """For that exact command in that folder, whichever keeper; where one of its secrets is not low, it is not offered."""
+    own.store("CI", b"low-value-0123456789abcd", "--class", "low")
+    args = ("run", "--secret", "CI", "--wait", "0", "--json", "--", "sh", "-c", "exit 6")
+    asked = own.kv(*args)
+    assert asked.json["card"]["scopes"] == ["once", "session", "project"]
+    own.must("approve", asked.json["pending"], "--scope", "project", proof=True)
+    own.must("lock")
+    own.must("unlock", proof=True)
+    assert own.kv(*args).status == 6
+    assert own.kv(*args[:-1], "exit 7").status == PENDING
+    mixed = own.kv("run", "--secret", "prod/TOKEN", *args[1:])
+    assert mixed.json["card"]["scopes"] == ["once", "session"]
+    own.store("CI", b"low-value-0123456789abcd", "--class", "normal")
+    assert own.kv(*args).status == PENDING
