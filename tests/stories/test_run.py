@@ -459,7 +459,7 @@ def test_no_guess_is_confirmed_by_what_is_taken_out(own: World) -> None:
 
 
 def test_a_low_secrets_run_can_be_remembered_for_good(own: World) -> None:
-    """For that exact command in that folder, whichever keeper; where one of its secrets is not low, it is not offered."""
+    """For that exact command in that folder, by any keeper; not offered where one of its secrets is not low."""
     own.store("CI", b"low-value-0123456789abcd", "--class", "low")
     args = ("run", "--secret", "CI", "--wait", "0", "--json", "--", "sh", "-c", "exit 6")
     asked = own.kv(*args)
