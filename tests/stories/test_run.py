@@ -305,6 +305,15 @@ def test_a_guess_at_a_weak_secret_withholds_what_follows_and_the_third_freezes(o
     assert any("confirmed a guess" in entry.get("rule", "") for entry in alarms)
 
 
+def test_the_name_of_a_file_confirms_no_guess(own: World) -> None:
+    """What is said of files passes the same gate as what the program says."""
+    own.store("WEAK", b"sunshine42")
+    ran = _run(own, "sh", "-c", 'echo "$TOKEN" >sunshine42; echo "$TOKEN" >sunshine43')
+    assert "kv:WEAK" not in ran.all
+    assert "sunshine43" not in ran.all
+    assert "withheld" in ran.err
+
+
 def test_a_file_that_now_holds_the_secret_is_told(own: World) -> None:
     """By its name, on standard error, after the run."""
     ran = _run(own, "sh", "-c", 'mkdir -p build; echo "$TOKEN" >build/config; echo fine >build/other')
