@@ -28,6 +28,12 @@ def put(text: str, block: str) -> list[Splice]:
     return [Splice(len(text), "", f"{gap}{made}{newline}")]
 
 
+def found(text: str) -> str:
+    """The block that is there, its marks included; "" where none is. Raises what `put` raises."""
+    place = _place(text)
+    return "" if place is None else "\n".join(_lines(text[place[0] : place[1]]))
+
+
 def drop(text: str) -> list[Splice]:
     """The splices by which `text` has no block; none if it has none. Raises what `put` raises."""
     place = _place(text)

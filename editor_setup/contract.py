@@ -9,15 +9,20 @@ Rules of this file
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+BOM = "\ufeff"
 
 # What may be wrong with a text, by code; `line` and `name` are filled in.
 _ERRORS = {
     "unreadable": "line {line} is not what the format allows",
     "occupied": "'{name}' is there already, and is something else",
+    "form": "'{name}' is written in a form that is not edited here",
+    "unmade": "it is not there yet: the client makes it when it is first started",
     "twice": "'{name}' is there twice: which one counts is for a person to say",
     "deep": "it is nested deeper than any settings are",
     "changed": "it was changed in the very place",
@@ -70,3 +75,49 @@ def inverse(splices: Sequence[Splice]) -> list[Splice]:
         found.append(Splice(start + moved, new, old))
         moved += len(new) - len(old)
     return found
+
+
+class Absent:
+    """What is found where nothing is: JSON and YAML have a null of their own."""
+
+
+ABSENT: Final = Absent()
+_ITEM = re.compile(r"\[([^=\]]*)=(.*)\]", re.DOTALL)
+
+
+class Item(NamedTuple):
+    """An item of a list: the one that is `text`, or the object whose `field` is."""
+
+    field: str
+    text: str
+
+    def matches(self, value: object) -> bool:
+        """Whether `value` is that item."""
+        return (value.get(self.field) if self.field and isinstance(value, dict) else value) == self.text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def step(text: str) -> str | Item:
+    """A step of a path: a member's name, or `[=text]` and `[field=text]` for an item of a list."""
+    found = _ITEM.fullmatch(text)
+    return Item(found[1], found[2]) if found else text
+
+
+def at(value: object, path: Iterable[str]) -> object:
+    """What stands at `path` in data, `ABSENT` where nothing does."""
+    for each in map(step, path):
+        if isinstance(each, Item):
+            items = value if isinstance(value, list) else []
+            value = next((item for item in items if each.matches(item)), ABSENT)
+        else:
+            value = value.get(each, ABSENT) if isinstance(value, dict) else ABSENT
+    return value
+
+
+def nested(path: Sequence[str], value: object) -> object:
+    """The value that has `value` at `path` and nothing else."""
+    for each in reversed(path):
+        value = [value] if isinstance(step(each), Item) else {each: value}
+    return value

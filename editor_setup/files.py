@@ -51,12 +51,21 @@ def edit(path: Path, change: Callable[[str], list[Splice]]) -> tuple[list[Splice
     raise EditError("changed")
 
 
-def remove(path: Path, expected: str) -> bool:
-    """Remove a file that holds nothing but `expected`; whether it did."""
+def remove(path: Path, expected: str, folders: int = 0) -> bool:
+    """Remove a file that holds nothing but `expected`, and so many folders above it that are empty then; whether."""
     if read(path) != expected:
         return False
-    path.resolve().unlink()
+    target = path.resolve()
+    target.unlink()
+    with contextlib.suppress(OSError):  # somebody has something in there by now
+        for folder in target.parents[:folders]:
+            folder.rmdir()
     return True
+
+
+def missing_folders(path: Path) -> int:
+    """How many folders above a file are not there."""
+    return sum(not folder.exists() for folder in path.resolve().parents)
 
 
 def _replace(target: Path, before: bytes | None, after: bytes) -> bool:

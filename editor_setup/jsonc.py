@@ -1,7 +1,8 @@
-"""One member of a JSON file, put in or taken out; comments, order, indentation and line ends stay as they are.
+"""One member of a JSON file, or item of a list in it, put in or taken out; every byte outside of it stays.
 
 Rules of this file
 - Pure: text in, splices out.
+- A path is of steps as `contract` has them: a member's name, or an item of a list.
 - Read: JSON (RFC 8259) with comments and trailing commas, which many clients take. What is not that is refused.
 - Written: in the file's own style; a comment or a trailing comma of ours only where the file has it.
 - Own code, since no maintained library for Python edits such texts: those that keep comments write the file anew.
@@ -13,8 +14,8 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from editor_setup.contract import EditError, Splice
-from editor_setup.jsonc_tree import BOM, parse
+from editor_setup.contract import BOM, EditError, Item, Splice, at, nested, step
+from editor_setup.jsonc_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,22 +29,25 @@ def read(text: str) -> object:
     return {} if root is None else root.value
 
 
-def put(text: str, path: Sequence[str], value: object) -> list[Splice]:
-    """The splices by which the member at `path` is `value`; none if it is. Objects on the way are made.
+def find(text: str, path: Sequence[str]) -> object:
+    """The value at `path`, `ABSENT` where there is none. Raises `EditError`."""
+    return at(read(text), path)
 
-    Raises `EditError`: `unreadable`, `deep`, `twice`, and `occupied` where something else than an object is on the way.
+
+def put(text: str, path: Sequence[str], value: object) -> list[Splice]:
+    """The splices by which `value` is at `path`; none if it is. Objects and lists on the way are made.
+
+    Raises `EditError`: `unreadable`, `deep`, `twice`, and `occupied` where something else is on the way.
     """
     root = parse(text)
     style = _Style.of(text)
     if root is None:
         return [_whole(text, path, value, style)]
     node = root
-    for depth, name in enumerate(path):
-        if not isinstance(node.value, dict):
-            raise EditError("occupied", name=path[depth - 1] if depth else "the file")
-        member = _member(node, name)
+    for depth in range(len(path)):
+        member = _member(node, path, depth)
         if member is None:
-            return _inserted(text, node, name, _nested(path[depth + 1 :], value), style)
+            return _inserted(text, node, path[depth], nested(path[depth + 1 :], value), style)
         node = member.node
     if _same(node.value, value):
         return []
@@ -51,15 +55,11 @@ def put(text: str, path: Sequence[str], value: object) -> list[Splice]:
 
 
 def drop(text: str, path: Sequence[str]) -> list[Splice]:
-    """The splices by which there is no member at `path`; none if there is none. Raises what `put` raises."""
+    """The splices by which there is nothing at `path`; none if there is nothing. Raises what `put` raises."""
     node = parse(text)
-    for depth, name in enumerate(path):
-        if node is None:
-            return []
-        if not isinstance(node.value, dict):
-            raise EditError("occupied", name=path[depth - 1] if depth else "the file")
-        member = _member(node, name)
-        if member is None:
+    for depth in range(len(path)):
+        member = None if node is None else _member(node, path, depth)
+        if node is None or member is None:
             return []
         if depth == len(path) - 1:
             return _removed(text, node, member)
@@ -72,17 +72,17 @@ def _same(one: object, other: object) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-def _member(node: Node, name: str) -> Member | None:
-    found = [member for member in node.members if member.name == name]
+def _member(node: Node, path: Sequence[str], depth: int) -> Member | None:
+    """What the step of `path` at `depth` leads to."""
+    wanted = step(path[depth])
+    if not isinstance(node.value, list if isinstance(wanted, Item) else dict):
+        raise EditError("occupied", name=path[depth - 1] if depth else "the file")
+    if isinstance(wanted, Item):
+        return next((member for member in node.members if wanted.matches(member.node.value)), None)
+    found = [member for member in node.members if member.name == wanted]
     if len(found) > 1:
-        raise EditError("twice", name=name)
+        raise EditError("twice", name=wanted)
     return found[0] if found else None
-
-
-def _nested(path: Sequence[str], value: object) -> object:
-    for name in reversed(path):
-        value = {name: value}
-    return value
 
 
 class _Style(NamedTuple):
@@ -105,7 +105,7 @@ class _Style(NamedTuple):
 
 def _whole(text: str, path: Sequence[str], value: object, style: _Style) -> Splice:
     """A file without a value gets one, below what comments it has."""
-    made = style.written(_nested(path, value), "") + style.newline
+    made = style.written(nested(path, value), "") + style.newline
     gap = style.newline if text.strip(BOM + " \t\r\n") and not text.endswith(("\n", "\r")) else ""
     return Splice(len(text), "", gap + made)
 
@@ -114,16 +114,17 @@ def _inserted(text: str, node: Node, name: str, value: object, style: _Style) ->
     """The member behind the last one, on a line of its own unless the whole object stands on one line."""
     splices: list[Splice] = []
     comma = "," if node.trailing else ""
+    title = "" if isinstance(node.value, list) else f"{json.dumps(name, ensure_ascii=False)}: "
     if node.members and not node.trailing:
         at = node.members[-1].node.end
         splices.append(Splice(at, "", ","))
     inner = text[node.start : node.end]
     if node.members and not re.search(r"[\r\n]", inner):
-        splices.append(Splice(node.last, "", f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}{comma}"))
+        splices.append(Splice(node.last, "", f" {title}{json.dumps(value, ensure_ascii=False)}{comma}"))
         return _merged(splices)
     base = _indent(text, node.start)
     indent = _indent(text, node.members[0].start) if node.members else base + style.unit
-    line = f"{style.newline}{indent}{json.dumps(name, ensure_ascii=False)}: {style.written(value, indent)}{comma}"
+    line = f"{style.newline}{indent}{title}{style.written(value, indent)}{comma}"
     if not re.search(r"[\r\n]", text[node.last : node.end]):  # the brace would end up behind the member
         line += style.newline + base
         return _merged([*splices, Splice(node.last, text[node.last : node.end - 1], line)])

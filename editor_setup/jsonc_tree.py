@@ -11,13 +11,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from editor_setup.contract import EditError
+from editor_setup.contract import BOM, EditError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEPTH = 200  # of nesting: far more than settings have, far less than Python's own limit
-BOM = "\ufeff"
 _TOKEN = re.compile(
     r"(?P<blank>[ \t\r\n]+)"
     r"|(?P<comment>//[^\r\n]*|/\*.*?\*/)"
@@ -39,18 +38,21 @@ class _Token(NamedTuple):
 
 @dataclass(slots=True)
 class Node:
-    """A value: where it stands, what it is, and of an object its members, in order."""
+    """A value: where it stands, what it is, and of an object its members, of an array its items, in order."""
 
     start: int
     end: int = 0
     value: object = None
     members: list[Member] = field(default_factory=list)
-    last: int = 0  # of an object: the end of what stands before its closing brace, comments included
-    trailing: bool = False  # a comma stands behind its last member
+    last: int = 0  # of both: the end of what stands before the closing mark, comments included
+    trailing: bool = False  # a comma stands behind the last of them
 
 
 class Member(NamedTuple):
-    """A name and its value; `start` is the name's, `end` that of the comma behind it, or of the value."""
+    """A name and its value; `start` is the name's, `end` that of the comma behind it, or of the value.
+
+    An item of an array has no name, and starts with its value.
+    """
 
     name: str
     start: int
@@ -112,27 +114,29 @@ class _Reader:
         while self.kind != "}":
             name = self.take("text")
             self.take(":")
-            value = self.value(depth + 1)
-            node.trailing = self.kind == ","
-            end = self.take(",").end if node.trailing else value.end
-            node.members.append(Member(str(self._plain(name)), name.start, value, end))
-            if not node.trailing:
+            if not self._member(node, str(self._plain(name)), name.start, depth):
                 break
         close = self.take("}")
         node.last, node.end = close.before, close.end
         node.value = {member.name: member.node.value for member in node.members}
         return node
 
+    def _member(self, node: Node, name: str, start: int, depth: int) -> bool:
+        """Take the next value of an object or array, with its comma; whether another may follow."""
+        value = self.value(depth + 1)
+        node.trailing = self.kind == ","
+        end = self.take(",").end if node.trailing else value.end
+        node.members.append(Member(name, start, value, end))
+        return node.trailing
+
     def _array(self, depth: int) -> Node:
         node = Node(self.take("[").start)
-        values: list[object] = []
         while self.kind != "]":
-            values.append(self.value(depth + 1).value)
-            if self.kind != ",":
+            if not self._member(node, "", self._token.start, depth):
                 break
-            self.take(",")
-        node.end = self.take("]").end
-        node.value = values
+        close = self.take("]")
+        node.last, node.end = close.before, close.end
+        node.value = [member.node.value for member in node.members]
         return node
 
 

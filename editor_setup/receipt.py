@@ -22,38 +22,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One edit of one file. `existed`: there was a file before; `after` is the SHA-256 of its text then, hex."""
+    """One edit of one file.
+
+    `existed`: there was a file before; `folders`: so many above it were not there; `after` is the SHA-256 of its text
+    then, hex.
+    """
 
     existed: bool
+    folders: int
     after: str
     splices: tuple[Splice, ...]
 
     def as_dict(self) -> dict[str, object]:
         """Its JSON form, which `of` reads."""
         splices = [list(splice) for splice in self.splices]
-        return {"existed": self.existed, "after": self.after, "splices": splices}
+        return {"existed": self.existed, "folders": self.folders, "after": self.after, "splices": splices}
 
 
 def edited(path: Path, change: Callable[[str], list[Splice]]) -> Receipt | None:
     """Change a file; what was done, or None where nothing had to be. Raises `EditError`."""
+    folders = files.missing_folders(path)
     splices, text = files.edit(path, change)
     if not splices:
         return None
-    return Receipt(text is not None, _digest(spliced(text or "", splices)), tuple(splices))
+    return Receipt(text is not None, folders, _digest(spliced(text or "", splices)), tuple(splices))
 
 
 def undone(path: Path, receipt: Receipt, drop: Callable[[str], list[Splice]]) -> bool:
     """Take an edit back; whether every byte is as it was.
 
     Where the file is as the edit left it, by its inverse; where somebody changed it since, by `drop`, which takes out
-    what is ours. A file that the edit made, and that would be left empty, goes. Raises `EditError`.
+    what is ours. A file that the edit made, and that would be left empty, goes, with the folders that were made for it.
+    Raises `EditError`.
     """
     text = files.read(path)
     if text is None:
         return not receipt.existed
     whole = _digest(text) == receipt.after
     splices: Sequence[Splice] = inverse(receipt.splices) if whole else drop(text)
-    if not receipt.existed and not spliced(text, splices) and files.remove(path, text):
+    if not receipt.existed and not spliced(text, splices) and files.remove(path, text, receipt.folders):
         return True
     files.edit(path, lambda now: inverse(receipt.splices) if _digest(now) == receipt.after else drop(now))
     return whole
@@ -61,11 +68,11 @@ def undone(path: Path, receipt: Receipt, drop: Callable[[str], list[Splice]]) ->
 
 def of(value: object) -> Receipt:
     """A receipt from its JSON form, strictly. Raises `EditError("unreadable")`."""
-    if not isinstance(value, dict) or set(value) != {"existed", "after", "splices"}:
+    if not isinstance(value, dict) or set(value) != {"existed", "folders", "after", "splices"}:
         raise EditError("unreadable", line=1)
     try:
         splices = tuple(Splice(int(start), str(old), str(new)) for start, old, new in value["splices"])
-        return Receipt(bool(value["existed"]), str(value["after"]), splices)
+        return Receipt(bool(value["existed"]), int(value["folders"]), str(value["after"]), splices)
     except (TypeError, ValueError):
         raise EditError("unreadable", line=1) from None
 

@@ -20,28 +20,51 @@ if TYPE_CHECKING:
 
 
 class Use(NamedTuple):
-    """A client that was told of us in a file; `receipt` of the edit, None where it was there already."""
+    """A client that was told of us by an edit of a file.
+
+    `receipt` is of that edit, None where all was there already; `left` is what of ours it left there, as a digest.
+    """
 
     client: str
     path: str
+    edit: str
+    left: str
     receipt: Receipt | None
 
 
-def keep(client: str, path: Path, receipt: Receipt | None) -> None:
-    """Remember that a client uses what is in a file."""
+def keep(use: Use) -> None:
+    """Remember an edit, or that nothing had to be done."""
     uses = _read()
-    if receipt is not None or (client, str(path)) not in {(use.client, use.path) for use in uses}:
-        _write([*uses, Use(client, str(path), receipt)])
+    if use.receipt is None:
+        same = [each for each in uses if each[:3] == use[:3]]
+        if same:
+            uses = [each._replace(left=use.left) if each is same[-1] else each for each in uses]
+            _write(uses)
+            return
+    _write([*uses, use])
 
 
-def give_up(client: str, path: Path) -> list[Receipt] | None:
-    """Forget that use. The receipts to take back, oldest first; None where another client uses the same."""
+def written() -> dict[str, dict[str, str]]:
+    """By file, what each edit left there last, whoever it was for."""
+    found: dict[str, dict[str, str]] = {}
+    for use in _read():
+        found.setdefault(use.path, {})[use.edit] = use.left
+    return found
+
+
+def told() -> set[str]:
+    """The clients that were told of kv."""
+    return {use.client for use in _read()}
+
+
+def give_up(client: str, path: Path) -> list[Use] | None:
+    """Forget those uses, oldest first; None where another client uses the same."""
     uses = _read()
     rest = [use for use in uses if (use.client, use.path) != (client, str(path))]
-    ours = [use.receipt for use in uses if use not in rest and use.receipt is not None]
+    ours = [use for use in uses if use not in rest]
     heir = next((use.client for use in rest if use.path == str(path)), None)
     if heir is not None:
-        rest = [*(Use(heir, str(path), receipt) for receipt in ours), *rest]
+        rest = [*(use._replace(client=heir) for use in ours if use.receipt is not None), *rest]
     _write(rest)
     return ours if heir is None else None
 
@@ -53,7 +76,13 @@ def _read() -> list[Use]:
     try:
         rows = json.loads(files.read(_path()) or "[]")
         return [
-            Use(str(row["client"]), str(row["path"]), receipt.of(row["receipt"]) if row["receipt"] else None)
+            Use(
+                client=str(row["client"]),
+                path=str(row["path"]),
+                edit=str(row["edit"]),
+                left=str(row["left"]),
+                receipt=receipt.of(row["receipt"]) if row["receipt"] else None,
+            )
             for row in rows
         ]
     except (ValueError, KeyError, TypeError, EditError):
@@ -62,11 +91,14 @@ def _read() -> list[Use]:
 
 def _write(uses: list[Use]) -> None:
     from editor_setup import files
-    from editor_setup.contract import Splice
+    from editor_setup.contract import EditError, Splice
 
     rows = [use._asdict() | {"receipt": use.receipt.as_dict() if use.receipt else None} for use in uses]
     text = json.dumps(rows, indent=1) + "\n"
-    files.edit(_path(), lambda now: [Splice(0, now, text)] if now != text else [])
+    try:
+        files.edit(_path(), lambda now: [Splice(0, now, text)] if now != text else [])
+    except EditError as error:
+        raise KvError("settings", path=str(_path()), why=error.message) from None
 
 
 def _path() -> Path:

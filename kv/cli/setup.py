@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from contextlib import contextmanager
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -15,39 +10,25 @@ import typer
 from kv.cli import receipts, tui
 from kv.cli.keeper import acting
 from kv.cli.options import Options, verb
+from kv.cli.paste import print_text
+from kv.cli.standing import Asked, Row, chosen, places, rows
 from kv.cli.terminal import Terminal
 from kv.errors import FAILED, KvError
-from kv.paths import default_vault
-from kv.similar import similar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from editor_setup.catalogue import Client, Places
-    from editor_setup.setup import Change
+    from kv.cli.keeper import Keeper
 
-_STYLE = {"current": "green", "other": "yellow", "broken": "red"}
+_WRITTEN = {"missing", "outdated", "altered"}  # what setup changes
 
 
-class Row(NamedTuple):
-    """One change of one client, and how it stands: `current`, `absent`, `other`, or `broken` and why."""
+class _How(NamedTuple):
+    """How the verb goes about it."""
 
-    client: Client
-    scope: str
-    change: Change
-    standing: str
-    why: str = ""
-
-    def as_json(self) -> dict[str, object]:
-        """For `--json`."""
-        return {
-            "client": self.client.name,
-            "scope": self.scope,
-            "what": self.change.what,
-            "file": str(self.change.path),
-            "standing": self.standing,
-            **({"why": self.why} if self.why else {}),
-        }
+    yes: bool = False
+    dry_run: bool = False
+    keeper: Keeper | None = None
 
 
 def register(app: typer.Typer) -> None:
@@ -62,144 +43,159 @@ def setup(  # noqa: PLR0913 - the options of the verb
     every: Annotated[bool, typer.Option("--all", help="Every client that is installed.")] = False,
     scope: Annotated[str, typer.Option("--scope", metavar="SCOPE", help="user, or project: this folder.")] = "user",
     instructions: Annotated[
-        bool, typer.Option("--instructions/--no-instructions", help="Also a short text for its model.")
+        bool, typer.Option("--instructions/--no-instructions", help="Also texts for its model.")
+    ] = True,
+    permissions: Annotated[
+        bool, typer.Option("--permissions/--no-permissions", help="Also keep it from .env and from kv's own files.")
     ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing but the proof.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take everything back.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Status 1 unless all are as they should be.")] = False,
+    show: Annotated[
+        bool, typer.Option("--print", help="What to paste by hand; for any client without a name.")
+    ] = False,
 ) -> None:
     """Tell AI clients of kv, or take it back.
 
-    A client gets an MCP entry and a short text for its model. Without names it
-    shows which clients are here. What is to be written is shown before; --undo
+    A client gets an MCP entry, a short text for its model, and rules against reading .env, as far as it has a place
+    for them. Without names it shows which clients are here, and asks. What is to be written is shown before; --undo
     takes it back, to the byte where nobody changed the file since.
 
     \b
+      kv setup
       kv setup claude-code
       kv setup --all --dry-run
+      kv setup --print
     """
     if scope not in {"user", "project"}:
         raise KvError("usage", why="--scope is user or project")
-    if (dry_run or undo) and not (clients or every):
+    named = bool(clients or every)
+    if (dry_run or undo) and not named:
         raise KvError("usage", why="name the clients, or --all; kv setup --help shows how")
-    places = _places()
-    chosen = _chosen(clients or [], places)
-    rows = [row for client in chosen for row in _rows(options, client, scope, places, instructions=instructions)]
-    if check or not (clients or every):
-        _show(options, rows, fails=check)
-    elif undo:
-        _undo(options, rows, yes=yes)
+    asked = Asked(options.path, scope, instructions=instructions or undo, permissions=permissions or undo)
+    if show:
+        print_text(options, chosen(clients or []) if named else [], asked)
+        return
+    found = [row for client in chosen(clients or []) for row in rows(client, asked)]
+    how = _How(yes=yes, dry_run=dry_run)
+    if undo:
+        _undo(options, found, how)
+    elif named and not check:
+        _put(options, found, how)
     else:
-        _put(options, rows, dry_run=dry_run, yes=yes)
+        _show(options, found, fails=check)
+        if not check and not options.as_json:
+            offer(options, found, None)
 
 
-def _places() -> Places:
-    from editor_setup.catalogue import Places
-
-    home = Path.home()
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    return Places(home, config, Path.cwd(), sys.platform)
-
-
-def _chosen(names: list[str], places: Places) -> list[Client]:
-    """The clients of those names; without any, those that are here."""
-    from editor_setup import catalogue
-    from editor_setup.setup import is_here
-
-    for name in names:
-        if name not in catalogue.names():
-            why = f"kv knows no such client{similar(name, catalogue.names())}; it knows {', '.join(catalogue.names())}"
-            raise KvError("usage", why=why)
-    known = map(catalogue.load, names or catalogue.names())
-    return [client for client in known if names or is_here(client, places, shutil.which)]
+def offer(options: Options, found: list[Row], keeper: Keeper | None) -> None:
+    """Ask for each client that has not been told, where a person can answer, and tell those that they want."""
+    terminal = Terminal.available()
+    if terminal is None:
+        return
+    wanted: list[Row] = []
+    with terminal:
+        for client in dict.fromkeys(row.client.name for row in found if row.standing in _WRITTEN):
+            its = [row for row in found if row.client.name == client]
+            told = any(row.what == "server" and row.standing == "ok" for row in its)
+            question = "bring it up to date?" if told else "set it up?"
+            if terminal.confirm(f"{its[0].client.title} is installed. {question}"):
+                wanted += its
+    if wanted:
+        _put(options, wanted, _How(keeper=keeper))
 
 
-def _rows(options: Options, client: Client, scope: str, places: Places, *, instructions: bool) -> list[Row]:
-    from editor_setup.contract import EditError
-    from editor_setup.setup import Wanted, changes
-
-    text = (files("kv") / "instructions.md").read_text(encoding="utf-8") if instructions else ""
-    env = {} if options.path == os.path.realpath(default_vault()) else {"KV_VAULT": options.path}
-    found = []
-    for change in changes(client, scope, places, Wanted(_argv(), env, text)):
-        try:
-            found.append(Row(client, scope, change, change.standing()))
-        except EditError as error:
-            found.append(Row(client, scope, change, "broken", error.message))
-    return found
-
-
-def _argv() -> tuple[str, ...]:
-    """How a client starts `kv mcp`: by an absolute path, as some pass on no PATH."""
-    beside = Path(sys.executable).parent / "kv"
-    return (str(beside), "mcp") if beside.exists() else (sys.executable, "-m", "kv", "mcp")
-
-
-def _show(options: Options, rows: list[Row], *, fails: bool) -> None:
+def _show(options: Options, found: list[Row], *, fails: bool) -> None:
     if options.as_json:
-        tui.print_json([row.as_json() for row in rows])
+        tui.print_json([row.as_json() for row in found])
     else:
-        tui.table(
-            [
-                [row.client.title, row.change.what, row.why or row.standing, tui.tilde(str(row.change.path))]
-                for row in rows
-            ]
-        )
-        if not rows:
+        tui.table([[row.client.title, row.what, row.standing, tui.tilde(str(row.path))] for row in found])
+        for row in found:
+            if row.why:
+                tui.note(f"{row.client.title}: {row.why}")
+        if not found:
             tui.note("no client that kv knows is installed here; kv setup NAME sets one up all the same")
-        elif any(row.standing == "absent" for row in rows) and not fails:
+        elif any(row.standing == "missing" for row in found) and not fails and Terminal.available() is None:
             tui.note("kv setup --all tells them of kv; kv setup NAME one of them")
-    if fails and any(row.standing != "current" for row in rows):
+    if fails and any(row.standing != "ok" for row in found):
         raise typer.Exit(FAILED)
 
 
-def _put(options: Options, rows: list[Row], *, dry_run: bool, yes: bool) -> None:
-    from editor_setup.receipt import edited
-
-    wanted = [row for row in rows if row.standing in {"absent", "other"}]
-    _warn(rows)
+def _put(options: Options, found: list[Row], how: _How) -> None:
+    wanted = [row for row in found if row.standing in _WRITTEN]
+    _warn(found)
     if wanted and not options.as_json:
         for row in wanted:
-            tui.say(tui.styled(tui.tilde(str(row.change.path)), "bold"))
-            for line in row.change.diff():
+            tui.say(tui.styled(tui.tilde(str(row.path)), "bold"))
+            for line in row.change.diff() if row.change else ():
                 tui.say(tui.styled(line, {"+": "green", "-": "red"}.get(line[:1], "dim")))
-    if dry_run or not wanted:
-        _done(options, rows, "nothing to change" if not wanted else "")
+    if how.dry_run or not wanted:
+        _done(options, found, "" if wanted else "nothing to change")
         return
-    _agree("write this?", yes=yes)
-    _record(options, wanted, undo=False)
-    for row in rows:
-        if row.standing != "broken":  # what is there already is this client's too from now on
+    _agree("write this?", yes=how.yes)
+    _record(options, wanted, how.keeper, undo=False)
+    for row in found:
+        if row.standing not in {"broken", "untrusted"}:  # what is there already is this client's too from now on
             with _telling(row):
-                receipts.keep(row.client.name, row.change.path, edited(row.change.path, row.change.put))
-    says = (
-        f"{tui.counted(len({row.client.name for row in wanted}), 'client')} told; kv setup --all --undo takes it back"
-    )
-    _done(options, [row._replace(standing="current") if row in wanted else row for row in rows], says)
+                _write(row)
+    told = tui.counted(len({row.client.name for row in wanted}), "client")
+    _done(options, _again(found), f"{told} told; kv setup --all --undo takes it back")
+    if not options.as_json:
+        _say_steps(found)
 
 
-def _undo(options: Options, rows: list[Row], *, yes: bool) -> None:
-    from editor_setup.receipt import edited, undone
+def _write(row: Row) -> None:
+    from editor_setup.receipt import edited
 
-    _warn(rows)
-    wanted = [row for row in rows if row.standing in {"current", "other"}]
+    for edit in row.change.edits if row.change else ():
+        made = edited(row.path, edit.made)
+        left = row.change.digests()[edit.key] if row.change else ""
+        receipts.keep(receipts.Use(row.client.name, str(row.path), edit.key, left, made))
+
+
+def _undo(options: Options, found: list[Row], how: _How) -> None:
+    _warn(found)
+    wanted = [row for row in found if row.change and row.standing != "broken" and row.change.is_there()]
     if not wanted:
-        _done(options, rows, "nothing of kv is there")
+        _done(options, found, "nothing of kv is there")
         return
     if not options.as_json:
         for row in wanted:
-            tui.say(f"{row.client.title}: {row.change.what} in {tui.tilde(str(row.change.path))}")
-    _agree("take it out?", yes=yes)
-    _record(options, wanted, undo=True)
+            tui.say(f"{row.client.title}: {row.what} in {tui.tilde(str(row.path))}")
+    _agree("take it out?", yes=how.yes)
+    _record(options, wanted, how.keeper, undo=True)
     for row in reversed(wanted):
         with _telling(row):
-            made = receipts.give_up(row.client.name, row.change.path)
-            for each in reversed(made or ()):
-                undone(row.change.path, each, row.change.drop)
-            if made is not None:
-                edited(row.change.path, row.change.drop)  # what a person copied, or an older kv wrote
-    _done(options, [row._replace(standing="absent") if row in wanted else row for row in rows], "taken back")
+            _take_out(row, wanted)
+    _done(options, _again(found), "taken back")
+
+
+def _take_out(row: Row, beside: list[Row]) -> None:
+    """What is in a file, by whichever edit, from the last to the first."""
+    from editor_setup.receipt import edited, undone
+
+    edits = {edit.key: edit for each in beside if each.change and each.path == row.path for edit in each.change.edits}
+    uses = receipts.give_up(row.client.name, row.path)
+    if uses is None:  # another client reads it
+        return
+    for use in reversed(uses):
+        if use.receipt is not None:
+            undone(row.path, use.receipt, edits[use.edit].drop if use.edit in edits else lambda _: [])
+    for edit in edits.values():
+        if edit.ours:
+            edited(row.path, edit.drop)  # what a person copied, or an older kv wrote
+
+
+def _again(found: list[Row]) -> list[Row]:
+    """The rows as they are now."""
+    written = receipts.written()
+    return [
+        row._replace(standing=row.change.standing(written.get(str(row.path), {})))
+        if row.change and row.standing != "broken"
+        else row
+        for row in found
+    ]
 
 
 @contextmanager
@@ -210,13 +206,14 @@ def _telling(row: Row) -> Iterator[None]:
     try:
         yield
     except EditError as error:
-        raise KvError("settings", path=tui.tilde(str(row.change.path)), why=error.message) from None
+        raise KvError("settings", path=tui.tilde(str(row.path)), why=error.message) from None
 
 
-def _warn(rows: list[Row]) -> None:
-    for row in rows:
+def _warn(found: list[Row]) -> None:
+    for row in found:
         if row.standing == "broken":
-            tui.warn(f"{tui.tilde(str(row.change.path))} is left alone: {row.why}")
+            by_hand = f"kv setup {row.client.name} --print shows what to put there by hand"
+            tui.warn(f"{tui.tilde(str(row.path))} is left alone: {row.why}; {by_hand}")
 
 
 def _agree(question: str, *, yes: bool) -> None:
@@ -227,15 +224,33 @@ def _agree(question: str, *, yes: bool) -> None:
             raise KvError("usage", why="nothing was changed")
 
 
-def _record(options: Options, rows: list[Row], *, undo: bool) -> None:
+def _record(options: Options, found: list[Row], keeper: Keeper | None, *, undo: bool) -> None:
     """A person's act, with a proof: which program a client starts is nothing that an agent may change through kv."""
-    names = sorted({row.client.name for row in rows})
-    with acting(options) as keeper:
-        keeper.act("setup", {"clients": names, "undo": undo})
+    act = {"clients": sorted({row.client.name for row in found}), "undo": undo}
+    if keeper is not None:
+        keeper.act("setup", act)
+        return
+    with acting(options) as met:
+        met.act("setup", act)
 
 
-def _done(options: Options, rows: list[Row], says: str) -> None:
+def _say_steps(found: list[Row]) -> None:
+    """What only a person may do, of each client that was told; not what was done already."""
+    from editor_setup.contract import EditError
+    from editor_setup.setup import is_taken, steps
+
+    for row in {row.client.name: row for row in found if row.standing != "broken"}.values():
+        for step in steps(row.client, row.scope):
+            try:
+                if is_taken(step, places()):
+                    continue
+            except EditError:
+                pass  # then it is said once more
+            tui.say(f"{row.client.title}: {step.say}")
+
+
+def _done(options: Options, found: list[Row], says: str) -> None:
     if options.as_json:
-        tui.print_json([row.as_json() for row in rows])
+        tui.print_json([row.as_json() for row in found])
     elif says:
         tui.say(says)

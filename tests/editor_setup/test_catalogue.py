@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from editor_setup import catalogue, jsonc
+from editor_setup import catalogue, edits
 from editor_setup.catalogue import SCOPES, Places, load, names, of_platform, parse
 from editor_setup.contract import spliced
+from editor_setup.setup import Wanted, changes
 
 PLACES = Places(Path("/home/ada"), Path("/home/ada/.config"), Path("/home/ada/shop"), "linux")
 ARGV = ("/opt/kv/bin/kv", "mcp")
@@ -29,6 +31,14 @@ RECORDED = {
             '{"mcpServers": {"kv": {"tools": ["*"], "type": "local", "command": "/opt/kv/bin/kv", "args": ["mcp"],'
             ' "env": {}}}}'
         ),
+    ),
+    "codex": (
+        "/home/ada/.codex/config.toml",
+        '[mcp_servers.kv]\ncommand = "/opt/kv/bin/kv"\nargs = ["mcp"]\n',
+    ),
+    "continue": (
+        "/home/ada/.continue/config.yaml",
+        "mcpServers:\n  - name: kv\n    command: /opt/kv/bin/kv\n    args: [mcp]\n    env: {}\n",
     ),
     "cline": (
         "/home/ada/.cline/data/settings/cline_mcp_settings.json",
@@ -52,24 +62,38 @@ RECORDED = {
 }
 
 
+WANTED = Wanted(ARGV, {"A": "b"}, "a text\n", "a skill\n", (Path("/home/ada/.local/share/kv"), Path("/srv/kv")))
+
+
 @pytest.mark.parametrize("name", names())
-def test_every_client_is_of_the_form(name: str) -> None:
-    """It can be found, it can be told of a server, and what is written starts that server."""
+@pytest.mark.parametrize("scope", SCOPES)
+def test_every_client_is_of_the_form(name: str, scope: str) -> None:
+    """It can be found, and what it is told stands in its scope, on every platform, without a blank left unfilled."""
     client = load(name)
     assert client.title
     assert client.programs or of_platform(client.folders, "linux")
-    assert "user" in client.servers
-    for scope, server in client.servers.items():
-        text = spliced("", jsonc.put("", server.path, server.value(ARGV, {"A": "b"})))
-        assert all(each in text for each in (*ARGV, '"A": "b"'))
-        assert "{" not in text.replace("{\n", "").replace("{}", "")
-        for platform in ("linux", "darwin"):
-            inside = [PLACES.path(each) for each in of_platform(server.files, platform)]
-            assert inside
-            assert all(each.is_relative_to(PLACES.project) == (scope == "project") for each in inside)
-    for scope, instructions in client.instructions.items():
-        assert scope in SCOPES
-        assert not instructions.head or instructions.own
+    assert client.servers or client.instructions
+    for platform in ("linux", "darwin"):
+        for change in changes(client, scope, PLACES._replace(platform=platform), WANTED):
+            assert change.path.is_relative_to(PLACES.project) == (scope == "project")
+            assert not re.search(r"\{[a-z]+\}", change.pasted())
+            assert scope == "user" or change.what != "permissions" or "/srv/kv" not in change.pasted()
+    for step in client.steps:
+        assert set(step.scopes) <= set(SCOPES)
+        for sign in step.taken:
+            assert of_platform(sign.files, "linux")
+
+
+@pytest.mark.parametrize("name", [name for name in names() if load(name).servers])
+def test_what_is_written_starts_the_server(name: str) -> None:
+    """Command, arguments and environment are in the entry, whatever the file's format."""
+    for scope, server in load(name).servers.items():
+        file = PLACES.file(server.files)
+        value = server.value(ARGV, {"A": "b"})
+        text = spliced("", edits.member(file, server.path or ("all",), value).put(""))
+        there = edits.format_of(file).find(text, server.path or ("all",))
+        assert there == value, scope
+        assert all(repr(each) in repr(there) for each in (*ARGV, "A", "b"))
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -77,8 +101,10 @@ def test_an_entry_is_what_the_client_itself_writes(name: str) -> None:
     """The file and its contents, as recorded."""
     path, text = RECORDED[name]
     server = load(name).servers["user"]
-    assert str(PLACES.path(of_platform(server.files, "linux")[0])) == path
-    assert jsonc.read(spliced("", jsonc.put("", server.path, server.value(ARGV, {})))) == jsonc.read(text)
+    file = PLACES.file(server.files)
+    assert str(file) == path
+    form = edits.format_of(file)
+    assert form.put(text, server.path, server.value(ARGV, {})) == []
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,17 @@ def test_what_was_not_there_is_made_and_goes_again(tmp_path: Path) -> None:
     assert (done.existed, stat.S_IMODE(path.stat().st_mode)) == (False, 0o600)
     assert receipt.edited(path, put) is None
     assert receipt.undone(path, receipt.of(done.as_dict()), drop)
-    assert list((tmp_path / "a").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_somebody_uses_by_now_stays(tmp_path: Path) -> None:
+    """It was made for our file; what is in it since is not ours."""
+    path = tmp_path / "a" / "b" / "settings.json"
+    done = receipt.edited(path, put)
+    assert done is not None
+    (tmp_path / "a" / "theirs").touch()
+    assert receipt.undone(path, done, drop)
+    assert [each.name for each in (tmp_path / "a").iterdir()] == ["theirs"]
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o664])

@@ -159,3 +159,31 @@ def test_whatever_the_file_looks_like(text: str, value: object) -> None:
     del servers["kv"]
     assert plain(left) == {**expected, "mcpServers": servers}
     assert jsonc.drop(left, PATH) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("{}", '{\n  "deny": [\n    "a"\n  ]\n}'),
+        ('{"deny": ["b"]}', '{"deny": ["b", "a"]}'),
+        ('{"deny": []}', '{"deny": [\n  "a"\n]}'),
+        ('{\n  "deny": [\n    "b", // b\n    "c"\n  ]\n}', '{\n  "deny": [\n    "b", // b\n    "c",\n    "a"\n  ]\n}'),
+        ('{\r\n\t"deny": [\r\n\t\t"b",\r\n\t]\r\n}', '{\r\n\t"deny": [\r\n\t\t"b",\r\n\t\t"a",\r\n\t]\r\n}'),
+    ],
+)
+def test_an_item_of_a_list(before: str, after: str) -> None:
+    """Behind the others, in their style; twice changes nothing, and it comes out alone."""
+    path = ("deny", "[=a]")
+    assert put(before, path, "a") == after
+    assert jsonc.put(after, path, "a") == []
+    assert "a" not in jsonc.read(drop(after, path))["deny"]  # type: ignore[index]  # an object
+    assert jsonc.put(drop(after, path), path, "a") != []
+
+
+def test_an_item_is_known_by_its_name_too() -> None:
+    """The one whose field is that text; a list that is none is refused."""
+    text = '{"servers": [{"name": "o"}, {"name": "kv", "x": 1}]}'
+    assert put(text, ("servers", "[name=kv]"), {"name": "kv"}) == '{"servers": [{"name": "o"}, {\n  "name": "kv"\n}]}'
+    assert drop(text, ("servers", "[name=kv]")) == '{"servers": [{"name": "o"}]}'
+    with pytest.raises(EditError, match="'servers' is there already"):
+        put('{"servers": {}}', ("servers", "[name=kv]"), {})

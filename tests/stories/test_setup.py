@@ -31,7 +31,9 @@ def home(world: World) -> Path:
 def tree(folder: Path) -> dict[str, bytes]:
     """The clients' files and folders, with what is in them."""
     inside = [
-        path for name in (".gemini", ".cursor", ".claude.json") for path in [folder / name, *(folder / name).rglob("*")]
+        path
+        for name in (".gemini", ".cursor", ".agents", ".claude.json")
+        for path in [folder / name, *(folder / name).rglob("*")]
     ]
     return {str(path): path.read_bytes() if path.is_file() else b"" for path in inside if path.exists()}
 
@@ -41,9 +43,8 @@ def test_clients_are_told_and_every_byte_comes_back(world: World, home: Path) ->
     before = tree(home)
     shown = {(row["client"], row["what"]): row["standing"] for row in world.must("setup", "--json").json}
     assert shown == {
-        ("cursor", "server"): "absent",
-        ("gemini", "server"): "absent",
-        ("gemini", "instructions"): "absent",
+        ("cursor", "server"): "missing",
+        **{("gemini", what): "missing" for what in ("server", "permissions", "instructions", "skill")},
     }
     world.must("setup", "--all", "--yes", proof=True)
     settings = (home / ".gemini" / "settings.json").read_text()

@@ -1,0 +1,151 @@
+"""How the AI clients of this machine stand: what each is told of kv, row by row, and what a person has yet to do.
+
+Rules of this file
+- Looking changes nothing, starts no client, and needs no keeper.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from kv.cli import receipts
+from kv.errors import KvError
+from kv.paths import default_vault, state_folder
+from kv.similar import similar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from editor_setup.catalogue import Client, Places
+    from editor_setup.setup import Change, Wanted
+
+STYLE = {
+    "ok": "green",
+    "missing": "dim",
+    "outdated": "yellow",
+    "altered": "red",
+    "broken": "red",
+    "untrusted": "yellow",
+}
+
+
+class Row(NamedTuple):
+    """One thing that a client is told, or a step that a person takes, and how it stands.
+
+    `ok`; `missing`; `outdated`, kv wrote it and would write it otherwise now; `altered`, somebody else wrote it;
+    `broken`, the file is not understood; `untrusted`, the client waits for a person's consent. `why` of the last two.
+    """
+
+    client: Client
+    scope: str
+    what: str
+    path: Path
+    standing: str
+    why: str = ""
+    change: Change | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """For `--json`."""
+        return {
+            "client": self.client.name,
+            "scope": self.scope,
+            "what": self.what,
+            "file": str(self.path),
+            "standing": self.standing,
+            **({"why": self.why} if self.why else {}),
+        }
+
+
+class Asked(NamedTuple):
+    """What is asked for: the vault that clients are to reach, the scope, and what besides the entry they get."""
+
+    vault: str
+    scope: str = "user"
+    instructions: bool = True
+    permissions: bool = True
+
+
+def places() -> Places:
+    """Where the clients' paths lead for this user, here."""
+    from editor_setup.catalogue import Places
+
+    home = Path.home()
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return Places(home, config, Path.cwd(), sys.platform)
+
+
+def chosen(names: list[str]) -> list[Client]:
+    """The clients of those names; without any, those that are here. Raises `KvError("usage")`."""
+    from editor_setup import catalogue
+    from editor_setup.setup import is_here
+
+    for name in names:
+        if name not in catalogue.names():
+            why = f"kv knows no such client{similar(name, catalogue.names())}; it knows {', '.join(catalogue.names())}"
+            raise KvError("usage", why=why)
+    where = places()
+    known = map(catalogue.load, names or catalogue.names())
+    return [client for client in known if names or is_here(client, where, shutil.which)]
+
+
+def rows(client: Client, asked: Asked) -> list[Row]:
+    """How a client stands."""
+    from editor_setup.setup import changes
+
+    written, where = receipts.written(), places()
+    found = [
+        _row(client, asked.scope, change, written) for change in changes(client, asked.scope, where, wanted(asked))
+    ]
+    if any(row.what == "server" and row.standing != "missing" for row in found):
+        found += _consent(client, asked.scope, where)
+    return found
+
+
+def wanted(asked: Asked) -> Wanted:
+    """What a client is to be told."""
+    from editor_setup.setup import Wanted
+
+    text, skill = (
+        (files("kv") / name).read_text(encoding="utf-8") if asked.instructions else ""
+        for name in ("instructions.md", "skill.md")
+    )
+    default = os.path.realpath(default_vault())
+    env = {} if asked.vault == default else {"KV_VAULT": asked.vault}
+    ours = os.path.dirname(asked.vault) if asked.vault == default else f"{asked.vault}.d"
+    private = (Path(ours), Path(state_folder())) if asked.permissions else ()
+    return Wanted(argv(), env, text, skill, private)
+
+
+def argv() -> tuple[str, ...]:
+    """How a client starts `kv mcp`: by an absolute path, as some pass on no PATH."""
+    beside = Path(sys.executable).parent / "kv"
+    return (str(beside), "mcp") if beside.exists() else (sys.executable, "-m", "kv", "mcp")
+
+
+def _row(client: Client, scope: str, change: Change, written: Mapping[str, Mapping[str, str]]) -> Row:
+    from editor_setup.contract import EditError
+
+    row = Row(client, scope, change.what, change.path, "broken", change=change)
+    try:
+        return row._replace(standing=change.standing(written.get(str(change.path), {})))
+    except EditError as error:
+        return row._replace(why=error.message)
+
+
+def _consent(client: Client, scope: str, where: Places) -> Iterator[Row]:
+    """The steps that leave a sign; of the others nobody can tell."""
+    from editor_setup.contract import EditError
+    from editor_setup.setup import is_taken, steps
+
+    for step in steps(client, scope):
+        if step.taken:
+            row = Row(client, scope, "consent", where.file(step.taken[0].files), "ok")
+            try:
+                yield row if is_taken(step, where) else row._replace(standing="untrusted", why=step.say)
+            except EditError as error:
+                yield row._replace(standing="broken", why=error.message)
