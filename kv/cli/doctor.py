@@ -14,10 +14,11 @@ import shutil
 import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kv import __version__
-from kv.cli import tui
+from kv.cli import lookalikes, tui
+from kv.cli.finding import Finding
 from kv.cli.options import Options, verb
 from kv.clients import agent_above
 from kv.errors import FAILED, KvError
@@ -29,14 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import typer
-
-
-class Finding(NamedTuple):
-    """One verdict: `good`, `note` or `bad`; what was looked at, and what it means."""
-
-    verdict: str
-    what: str
-    text: str
 
 
 _STYLE = {"good": "green", "note": "yellow", "bad": "red"}
@@ -268,6 +261,10 @@ CHECKS: list[Callable[[Options], Iterator[Finding]]] = [
     _slots,
     _audit,
     _on_path,
+    lookalikes.on_path,
+    lookalikes.aliases,
+    lookalikes.told_clients,
+    lookalikes.other_servers,
     _installation,
     _debuggers,
     _ptrace,

@@ -1,4 +1,4 @@
-"""`kv init`: make a vault, leave it unlocked, and take in the `.env` that lies about.
+"""`kv init`: make a vault, leave it unlocked, take in the `.env` that lies about, tell the AI clients that are here.
 
 Rules of this file
 - The passphrase is typed before anything is made, and the place for the recovery code exists before the code does.
@@ -53,7 +53,7 @@ def init(
     """Make a vault and leave it unlocked.
 
     Asks for a passphrase, offers a daily proof (authenticator app or PIN), shows the recovery code once, and offers
-    to import the .env file of this folder.
+    to import the .env file of this folder and to set up the AI clients that are installed.
 
     \b
       kv init
@@ -82,6 +82,7 @@ def init(
         _report(options, keeper, None if code_file is None else code_file.path)
         if terminal is not None and not options.as_json:
             _offer_import(options, keeper, terminal)
+            _offer_clients(options, keeper)
 
 
 def _passphrase(options: Options, terminal: Terminal | None) -> Typed:
@@ -165,3 +166,14 @@ def _offer_import(options: Options, keeper: Keeper, terminal: Terminal) -> None:
     found = f"found {_ENV} with {tui.counted(len(taken), 'value')} that {like}"
     if terminal.confirm(f"{found} (only names are shown)"):
         perform(keeper, options, data, _ENV, yes=True, ask_rewrite=True)
+
+
+def _offer_clients(options: Options, keeper: Keeper) -> None:
+    """Tell the AI clients that are here of kv, one question each. The vault is made, whatever becomes of that."""
+    from kv.cli.setup import offer
+    from kv.cli.standing import Asked, chosen, rows
+
+    try:
+        offer(options, [row for client in chosen([]) for row in rows(client, Asked(options.path))], keeper)
+    except KvError as error:
+        tui.warn(f"{error.message}; kv setup tries again")

@@ -53,8 +53,10 @@ def written() -> dict[str, dict[str, str]]:
 
 
 def told() -> set[str]:
-    """The clients that were told of kv."""
-    return {use.client for use in _read()}
+    """The clients that were told of kv, of those that this version knows."""
+    from editor_setup.catalogue import names
+
+    return {use.client for use in _read()} & set(names())
 
 
 def give_up(client: str, path: Path) -> list[Use] | None:

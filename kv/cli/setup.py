@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -29,6 +30,7 @@ class _How(NamedTuple):
     yes: bool = False
     dry_run: bool = False
     keeper: Keeper | None = None
+    offered: bool = False  # it was kv that began
 
 
 def register(app: typer.Typer) -> None:
@@ -91,7 +93,7 @@ def setup(  # noqa: PLR0913 - the options of the verb
 
 def offer(options: Options, found: list[Row], keeper: Keeper | None) -> None:
     """Ask for each client that has not been told, where a person can answer, and tell those that they want."""
-    terminal = Terminal.available()
+    terminal = Terminal.available() if sys.stdout.isatty() else None
     if terminal is None:
         return
     wanted: list[Row] = []
@@ -103,7 +105,7 @@ def offer(options: Options, found: list[Row], keeper: Keeper | None) -> None:
             if terminal.confirm(f"{its[0].client.title} is installed. {question}"):
                 wanted += its
     if wanted:
-        _put(options, wanted, _How(keeper=keeper))
+        _put(options, wanted, _How(keeper=keeper, offered=True))
 
 
 def _show(options: Options, found: list[Row], *, fails: bool) -> None:
@@ -116,7 +118,7 @@ def _show(options: Options, found: list[Row], *, fails: bool) -> None:
                 tui.note(f"{row.client.title}: {row.why}")
         if not found:
             tui.note("no client that kv knows is installed here; kv setup NAME sets one up all the same")
-        elif any(row.standing == "missing" for row in found) and not fails and Terminal.available() is None:
+        elif any(row.standing == "missing" for row in found) and not fails and not sys.stdout.isatty():
             tui.note("kv setup --all tells them of kv; kv setup NAME one of them")
     if fails and any(row.standing != "ok" for row in found):
         raise typer.Exit(FAILED)
@@ -126,14 +128,15 @@ def _put(options: Options, found: list[Row], how: _How) -> None:
     wanted = [row for row in found if row.standing in _WRITTEN]
     _warn(found)
     if wanted and not options.as_json:
-        for row in wanted:
+        for row in {(row.path, row.what): row for row in wanted}.values():  # some read the same file
             tui.say(tui.styled(tui.tilde(str(row.path)), "bold"))
             for line in row.change.diff() if row.change else ():
                 tui.say(tui.styled(line, {"+": "green", "-": "red"}.get(line[:1], "dim")))
     if how.dry_run or not wanted:
         _done(options, found, "" if wanted else "nothing to change")
         return
-    _agree("write this?", yes=how.yes)
+    if not _agreed("write this?", how):
+        return
     _record(options, wanted, how.keeper, undo=False)
     for row in found:
         if row.standing not in {"broken", "untrusted"}:  # what is there already is this client's too from now on
@@ -163,7 +166,8 @@ def _undo(options: Options, found: list[Row], how: _How) -> None:
     if not options.as_json:
         for row in wanted:
             tui.say(f"{row.client.title}: {row.what} in {tui.tilde(str(row.path))}")
-    _agree("take it out?", yes=how.yes)
+    if not _agreed("take it out?", how):
+        return
     _record(options, wanted, how.keeper, undo=True)
     for row in reversed(wanted):
         with _telling(row):
@@ -216,12 +220,17 @@ def _warn(found: list[Row]) -> None:
             tui.warn(f"{tui.tilde(str(row.path))} is left alone: {row.why}; {by_hand}")
 
 
-def _agree(question: str, *, yes: bool) -> None:
-    if yes:
-        return
+def _agreed(question: str, how: _How) -> bool:
+    """Whether a person says yes. Raises `KvError("usage")` where they began it themselves and say no."""
+    if how.yes:
+        return True
     with Terminal() as terminal:
-        if not terminal.confirm(question):
-            raise KvError("usage", why="nothing was changed")
+        if terminal.confirm(question):
+            return True
+    if not how.offered:
+        raise KvError("usage", why="nothing was changed")
+    tui.say("nothing was changed")
+    return False
 
 
 def _record(options: Options, found: list[Row], keeper: Keeper | None, *, undo: bool) -> None:

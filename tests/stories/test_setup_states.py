@@ -1,0 +1,201 @@
+"""How clients that were told of kv stand later: who changed what, what a person has to do, and how they are asked."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from person import Person
+from world import PASSPHRASE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from world import World
+
+CONFIG = '# mine\nmodel = "x"\n\n[mcp_servers.other]\ncommand = "y" # theirs\n'
+
+
+@pytest.fixture
+def home(world: World) -> Path:
+    """The home of a user of Codex and Cursor."""
+    for folder in (".codex", ".cursor"):
+        (world.folder / folder).mkdir()
+    (world.folder / ".codex" / "config.toml").write_text(CONFIG)
+    return world.folder
+
+
+def standings(world: World, *words: str) -> dict[str, str]:
+    """How each thing stands, by its file's name."""
+    ran = world.kv("setup", *words, "--check", "--json")
+    found = {row["file"].rpartition("/")[2]: row["standing"] for row in ran.json}
+    assert ran.status == (0 if set(found.values()) == {"ok"} else 1)
+    return found
+
+
+def doctor(world: World, what: str) -> list[tuple[str, str]]:
+    """The findings of `kv doctor` on one subject: verdict and text."""
+    return [(each["verdict"], each["text"]) for each in world.kv("doctor", "--json").json if each["what"] == what]
+
+
+def test_a_change_is_told_from_an_older_version(world: World, home: Path) -> None:
+    """What kv wrote and would write otherwise now is outdated; what somebody else wrote is altered; both are mended."""
+    assert doctor(world, "clients") == []
+    assert standings(world) == {
+        "config.toml": "missing",
+        "AGENTS.md": "missing",
+        "SKILL.md": "missing",
+        "mcp.json": "missing",
+    }
+    world.must("setup", "--all", "--yes", proof=True)
+    assert set(standings(world).values()) == {"ok"}
+    assert doctor(world, "clients") == [("good", "Codex, Cursor: as kv setup left them")]
+
+    state = home / ".local" / "state" / "kv" / "setup.json"
+    config, skill = home / ".codex" / "config.toml", home / ".agents" / "skills" / "kv" / "SKILL.md"
+    config.write_text(re.sub(r'command = ".*kv"|command = ".*python.*"', 'command = "/tmp/kv"', config.read_text()))
+    assert standings(world)["config.toml"] == "altered"
+    assert [verdict for verdict, _ in doctor(world, "clients")] == ["bad"]
+    assert "Codex: server in ~/.codex/config.toml is not what kv setup wrote" in doctor(world, "clients")[0][1]
+
+    told = json.loads(state.read_text())  # as if the version that wrote it had another text
+    skill.write_text("older\n")
+    for use in told:
+        if use["path"] == str(skill):
+            use["left"] = _digest("older\n")
+    state.write_text(json.dumps(told))
+    assert standings(world) == {"config.toml": "altered", "AGENTS.md": "ok", "SKILL.md": "outdated", "mcp.json": "ok"}
+
+    world.must("setup", "--all", "--yes", proof=True)
+    assert set(standings(world).values()) == {"ok"}
+    config.write_text("broken")
+    skill.unlink()
+    assert standings(world) == {"config.toml": "broken", "AGENTS.md": "ok", "SKILL.md": "missing", "mcp.json": "ok"}
+
+
+def _digest(text: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_what_the_client_adds_to_the_entry_stays(world: World, home: Path) -> None:
+    """Codex writes a person's "always allow" into it: that is no alteration, and survives when kv writes it anew."""
+    world.must("setup", "codex", "--yes", proof=True)
+    config = home / ".codex" / "config.toml"
+    config.write_text(config.read_text() + '\n[mcp_servers.kv.tools.kv_list]\napproval_mode = "approve"\n')
+    assert standings(world, "codex")["config.toml"] == "ok"
+    config.write_text(
+        config.read_text().replace('args = ["mcp"]', 'args = ["other"]').replace('"kv", "mcp"', '"kv", "x"')
+    )
+    assert standings(world, "codex")["config.toml"] == "altered"
+    world.must("setup", "codex", "--yes", proof=True)
+    assert standings(world, "codex")["config.toml"] == "ok"
+    assert 'approval_mode = "approve"' in config.read_text()
+
+
+def test_consent_that_only_a_person_gives(world: World, home: Path, tmp_path: Path) -> None:
+    """A project's settings count once its folder is trusted: said at setup, seen by --check."""
+    project = tmp_path / "shop"
+    project.mkdir()
+    told = world.must("setup", "codex", "--scope", "project", "--yes", proof=True, cwd=project)
+    assert "Codex: start codex in this folder; at 'Trust this folder?' choose '1. Trust and continue'" in told.out
+    check = world.kv("setup", "codex", "--scope", "project", "--check", "--json", cwd=project)
+    assert [(row["what"], row["standing"]) for row in check.json if row["standing"] != "ok"] == [
+        ("consent", "untrusted")
+    ]
+    assert check.status == 1
+    config = home / ".codex" / "config.toml"
+    config.write_text(f'{CONFIG}\n[projects."{project}"]\ntrust_level = "trusted"\n')
+    assert world.must("setup", "codex", "--scope", "project", "--check", cwd=project).status == 0
+    assert "Trust this folder" not in world.must("setup", "codex", "--scope", "project", "--yes", cwd=project).out
+
+
+def test_another_that_calls_itself_kv(world: World, home: Path) -> None:
+    """An entry of that name with another command, one that is named alike, an alias in the shell: each is named."""
+    (home / ".cursor" / "mcp.json").write_text(
+        '{"mcpServers": {"KV": {"command": "/tmp/x"}, "kv_tools": {"url": "x"}}}'
+    )
+    (home / ".codex" / "config.toml").write_text('[mcp_servers.vault]\ncommand = "/opt/kv"\n')
+    (home / ".bashrc").write_text("# alias kv=x\nexport A=b\n  alias kv='steal'\nkv () { steal; }\nalias kvx=y\n")
+    found = doctor(world, "servers")
+    assert [verdict for verdict, _ in found] == ["note", "bad", "note"]
+    assert "'vault' in ~/.codex/config.toml could be taken for kv" in found[0][1]
+    assert "'KV' in ~/.cursor/mcp.json is called kv and starts another program" in found[1][1]
+    assert [text.partition(" makes")[0] for _, text in doctor(world, "shell")] == [
+        "~/.bashrc line 3",
+        "~/.bashrc line 4",
+    ]
+    assert "steal" not in world.kv("doctor").all
+
+
+def test_rules_that_were_there_before_stay(world: World) -> None:
+    """A rule that a person had is theirs: it is not written twice, and not taken out with ours."""
+    settings = world.folder / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text('{\n  "permissions": {\n    "deny": ["Read(./.env)"] // mine\n  }\n}\n')
+    before = settings.read_bytes()
+    world.must("setup", "claude-code", "--yes", "--no-instructions", proof=True)
+    rules = re.findall(r'"((?:Read|Edit)\(.*?\))"', settings.read_text())
+    assert rules[:2] == ["Read(./.env)", "Read(./.env.*)"]
+    assert f"Read(~/{world.vault.rpartition('/')[2]}.d/**)" in rules
+    settings.write_text(settings.read_text().replace("// mine", "// still mine"))
+    world.must("setup", "claude-code", "--undo", "--yes", proof=True)
+    assert settings.read_bytes() == before.replace(b"// mine", b"// still mine")
+    assert not (world.folder / ".claude.json").exists()
+
+
+def test_without_rules_and_texts_there_is_the_entry_alone(world: World) -> None:
+    """Both can be left out, and --undo needs to be told of neither."""
+    (world.folder / ".claude").mkdir()
+    world.must("setup", "claude-code", "--yes", "--no-instructions", "--no-permissions", proof=True)
+    assert [each.name for each in (world.folder / ".claude").iterdir()] == []
+    assert "kv" in json.loads((world.folder / ".claude.json").read_text())["mcpServers"]
+    world.must("setup", "claude-code", "--undo", "--yes", proof=True)
+    assert not (world.folder / ".claude.json").exists()
+
+
+def test_what_to_paste(world: World, home: Path) -> None:
+    """For a client that kv edits, in its own form; for every other, in the usual one; also where a file is broken."""
+    (home / ".codex" / "config.toml").write_text("broken")
+    shown = world.must("setup", "codex", "--print").out
+    assert shown.startswith("~/.codex/config.toml\n[mcp_servers.kv]\ncommand = ")
+    pieces = {piece["where"]: piece["text"] for piece in world.must("setup", "--print", "--json").json}
+    entry = json.loads(next(iter(pieces.values())))["mcpServers"]["kv"]
+    assert entry["env"] == {"KV_VAULT": world.vault}
+    assert entry["args"][-1] == "mcp"
+    assert any("kv_api" in text for text in pieces.values())
+    refused = world.kv("setup", "codex", "--yes", "--no-instructions")
+    assert "kv setup codex --print shows what to put there by hand" in refused.err
+    assert (home / ".codex" / "config.toml").read_text() == "broken"
+
+
+def test_a_person_is_asked_for_each_client(world: World, home: Path) -> None:
+    """A table, a question each, what is to be written, and only then the proof; a no leaves everything as it was."""
+    before = (home / ".codex" / "config.toml").read_bytes()
+    ask = ("Passphrase (hidden): ", PASSPHRASE.decode())
+    with Person(home, world.environment) as person:
+        status, text = person.run(
+            "kv setup",
+            ("Codex is installed. set it up?", "y"),
+            ("Cursor is installed. set it up?", "n"),
+            ("write this?", "n"),
+        )
+        assert (status, "nothing was changed" in text) == (0, True)
+        assert (home / ".codex" / "config.toml").read_bytes() == before
+        status, text = person.run(
+            "kv setup",
+            ("Codex is installed. set it up?", "y"),
+            ("Cursor is installed.", "n"),
+            ("write this?", "y"),
+            ask,
+        )
+        assert status == 0
+        assert re.search(r"Codex +server +missing +~/\.codex/config\.toml", text)
+        assert text.index("+[mcp_servers.kv]") < text.index("write this?")
+        assert "1 client told" in text
+        assert not (home / ".cursor" / "mcp.json").exists()
+        status, text = person.run("kv setup", ("Cursor is installed. set it up?", "n"))
+        assert "Codex is installed" not in text
