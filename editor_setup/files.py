@@ -46,9 +46,21 @@ def edit(path: Path, change: Callable[[str], list[Splice]]) -> tuple[list[Splice
         before = _bytes(target)
         text = "" if before is None else _text(before)
         splices = change(text)
+        if splices:
+            require_writable(target)
         if not splices or _replace(target, before, spliced(text, splices).encode()):
             return splices, None if before is None else text
     raise EditError("changed")
+
+
+def require_writable(path: Path) -> None:
+    """Raise `EditError("place")` for a file that its person made read-only, and so wants no other in its place."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # none yet, or `read` says what it is
+    if not mode & stat.S_IWUSR:
+        raise EditError("place")
 
 
 def remove(path: Path, expected: str, folders: int = 0) -> bool:

@@ -53,6 +53,7 @@ class Change(NamedTuple):
         wrong = [edit for edit in self.edits if edit.made(text)]
         if not wrong:
             return OK
+        files.require_writable(self.path)
         there = [edit for edit in wrong if edit.found(text)]
         if any(written.get(edit.key) != _digest(edit.found(text)) for edit in there):
             return ALTERED

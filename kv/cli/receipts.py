@@ -34,14 +34,12 @@ class Use(NamedTuple):
 
 def keep(use: Use) -> None:
     """Remember an edit, or that nothing had to be done."""
-    uses = _read()
-    if use.receipt is None:
-        same = [each for each in uses if each[:3] == use[:3]]
-        if same:
-            uses = [each._replace(left=use.left) if each is same[-1] else each for each in uses]
-            _write(uses)
-            return
-    _write([*uses, use])
+    found = _read()
+    same = [each for each in found if each[:3] == use[:3]]
+    if use.receipt is None and same:
+        _write([each._replace(left=use.left) if each is same[-1] else each for each in found])
+    else:
+        _write([*found, use])
 
 
 def written() -> dict[str, dict[str, str]]:
@@ -59,16 +57,25 @@ def told() -> set[str]:
     return {use.client for use in _read()} & set(names())
 
 
-def give_up(client: str, path: Path) -> list[Use] | None:
-    """Forget those uses, oldest first; None where another client uses the same."""
-    uses = _read()
-    rest = [use for use in uses if (use.client, use.path) != (client, str(path))]
-    ours = [use for use in uses if use not in rest]
+def uses(client: str, path: Path) -> list[Use]:
+    """What was done to a file for a client, oldest first."""
+    return [use for use in _read() if (use.client, use.path) == (client, str(path))]
+
+
+def shared(client: str, path: Path) -> bool:
+    """Whether another client uses what is in a file: then it stays."""
+    return any(use.path == str(path) and use.client != client for use in _read())
+
+
+def give_up(client: str, path: Path) -> None:
+    """Forget a client's uses of a file. Where another uses the same, what was done is that one's to take back."""
+    found = _read()
+    rest = [use for use in found if (use.client, use.path) != (client, str(path))]
     heir = next((use.client for use in rest if use.path == str(path)), None)
     if heir is not None:
-        rest = [*(use._replace(client=heir) for use in ours if use.receipt is not None), *rest]
+        ours = [use for use in found if use not in rest and use.receipt is not None]
+        rest = [*(use._replace(client=heir) for use in ours), *rest]
     _write(rest)
-    return ours if heir is None else None
 
 
 def _read() -> list[Use]:
@@ -91,11 +98,11 @@ def _read() -> list[Use]:
         raise KvError("settings", path=str(_path()), why="it is not what kv setup wrote") from None
 
 
-def _write(uses: list[Use]) -> None:
+def _write(found: list[Use]) -> None:
     from editor_setup import files
     from editor_setup.contract import EditError, Splice
 
-    rows = [use._asdict() | {"receipt": use.receipt.as_dict() if use.receipt else None} for use in uses]
+    rows = [use._asdict() | {"receipt": use.receipt.as_dict() if use.receipt else None} for use in found]
     text = json.dumps(rows, indent=1) + "\n"
     try:
         files.edit(_path(), lambda now: [Splice(0, now, text)] if now != text else [])

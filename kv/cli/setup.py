@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -17,7 +16,7 @@ from kv.cli.terminal import Terminal
 from kv.errors import FAILED, KvError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from kv.cli.keeper import Keeper
 
@@ -138,14 +137,14 @@ def _put(options: Options, found: list[Row], how: _How) -> None:
     if not _agreed("write this?", how):
         return
     _record(options, wanted, how.keeper, undo=False)
-    for row in found:
-        if row.standing not in {"broken", "untrusted"}:  # what is there already is this client's too from now on
-            with _telling(row):
-                _write(row)
-    told = tui.counted(len({row.client.name for row in wanted}), "client")
-    _done(options, _again(found), f"{told} told; kv setup --all --undo takes it back")
+    told = [row for row in found if row.standing not in {"broken", "untrusted"}]  # also where all is there already
+    failed = _each(told, _write)
+    counted = tui.counted(len({row.client.name for row in told} - {row.client.name for row in failed}), "client")
+    _done(options, _again(found, failed), f"{counted} told; kv setup --all --undo takes it back")
     if not options.as_json:
         _say_steps(found)
+    if failed:
+        raise typer.Exit(FAILED)
 
 
 def _write(row: Row) -> None:
@@ -169,10 +168,24 @@ def _undo(options: Options, found: list[Row], how: _How) -> None:
     if not _agreed("take it out?", how):
         return
     _record(options, wanted, how.keeper, undo=True)
-    for row in reversed(wanted):
-        with _telling(row):
-            _take_out(row, wanted)
-    _done(options, _again(found), "taken back")
+    failed = _each(list(reversed(wanted)), lambda row: _take_out(row, wanted))
+    _done(options, _again(found, failed), "" if failed else "taken back")
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _each(found: list[Row], act: Callable[[Row], None]) -> list[Row]:
+    """Do it for each, whatever becomes of the others; those whose file was left alone, which is said."""
+    from editor_setup.contract import EditError
+
+    failed = []
+    for row in found:
+        try:
+            act(row)
+        except EditError as error:
+            failed.append(row._replace(standing="broken", why=error.message))
+    _warn(failed)
+    return failed
 
 
 def _take_out(row: Row, beside: list[Row]) -> None:
@@ -180,37 +193,27 @@ def _take_out(row: Row, beside: list[Row]) -> None:
     from editor_setup.receipt import edited, undone
 
     edits = {edit.key: edit for each in beside if each.change and each.path == row.path for edit in each.change.edits}
-    uses = receipts.give_up(row.client.name, row.path)
-    if uses is None:  # another client reads it
-        return
-    for use in reversed(uses):
-        if use.receipt is not None:
-            undone(row.path, use.receipt, edits[use.edit].drop if use.edit in edits else lambda _: [])
-    for edit in edits.values():
-        if edit.ours:
-            edited(row.path, edit.drop)  # what a person copied, or an older kv wrote
+    if not receipts.shared(row.client.name, row.path):
+        for use in reversed(receipts.uses(row.client.name, row.path)):
+            if use.receipt is not None:
+                undone(row.path, use.receipt, edits[use.edit].drop if use.edit in edits else lambda _: [])
+        for edit in edits.values():
+            if edit.ours:
+                edited(row.path, edit.drop)  # what a person copied, or an older kv wrote
+    receipts.give_up(row.client.name, row.path)
 
 
-def _again(found: list[Row]) -> list[Row]:
+def _again(found: list[Row], failed: list[Row]) -> list[Row]:
     """The rows as they are now."""
     written = receipts.written()
-    return [
-        row._replace(standing=row.change.standing(written.get(str(row.path), {})))
-        if row.change and row.standing != "broken"
-        else row
-        for row in found
-    ]
-
-
-@contextmanager
-def _telling(row: Row) -> Iterator[None]:
-    """An edit that was refused, as an error of kv's: the file was left alone."""
-    from editor_setup.contract import EditError
-
-    try:
-        yield
-    except EditError as error:
-        raise KvError("settings", path=tui.tilde(str(row.path)), why=error.message) from None
+    left = {(row.client.name, row.path, row.what): row for row in failed}
+    now = []
+    for row in found:
+        if row.change and row.standing != "broken" and (row.client.name, row.path, row.what) not in left:
+            now.append(row._replace(standing=row.change.standing(written.get(str(row.path), {}))))
+        else:
+            now.append(left.get((row.client.name, row.path, row.what), row))
+    return now
 
 
 def _warn(found: list[Row]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -52,8 +53,11 @@ def person(world: World) -> Iterator[Person]:
 
 @pytest.fixture
 def newcomer(fresh: World) -> Iterator[Person]:
-    """Somebody at a terminal, without a vault."""
-    with Person(fresh.folder, fresh.environment) as someone:
+    """Somebody at a terminal, without a vault, and without the AI clients that the machine may have on its PATH."""
+    programs = fresh.folder / "programs"
+    programs.mkdir()
+    (programs / "bash").symlink_to(shutil.which("bash") or "")
+    with Person(fresh.folder, {**fresh.environment, "PATH": str(programs)}) as someone:
         yield someone
 
 
@@ -127,6 +131,24 @@ def test_the_first_minute_with_an_app(fresh: World, newcomer: Person) -> None:
     assert "vault ready and unlocked: ~/vault.kv" in newcomer.read("person> ")
     assert fresh.must("status", "--json").json["proofs"] == ["totp", "passphrase"]
     assert secret not in json.dumps(fresh.seen)
+
+
+def test_a_client_is_told_at_the_end(fresh: World, newcomer: Person) -> None:
+    """`kv init` offers the AI clients that are here, shows what it would write, and needs no further proof."""
+    for folder in (".cursor", ".junie"):
+        (fresh.folder / folder).mkdir()
+    status, text = newcomer.run(
+        "kv init --no-totp --recovery-file code --kdf-memory 64MiB",
+        ("Passphrase (hidden): ", WORDS),
+        ("Again: ", WORDS),
+        ("Cursor is installed. set it up?  [y/N] ", "y"),
+        ("Junie is installed. set it up?  [y/N] ", ""),
+        ("write this?  [y/N] ", "y"),
+    )
+    assert (status, "1 client told; kv setup --all --undo takes it back" in text) == (0, True)
+    assert re.search(r"^~/\.cursor/mcp\.json\n@@ line 1 @@\n\+\{", text, re.MULTILINE)
+    assert json.loads((fresh.folder / ".cursor" / "mcp.json").read_text())["mcpServers"]["kv"]["args"][-1] == "mcp"
+    assert not (fresh.folder / ".junie" / "mcp").exists()
 
 
 def modules(drawn: list[str]) -> list[list[bool]]:
