@@ -39,7 +39,7 @@ def put(text: str, path: Sequence[str], value: object) -> list[Splice]:
 
     Raises `EditError`: `unreadable`, `deep`, `twice`, and `occupied` where something else is on the way.
     """
-    root = parse(text)
+    root = parse(text, path)
     style = _Style.of(text)
     if root is None:
         return [_whole(text, path, value, style)]
@@ -56,7 +56,7 @@ def put(text: str, path: Sequence[str], value: object) -> list[Splice]:
 
 def drop(text: str, path: Sequence[str]) -> list[Splice]:
     """The splices by which there is nothing at `path`; none if there is nothing. Raises what `put` raises."""
-    node = parse(text)
+    node = parse(text, path)
     for depth in range(len(path)):
         member = None if node is None else _member(node, path, depth)
         if node is None or member is None:

@@ -86,7 +86,7 @@ def test_a_member_goes_with_its_comma_and_its_line(before: str, after: str) -> N
         ('{"a": NaN}', "unreadable"),
         ('{"a": "\n"}', "unreadable"),
         ('{"a": /* 1}', "unreadable"),
-        ("[" * 300 + "]" * 300, "deep"),
+        ("[" * 9000 + "]" * 9000, "deep"),
         ("[]", "occupied"),
         ('{"mcpServers": 3}', "occupied"),
         ('{"mcpServers": {}, "mcpServers": {}}', "twice"),
