@@ -57,7 +57,8 @@ class Change(NamedTuple):
         there = [edit for edit in wrong if edit.found(text)]
         if any(written.get(edit.key) != _digest(edit.found(text)) for edit in there):
             return ALTERED
-        return OUTDATED if there or len(wrong) < len(self.edits) else MISSING
+        ours = [edit for edit in self.edits if edit not in wrong and edit.key in written]
+        return OUTDATED if there or ours else MISSING
 
     def is_there(self) -> bool:
         """Whether anything of it is in the file, whoever wrote it. Raises `EditError`."""

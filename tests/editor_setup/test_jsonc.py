@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from settings_texts import json_texts
 
 from editor_setup import jsonc
 from editor_setup.contract import EditError, inverse, spliced
@@ -108,41 +109,15 @@ def test_a_line_is_named() -> None:
         jsonc.read('{\n  "a": 1,\n  b\n}')
 
 
-BLANK = st.text(" \t\n", max_size=3)
-GAPS = st.one_of(
-    BLANK, st.sampled_from([" // a {\n", "/* , } */", "\n// x\n  ", "\r\n\t", ' /* "kv": 1 */ ', "//\r\n"])
-)
-NAMES = st.sampled_from(["a", "b", "mcpServers", "kv", "\u00e4", 'q"q', "// no"])
-PLAIN = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.text(max_size=5), st.just(1.5))
-
-
-@st.composite
-def texts(draw: st.DrawFn) -> str:
-    """A JSON text with comments, odd blanks and trailing commas; an object at the top, and at `mcpServers`."""
-    return _object(draw, 0)
-
-
-def _object(draw: st.DrawFn, depth: int) -> str:
-    members = []
-    names: list[str] = draw(st.lists(NAMES, unique=True, max_size=4))
-    for name in names:
-        nested = name == "mcpServers" or (depth < 2 and draw(st.booleans()))
-        value = _object(draw, depth + 1) if nested else json.dumps(draw(PLAIN))
-        written = json.dumps(name, ensure_ascii=draw(st.booleans()))
-        members.append(f"{draw(GAPS)}{written}{draw(GAPS)}:{draw(GAPS)}{value}{draw(GAPS)}")
-    trailing: bool = draw(st.booleans())
-    comma = "," if members and trailing else ""
-    return "{" + ",".join(members) + comma + draw(GAPS) + "}"
-
-
 def plain(text: str) -> object:
     """What a text says, by the standard library: its comments and trailing commas blanked out first."""
+    text = text.removeprefix("\ufeff")
     pieces = re.sub(r'("(?:[^"\\]|\\.)*")|//[^\r\n]*|/\*.*?\*/', lambda m: m[1] or " ", text, flags=re.DOTALL)
     pieces = re.sub(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', lambda m: m[1] or "", pieces)
     return json.loads(pieces)
 
 
-@given(texts(), st.sampled_from([ENTRY, 1, None, [], {"a": ["b"]}]))
+@given(json_texts([*PATH, "b"], PATH[:1]), st.sampled_from([ENTRY, 1, None, [], {"a": ["b"]}]))
 def test_whatever_the_file_looks_like(text: str, value: object) -> None:
     """Put changes that member alone and once, its inverse takes back every byte, and drop leaves what else is there."""
     expected = plain(text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
+from settings_texts import toml_texts
 
 from editor_setup import toml_table
 from editor_setup.contract import ABSENT, EditError, inverse, spliced
@@ -97,34 +97,7 @@ def test_a_header_in_a_string_is_no_header() -> None:
         drop(put(text))
 
 
-NAMES = st.sampled_from(["a", "b c", "mcp_servers", "kv", '"'])
-VALUES = st.sampled_from(
-    ["1", "nan", '"#"', "'''\n[kv]\n'''", "[\n 1, # x\n]", "{a = 1}", "1979-05-27T07:32:00Z", '"""\\\n  x"""']
-)
-BETWEEN = st.sampled_from(["", "\n", "# [mcp_servers.kv]\n", "\t# x = 1\n\n", "\n# ]\n"])
-
-
-@st.composite
-def texts(draw: st.DrawFn) -> str:
-    """A TOML text with tables in any order, comments between them, and values over several lines."""
-    pieces = [draw(BETWEEN)]
-    for name in draw(st.lists(NAMES, unique=True, max_size=2)):
-        pieces += [f"{_key(name)}={draw(VALUES)}\n", draw(BETWEEN)]
-    for path in draw(st.lists(st.lists(NAMES, min_size=1, max_size=3), max_size=4)):
-        header = ".".join(map(_key, path))
-        pieces += [f"[[{header}]] # x\n" if draw(st.booleans()) else f" [ {header} ]\n", draw(BETWEEN)]
-        for name in draw(st.lists(st.sampled_from(["command", "x"]), unique=True)):
-            pieces += [f"  {name} = {draw(VALUES)}\n", draw(BETWEEN)]
-    text = "".join(pieces)
-    text = text.replace("\n", "\r\n") if draw(st.booleans()) else text
-    return ("\ufeff" if draw(st.booleans()) else "") + (text.rstrip() if draw(st.booleans()) else text)
-
-
-def _key(name: str) -> str:
-    return name if name.isidentifier() else f"'{name}'"
-
-
-@given(texts())
+@given(toml_texts(PATH))
 def test_whatever_the_file_looks_like(text: str) -> None:
     """Put changes that table alone, its inverse takes back every byte; or it is left alone, not for nothing."""
     splices = _tried(toml_table.put, text, PATH, ENTRY)

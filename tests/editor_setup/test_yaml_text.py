@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from settings_texts import yaml_texts
 
 from editor_setup import yaml_text
 from editor_setup.contract import ABSENT, EditError, inverse, spliced
@@ -148,41 +148,7 @@ def test_aliases_of_aliases_cost_nothing() -> None:
     assert drop(made) == f"{text}extensions: {{}}\n"
 
 
-KEYS = st.sampled_from(["a", "extensions", "kv", "'#'", '"b c"', "é"])
-SCALARS = st.sampled_from(
-    ["1", "x", "'a: #'", '"\\n"', "~", "|\n{}  t\n{}\n", ">-\n{}  t\n", "{{a: [b]}}", "[]", "{{}}", "&x y", ""]
-)
-GAPS = st.sampled_from(["", "\n", "# x\n", "   # {{ y\n"])
-
-
-@st.composite
-def texts(draw: st.DrawFn) -> str:
-    """A YAML text: nested objects and lists at odd columns, comments, blocks of text, braces."""
-    text = draw(GAPS) + _mapping(draw, 0, 0)
-    text = text.replace("\n", "\r\n") if draw(st.booleans()) else text
-    return ("\ufeff" if draw(st.booleans()) else "") + (text.rstrip() if draw(st.booleans()) else text)
-
-
-def _mapping(draw: st.DrawFn, depth: int, column: int) -> str:
-    pieces = []
-    for key in draw(st.lists(KEYS, unique=True, max_size=3)):
-        pieces.append(f"{' ' * column}{key}:")
-        kind: str = draw(st.sampled_from(["scalar", "scalar", "mapping", "list"])) if depth < 2 else "scalar"
-        inner: int = column + draw(st.integers(1, 4))
-        comment: str = draw(st.sampled_from(["", " # of it"]))
-        if kind == "scalar":
-            scalar: str = draw(SCALARS)
-            pieces.append(" " + scalar.format(" " * column, " " * column) + ("" if scalar.endswith("\n") else "\n"))
-        elif kind == "mapping":
-            pieces.append(f"{comment}\n{_mapping(draw, depth + 1, inner)}")
-        else:
-            items: list[str] = draw(st.lists(st.sampled_from(["x", "name: kv", "[y]"]), max_size=2))
-            pieces.append(f"{comment}\n" + "".join(f"{' ' * inner}- {item}\n" for item in items))
-        pieces.append(draw(GAPS))
-    return "".join(pieces)
-
-
-@given(texts())
+@given(yaml_texts(MEMBER))
 def test_whatever_the_file_looks_like(text: str) -> None:
     """Put changes that member alone, its inverse takes back every byte; or it is left alone, not for nothing."""
     splices = _tried(yaml_text.put, text, MEMBER, ENTRY)
