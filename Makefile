@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 # Folders are in it too: a file that goes away changes its folder only.
-SOURCES := $(shell find kv brokers -name __pycache__ -prune -o -print) pyproject.toml README.md LICENSE
+SOURCES := $(shell find kv brokers editor_setup -name __pycache__ -prune -o -print) pyproject.toml README.md LICENSE
 
 .PHONY: help demo test check bench fuzz lock clean
 

@@ -63,21 +63,24 @@ def require_writable(path: Path) -> None:
         raise EditError("place")
 
 
-def remove(path: Path, expected: str, folders: int = 0) -> bool:
-    """Remove a file that holds nothing but `expected`, and so many folders above it that are empty then; whether."""
+def remove(path: Path, expected: str) -> bool:
+    """Remove a file that holds nothing but `expected`; whether it did."""
     if read(path) != expected:
         return False
-    target = path.resolve()
-    target.unlink()
-    with contextlib.suppress(OSError):  # somebody has something in there by now
-        for folder in target.parents[:folders]:
-            folder.rmdir()
+    path.resolve().unlink()
     return True
 
 
-def missing_folders(path: Path) -> int:
-    """How many folders above a file are not there."""
+def missing(path: Path) -> int:
+    """How many folders an edit would make, so that `path` can be in them."""
     return sum(not folder.exists() for folder in path.resolve().parents)
+
+
+def prune(path: Path, folders: int) -> None:
+    """Remove the innermost `folders` folders around `path`, as far as they are empty."""
+    with contextlib.suppress(OSError):  # somebody else's file is in it by now
+        for folder in path.resolve().parents[:folders]:
+            folder.rmdir()
 
 
 def _replace(target: Path, before: bytes | None, after: bytes) -> bool:

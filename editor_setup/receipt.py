@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 class Receipt:
     """One edit of one file.
 
-    `existed`: there was a file before; `folders`: so many above it were not there; `after` is the SHA-256 of its text
-    then, hex.
+    `existed`: there was a file before; `folders` were made for it; `after` is the SHA-256 of its text then, hex.
     """
 
     existed: bool
@@ -41,7 +40,7 @@ class Receipt:
 
 def edited(path: Path, change: Callable[[str], list[Splice]]) -> Receipt | None:
     """Change a file; what was done, or None where nothing had to be. Raises `EditError`."""
-    folders = files.missing_folders(path)
+    folders = files.missing(path)
     splices, text = files.edit(path, change)
     if not splices:
         return None
@@ -52,7 +51,7 @@ def undone(path: Path, receipt: Receipt, drop: Callable[[str], list[Splice]]) ->
     """Take an edit back; whether every byte is as it was.
 
     Where the file is as the edit left it, by its inverse; where somebody changed it since, by `drop`, which takes out
-    what is ours. A file that the edit made, and that would be left empty, goes, with the folders that were made for it.
+    what is ours. A file that the edit made, and that would be left empty, goes with the folders that were made for it.
     Raises `EditError`.
     """
     text = files.read(path)
@@ -60,7 +59,8 @@ def undone(path: Path, receipt: Receipt, drop: Callable[[str], list[Splice]]) ->
         return not receipt.existed
     whole = _digest(text) == receipt.after
     splices: Sequence[Splice] = inverse(receipt.splices) if whole else drop(text)
-    if not receipt.existed and not spliced(text, splices) and files.remove(path, text, receipt.folders):
+    if not receipt.existed and not spliced(text, splices) and files.remove(path, text):
+        files.prune(path, receipt.folders)
         return True
     files.edit(path, lambda now: inverse(receipt.splices) if _digest(now) == receipt.after else drop(now))
     return whole

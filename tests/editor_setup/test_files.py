@@ -31,8 +31,8 @@ def drop(text: str) -> list[Splice]:
 
 
 def test_what_was_not_there_is_made_and_goes_again(tmp_path: Path) -> None:
-    """A new file is its person's alone; taken back, neither it nor anything beside it is left."""
-    path = tmp_path / "a" / "settings.json"
+    """A new file is its person's alone; taken back, neither it nor the folders made for it are left."""
+    path = tmp_path / "a" / "b" / "settings.json"
     done = receipt.edited(path, put)
     assert done is not None
     assert (done.existed, stat.S_IMODE(path.stat().st_mode)) == (False, 0o600)
@@ -41,14 +41,14 @@ def test_what_was_not_there_is_made_and_goes_again(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_somebody_uses_by_now_stays(tmp_path: Path) -> None:
-    """It was made for our file; what is in it since is not ours."""
+def test_a_folder_in_which_something_else_is_stays(tmp_path: Path) -> None:
+    """Of those made for a file that goes, the ones that others use by now are left, and what was there before."""
     path = tmp_path / "a" / "b" / "settings.json"
     done = receipt.edited(path, put)
     assert done is not None
     (tmp_path / "a" / "theirs").touch()
     assert receipt.undone(path, done, drop)
-    assert [each.name for each in (tmp_path / "a").iterdir()] == ["theirs"]
+    assert list(tmp_path.rglob("*")) == [tmp_path / "a", tmp_path / "a" / "theirs"]
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o664])
