@@ -7,7 +7,7 @@
 PYTHON ?= python3
 UV ?= uv
 ARGS ?=
-FUZZED ?= wire format audit
+FUZZED ?= wire format audit settings
 VENV := .venv
 INSPECTOR := .inspector
 BIN := $(VENV)/bin

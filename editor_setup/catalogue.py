@@ -3,6 +3,7 @@
     title = "Claude Code"
     programs = ["claude"]                # on PATH where the client is installed; left out for one without a command
     folders = ["~/.claude"]              # or one of these is there
+    moved = { "~/.claude/" = "{CLAUDE_CONFIG_DIR}/" }  # how paths begin where that variable is set
     [server.user]                        # and `server.project`: where the entry of an MCP server stands
     file = "~/.claude.json"              # `~` is home, `{config}` ~/.config; all else is in the project
     or = []                              # other names of the same file: the one that is there counts
@@ -62,9 +63,22 @@ class Places(NamedTuple):
     config: Path
     project: Path
     platform: str
+    moved: tuple[tuple[str, str], ...] = ()
+
+    def of(self, client: Client, environment: Mapping[str, str]) -> Places:
+        """The same, for a client whose folder an environment variable moves elsewhere."""
+        found = []
+        for prefix, place in client.moved.items():
+            name = place[1 : place.index("}")]
+            if environment.get(name):
+                found.append((prefix, place.replace(f"{{{name}}}", environment[name])))
+        return self._replace(moved=tuple(found))
 
     def path(self, text: str) -> Path:
         """Where `text` leads."""
+        for prefix, place in self.moved:
+            if text.startswith(prefix):
+                return self.project / (place + text.removeprefix(prefix))
         if text.startswith("~/"):
             return self.home / text[2:]
         if text.startswith("{config}/"):
@@ -143,6 +157,7 @@ class Client(NamedTuple):
     title: str
     programs: tuple[str, ...]
     folders: Mapping[str, tuple[str, ...]]
+    moved: Mapping[str, str]
     servers: Mapping[str, Server]
     instructions: Mapping[str, Instructions]
     skills: Mapping[str, Mapping[str, tuple[str, ...]]]
@@ -166,13 +181,14 @@ def load(name: str) -> Client:
 def parse(name: str, text: str) -> Client:
     """A client from its data. Raises `ValueError` for what is not of the form above."""
     parts = {"server", "instructions", "skill", "permissions", "step"}
-    data = _only(tomllib.loads(text), {"title", "programs", "folders", *parts})
+    data = _only(tomllib.loads(text), {"title", "programs", "folders", "moved", *parts})
     steps = data.get("step", [])
     return Client(
         name,
         _text(data["title"]),
         _texts(data.get("programs", [])),
         _by_platform(data.get("folders", [])),
+        _texts_by_name(data.get("moved", {})),
         _by_scope(data.get("server", {}), _server),
         _by_scope(data.get("instructions", {}), _instructions),
         _by_scope(data.get("skill", {}), lambda each: _by_platform(_only(each, {"file"})["file"])),
@@ -212,7 +228,7 @@ def _permissions(data: Mapping[str, object]) -> Permissions:
         _by_platform(data["file"], _texts(data.get("or", []))),
         _texts(data.get("path", [])),
         _texts(data.get("rules", [])),
-        {name: _text(each) for name, each in _table(data.get("members", {})).items()},
+        _texts_by_name(data.get("members", {})),
         _text(data.get("text", "")),
     )
 
@@ -269,6 +285,10 @@ def _tables(data: object) -> list[dict[str, object]]:
 
 def _texts(data: object) -> tuple[str, ...]:
     return tuple(map(_text, data if isinstance(data, list) else [data]))
+
+
+def _texts_by_name(data: object) -> dict[str, str]:
+    return {name: _text(each) for name, each in _table(data).items()}
 
 
 def _text(data: object) -> str:

@@ -78,11 +78,11 @@ def _servers(client: Client, asked: Asked) -> Iterator[Finding]:
     from editor_setup.setup import servers
 
     try:
-        found = servers(client, asked.scope, places())
+        found = servers(client, asked.scope, places(client))
     except EditError:
         return  # `kv setup --check` says so
     ours = any(row.what == "server" and row.standing in {"ok", "outdated"} for row in rows(client, asked))
-    file = tui.tilde(str(places().file(client.servers[asked.scope].files))) if found else ""
+    file = tui.tilde(str(places(client).file(client.servers[asked.scope].files))) if found else ""
     for name, entry in found.items():
         if name == "kv" and ours:
             continue

@@ -32,7 +32,7 @@ def _of(client: Client, asked: Asked) -> list[dict[str, str]]:
 
     found = [
         {"client": client.name, "where": tui.tilde(str(change.path)), "text": change.pasted()}
-        for change in changes(client, asked.scope, places(), wanted(asked))
+        for change in changes(client, asked.scope, places(client), wanted(asked))
     ]
     said = [step.say for step in steps(client, asked.scope)]
     return [*found, {"client": client.name, "where": "then", "text": "\n".join(said)}] if said else found

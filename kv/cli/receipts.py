@@ -16,6 +16,8 @@ from kv.errors import KvError
 from kv.paths import state_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from editor_setup.receipt import Receipt
 
 
@@ -34,12 +36,14 @@ class Use(NamedTuple):
 
 def keep(use: Use) -> None:
     """Remember an edit, or that nothing had to be done."""
-    found = _read()
-    same = [each for each in found if each[:3] == use[:3]]
-    if use.receipt is None and same:
-        _write([each._replace(left=use.left) if each is same[-1] else each for each in found])
-    else:
-        _write([*found, use])
+
+    def kept(found: list[Use]) -> list[Use]:
+        same = [each for each in found if each[:3] == use[:3]]
+        if use.receipt is None and same:
+            return [each._replace(left=use.left) if each is same[-1] else each for each in found]
+        return [*found, use]
+
+    _change(kept)
 
 
 def written() -> dict[str, dict[str, str]]:
@@ -69,21 +73,33 @@ def shared(client: str, path: Path) -> bool:
 
 def give_up(client: str, path: Path) -> None:
     """Forget a client's uses of a file. Where another uses the same, what was done is that one's to take back."""
-    found = _read()
-    rest = [use for use in found if (use.client, use.path) != (client, str(path))]
-    heir = next((use.client for use in rest if use.path == str(path)), None)
-    if heir is not None:
-        ours = [use for use in found if use not in rest and use.receipt is not None]
-        rest = [*(use._replace(client=heir) for use in ours), *rest]
-    _write(rest)
+
+    def rest(found: list[Use]) -> list[Use]:
+        ours = [use for use in found if (use.client, use.path) == (client, str(path))]
+        left = [use for use in found if use not in ours]
+        heir = next((use.client for use in left if use.path == str(path)), None)
+        if heir is None:
+            return left
+        return [*(use._replace(client=heir) for use in ours if use.receipt is not None), *left]
+
+    _change(rest)
 
 
 def _read() -> list[Use]:
-    from editor_setup import files, receipt
+    from editor_setup import files
     from editor_setup.contract import EditError
 
     try:
-        rows = json.loads(files.read(_path()) or "[]")
+        return _uses(files.read(_path()) or "")
+    except EditError as error:
+        raise KvError("settings", path=str(_path()), why=error.message) from None
+
+
+def _uses(text: str) -> list[Use]:
+    from editor_setup import receipt
+    from editor_setup.contract import EditError
+
+    try:
         return [
             Use(
                 client=str(row["client"]),
@@ -92,20 +108,26 @@ def _read() -> list[Use]:
                 left=str(row["left"]),
                 receipt=receipt.of(row["receipt"]) if row["receipt"] else None,
             )
-            for row in rows
+            for row in json.loads(text or "[]")
         ]
     except (ValueError, KeyError, TypeError, EditError):
         raise KvError("settings", path=str(_path()), why="it is not what kv setup wrote") from None
 
 
-def _write(found: list[Use]) -> None:
+def _change(change: Callable[[list[Use]], list[Use]]) -> None:
+    """Write what `change` makes of what is there, also when another `kv setup` wrote in between."""
     from editor_setup import files
     from editor_setup.contract import EditError, Splice
 
-    rows = [use._asdict() | {"receipt": use.receipt.as_dict() if use.receipt else None} for use in found]
-    text = json.dumps(rows, indent=1) + "\n"
+    def splices(now: str) -> list[Splice]:
+        rows = [
+            use._asdict() | {"receipt": use.receipt.as_dict() if use.receipt else None} for use in change(_uses(now))
+        ]
+        text = json.dumps(rows, indent=1) + "\n"
+        return [Splice(0, now, text)] if now != text else []
+
     try:
-        files.edit(_path(), lambda now: [Splice(0, now, text)] if now != text else [])
+        files.edit(_path(), splices)
     except EditError as error:
         raise KvError("settings", path=str(_path()), why=error.message) from None
 

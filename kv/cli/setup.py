@@ -254,7 +254,7 @@ def _say_steps(found: list[Row]) -> None:
     for row in {row.client.name: row for row in found if row.standing != "broken"}.values():
         for step in steps(row.client, row.scope):
             try:
-                if is_taken(step, places()):
+                if is_taken(step, places(row.client)):
                     continue
             except EditError:
                 pass  # then it is said once more

@@ -70,13 +70,14 @@ class Asked(NamedTuple):
     permissions: bool = True
 
 
-def places() -> Places:
-    """Where the clients' paths lead for this user, here."""
+def places(client: Client | None = None) -> Places:
+    """Where the clients' paths lead for this user, here; those of `client` also by its environment variables."""
     from editor_setup.catalogue import Places
 
     home = Path.home()
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    return Places(home, config, Path.cwd(), sys.platform)
+    found = Places(home, config, Path.cwd(), sys.platform)
+    return found if client is None else found.of(client, os.environ)
 
 
 def chosen(names: list[str]) -> list[Client]:
@@ -97,7 +98,7 @@ def rows(client: Client, asked: Asked) -> list[Row]:
     """How a client stands."""
     from editor_setup.setup import changes
 
-    written, where = receipts.written(), places()
+    written, where = receipts.written(), places(client)
     found = [
         _row(client, asked.scope, change, written) for change in changes(client, asked.scope, where, wanted(asked))
     ]

@@ -129,3 +129,20 @@ def test_the_platform_decides() -> None:
     assert of_platform(files, "darwin") == ("~/Library/Application Support/Code/User/mcp.json",)
     assert of_platform({"": ("a",)}, "darwin") == ("a",)
     assert catalogue.of_platform({"linux": ("a",)}, "darwin") == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "path"),
+    [
+        ("claude-code", "CLAUDE_CONFIG_DIR", "/srv/c/.claude.json"),
+        ("codex", "CODEX_HOME", "/srv/c/config.toml"),
+        ("copilot-cli", "COPILOT_HOME", "/srv/c/mcp-config.json"),
+    ],
+)
+def test_a_variable_moves_a_clients_folder(name: str, variable: str, path: str) -> None:
+    """As the client itself has it; set to nothing, or for another client, it moves nothing."""
+    client = load(name)
+    files = client.servers["user"].files
+    assert str(PLACES.of(client, {variable: "/srv/c"}).file(files)) == path
+    assert PLACES.of(client, {variable: ""}).file(files) == PLACES.file(files)
+    assert PLACES.of(load("cursor"), {variable: "/srv/c"}).file(files) == PLACES.file(files)
