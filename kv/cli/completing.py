@@ -35,6 +35,12 @@ def providers(incomplete: str) -> list[str]:
     return _beginning(names, incomplete)
 
 
+def clients(incomplete: str) -> list[str]:
+    """Names of AI clients that begin so."""
+    names: tuple[str, ...] = import_module("editor_setup.catalogue").names()
+    return _beginning(list(names), incomplete)
+
+
 def call(ctx: typer.Context, incomplete: str) -> list[str]:
     """The words of a call: a connection, then a method; a path is nobody's to guess."""
     words = _whole([word for word in ctx.params.get("words") or [] if not word.startswith("-")])

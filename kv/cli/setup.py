@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from kv.cli import receipts, tui
+from kv.cli import completing, receipts, tui
 from kv.cli.keeper import acting
 from kv.cli.options import Options, verb
 from kv.cli.paste import print_text
@@ -40,7 +40,10 @@ def register(app: typer.Typer) -> None:
 def setup(  # noqa: PLR0913 - the options of the verb
     options: Options,
     *,
-    clients: Annotated[list[str] | None, typer.Argument(metavar="CLIENT", help="Such as claude-code.")] = None,
+    clients: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CLIENT", help="Such as claude-code.", autocompletion=completing.clients),
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every client that is installed.")] = False,
     scope: Annotated[str, typer.Option("--scope", metavar="SCOPE", help="user, or project: this folder.")] = "user",
     instructions: Annotated[
@@ -118,7 +121,8 @@ def _show(options: Options, found: list[Row], *, fails: bool) -> None:
         if not found:
             tui.note("no client that kv knows is installed here; kv setup NAME sets one up all the same")
         elif any(row.standing == "missing" for row in found) and not fails and not sys.stdout.isatty():
-            tui.note("kv setup --all tells them of kv; kv setup NAME one of them")
+            here = " --scope project" if found[0].scope == "project" else ""
+            tui.note(f"kv setup --all{here} tells them of kv; kv setup NAME{here} one of them")
     if fails and any(row.standing != "ok" for row in found):
         raise typer.Exit(FAILED)
 

@@ -98,13 +98,14 @@ def shell(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Itera
 
 
 def test_tab_completes_the_hot_verbs(shell: Shell, world: World) -> None:
-    """Verbs, their options, connections and methods while the keeper runs; locked, no names, no word, no keeper."""
+    """Verbs, options, clients, connections and methods while the keeper runs; locked, no names, no word, no keeper."""
     assert shell.tab("kv stat") == "kv status "
     assert shell.tab("kv status --js") == "kv status --json "
     assert shell.tab("kv api --rea") == "kv api --reason "
     assert shell.tab("kv explain --json-") == "kv explain --json-body "
     assert shell.tab("kv wait --fa") == "kv wait --fail "
     assert shell.tab("kv ls --js") == "kv ls --json "
+    assert shell.tab("kv setup claude-c") == "kv setup claude-code "
     assert shell.tab("kv api --wait 0 ec") == "kv api --wait 0 echo "
     assert shell.tab("kv api echo -q a=b --fail DEL") == "kv api echo -q a=b --fail DELETE "
     assert shell.tab("kv api echo --nonsense --sel") == "kv api echo --nonsense --select "
