@@ -13,10 +13,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kv.cli import receipts, tui
+from kv.cli import receipts
 from kv.cli.finding import Finding
-from kv.cli.standing import Asked, argv, chosen, places, rows
+from kv.cli.standing import Asked, argv, chosen, places, rows, shown
 from kv.errors import KvError
+from kv.rows import tidy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ def told_clients(options: Options) -> Iterator[Finding]:
     theirs = [row for row in found if str(row.path) in written or row.standing == "untrusted"]
     for row in theirs:
         again = f"kv setup {row.client.name}{' --scope project' if row.scope == 'project' else ''}"
-        where = f"{row.client.title}: {row.what} in {tui.tilde(str(row.path))}"
+        where = f"{row.client.title}: {row.what} in {shown(row.path)}"
         if row.standing == "altered":
             yield Finding("bad", "clients", f"{where} is not what kv setup wrote; {again} shows it, and repairs it")
         elif row.standing == "untrusted":
@@ -82,11 +83,11 @@ def _servers(client: Client, asked: Asked) -> Iterator[Finding]:
     except EditError:
         return  # `kv setup --check` says so
     ours = any(row.what == "server" and row.standing in {"ok", "outdated"} for row in rows(client, asked))
-    file = tui.tilde(str(places(client).file(client.servers[asked.scope].files))) if found else ""
+    file = shown(places(client).file(client.servers[asked.scope].files)) if found else ""
     for name, entry in found.items():
         if name == "kv" and ours:
             continue
-        where = f"{client.title}: '{name}' in {file}"
+        where = f"{client.title}: '{tidy(name, 60)}' in {file}"
         mend = "remove it unless you put it there"
         if name.lower() == "kv":
             yield Finding("bad", "servers", f"{where} is called kv and starts another program; {mend}")
@@ -118,7 +119,7 @@ def aliases(_: Options) -> Iterator[Finding]:
             yield Finding("bad", "shell", text)
     function = home / ".config" / "fish" / "functions" / "kv.fish"
     if function.exists():
-        yield Finding("bad", "shell", f"{tui.tilde(str(function))} makes 'kv' something else; remove it")
+        yield Finding("bad", "shell", f"{shown(function)} makes 'kv' something else; remove it")
 
 
 def _lines(path: Path) -> list[int]:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from kv.cli import tui
-from kv.cli.standing import places, wanted
+from kv.cli.standing import places, shown, wanted
 
 if TYPE_CHECKING:
     from editor_setup.catalogue import Client
@@ -31,7 +31,7 @@ def _of(client: Client, asked: Asked) -> list[dict[str, str]]:
     from editor_setup.setup import changes, steps
 
     found = [
-        {"client": client.name, "where": tui.tilde(str(change.path)), "text": change.pasted()}
+        {"client": client.name, "where": shown(change.path), "text": change.pasted()}
         for change in changes(client, asked.scope, places(client), wanted(asked))
     ]
     said = [step.say for step in steps(client, asked.scope)]

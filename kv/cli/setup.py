@@ -11,15 +11,16 @@ from kv.cli import completing, receipts, tui
 from kv.cli.keeper import acting
 from kv.cli.options import Options, verb
 from kv.cli.paste import print_text
-from kv.cli.standing import Asked, Row, chosen, places, rows
+from kv.cli.standing import Asked, Row, chosen, places, rows, shown
 from kv.cli.terminal import Terminal
-from kv.errors import FAILED, KvError
+from kv.errors import FAILED, KvError, clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kv.cli.keeper import Keeper
 
+_LINE = 1000  # characters of a line of other people's settings
 _WRITTEN = {"missing", "outdated", "altered"}  # what setup changes
 
 
@@ -114,7 +115,7 @@ def _show(options: Options, found: list[Row], *, fails: bool) -> None:
     if options.as_json:
         tui.print_json([row.as_json() for row in found])
     else:
-        tui.table([[row.client.title, row.what, row.standing, tui.tilde(str(row.path))] for row in found])
+        tui.table([[row.client.title, row.what, row.standing, shown(row.path)] for row in found])
         for row in found:
             if row.why:
                 tui.note(f"{row.client.title}: {row.why}")
@@ -132,9 +133,10 @@ def _put(options: Options, found: list[Row], how: _How) -> None:
     _warn(found)
     if wanted and not options.as_json:
         for row in {(row.path, row.what): row for row in wanted}.values():  # some read the same file
-            tui.say(tui.styled(tui.tilde(str(row.path)), "bold"))
+            tui.say(tui.styled(shown(row.path), "bold"))
             for line in row.change.diff() if row.change else ():
-                tui.say(tui.styled(line, {"+": "green", "-": "red"}.get(line[:1], "dim")))
+                line_shown = clean(line.expandtabs(4), limit=_LINE)
+                tui.say(tui.styled(line_shown, {"+": "green", "-": "red"}.get(line[:1], "dim")))
     if how.dry_run or not wanted:
         _done(options, found, "" if wanted else "nothing to change")
         return
@@ -168,7 +170,7 @@ def _undo(options: Options, found: list[Row], how: _How) -> None:
         return
     if not options.as_json:
         for row in wanted:
-            tui.say(f"{row.client.title}: {row.what} in {tui.tilde(str(row.path))}")
+            tui.say(f"{row.client.title}: {row.what} in {shown(row.path)}")
     if not _agreed("take it out?", how):
         return
     _record(options, wanted, how.keeper, undo=True)
@@ -224,7 +226,7 @@ def _warn(found: list[Row]) -> None:
     for row in found:
         if row.standing == "broken":
             by_hand = f"kv setup {row.client.name} --print shows what to put there by hand"
-            tui.warn(f"{tui.tilde(str(row.path))} is left alone: {row.why}; {by_hand}")
+            tui.warn(f"{shown(row.path)} is left alone: {row.why}; {by_hand}")
 
 
 def _agreed(question: str, how: _How) -> bool:

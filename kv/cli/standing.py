@@ -13,8 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from kv.cli import receipts
-from kv.errors import KvError
+from kv.cli import receipts, tui
+from kv.errors import KvError, clean
 from kv.paths import default_vault, state_folder
 from kv.similar import similar
 
@@ -32,6 +32,8 @@ STYLE = {
     "broken": "red",
     "untrusted": "yellow",
 }
+
+_PATH = 1000  # characters of a path that are shown
 
 
 class Row(NamedTuple):
@@ -68,6 +70,11 @@ class Asked(NamedTuple):
     scope: str = "user"
     instructions: bool = True
     permissions: bool = True
+
+
+def shown(path: Path) -> str:
+    """A path for a person: the folder that kv was started in may be named by an agent."""
+    return clean(tui.tilde(str(path)), limit=_PATH)
 
 
 def places(client: Client | None = None) -> Places:

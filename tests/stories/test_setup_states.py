@@ -131,6 +131,20 @@ def test_another_that_calls_itself_kv(world: World, home: Path) -> None:
     assert "steal" not in world.kv("doctor").all
 
 
+def test_no_name_and_no_settings_move_the_terminal(world: World, home: Path, tmp_path: Path) -> None:
+    """Neither a folder that an agent made and named, nor what stands in a file, gets a control character through."""
+    project = tmp_path / "shop\x1b[2J\u202e"
+    (project / ".cursor").mkdir(parents=True)
+    (project / ".cursor" / "mcp.json").write_text('{"mcpServers": {"kv": {/*\x1b]0;x\x07*/}, "kv_\\u001b[2J": {}}}')
+    ran = [
+        world.must("setup", "cursor", "--scope", "project", "--dry-run", cwd=project),
+        world.must("setup", "--scope", "project", cwd=project),
+        world.kv("doctor", cwd=project),
+    ]
+    assert all("\x1b" not in each.all and "\u202e" not in each.all for each in ran)
+    assert "kv_" in ran[2].out
+
+
 def test_rules_that_were_there_before_stay(world: World) -> None:
     """A rule that a person had is theirs: it is not written twice, and not taken out with ours."""
     settings = world.folder / ".claude" / "settings.json"
