@@ -33,7 +33,8 @@
     taken = [{ file = "~/.claude.json", path = ["projects", "{project}", "trusted"], value = true }]
                                          # what tells that it was done, any of them; left out where nothing can be read
 
-`file` and `folders` may be a table by platform (`linux`, `darwin`). A scope that a client does not have is left out.
+`file` and `folders` may be a table by platform (`linux`, `darwin`, `win32`; there `{appdata}` is the roaming one). A
+scope that a client does not have is left out.
 In the steps of a path (`contract`) `{project}` is this folder or one above it.
 
 Rules of this file
@@ -45,124 +46,15 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from editor_setup.client import PLATFORMS, SCOPES, Client, Instructions, Listed, Permissions, Server, Sign, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
-SCOPES = ("user", "project")
 _SUFFIX = ".toml"
 _Read = TypeVar("_Read")
-
-
-class Places(NamedTuple):
-    """What the paths of the data are told by. `config` is `$XDG_CONFIG_HOME` or `~/.config`."""
-
-    home: Path
-    config: Path
-    project: Path
-    platform: str
-    moved: tuple[tuple[str, str], ...] = ()
-
-    def of(self, client: Client, environment: Mapping[str, str]) -> Places:
-        """The same, for a client whose folder an environment variable moves elsewhere."""
-        found = []
-        for prefix, place in client.moved.items():
-            name = place[1 : place.index("}")]
-            if environment.get(name):
-                found.append((prefix, place.replace(f"{{{name}}}", environment[name])))
-        return self._replace(moved=tuple(found))
-
-    def path(self, text: str) -> Path:
-        """Where `text` leads."""
-        for prefix, place in self.moved:
-            if text.startswith(prefix):
-                return self.project / (place + text.removeprefix(prefix))
-        if text.startswith("~/"):
-            return self.home / text[2:]
-        if text.startswith("{config}/"):
-            return self.config / text.removeprefix("{config}/")
-        return self.project / text
-
-    def file(self, names: Mapping[str, tuple[str, ...]]) -> Path:
-        """The one of a file's names that is there, else the usual one."""
-        paths = [self.path(each) for each in of_platform(names, self.platform)]
-        return next((path for path in paths if path.exists()), paths[0])
-
-
-class Server(NamedTuple):
-    """Where the entry of an MCP server stands, and its form. `files` are names of one file, the usual one first."""
-
-    files: Mapping[str, tuple[str, ...]]
-    path: tuple[str, ...]
-    entry: Mapping[str, object]
-    keep: tuple[str, ...]
-    others: tuple[tuple[str, ...], ...]
-    existing: bool
-    own: bool
-
-    def value(self, argv: Sequence[str], env: Mapping[str, str]) -> dict[str, object]:
-        """The entry that starts `argv` with `env`."""
-        filled = {"{command}": argv[0], "{args}": list(argv[1:]), "{argv}": list(argv), "{env}": dict(env)}
-        return {name: _filled(each, filled) for name, each in self.entry.items()}
-
-
-class Listed(NamedTuple):
-    """Where a file has to be named for the client to read it."""
-
-    files: Mapping[str, tuple[str, ...]]
-    path: tuple[str, ...]
-
-
-class Instructions(NamedTuple):
-    """Where a text for the client's model stands: a file of ours, or a block in one."""
-
-    files: Mapping[str, tuple[str, ...]]
-    own: bool
-    head: str
-    listed: Listed | None
-
-
-class Permissions(NamedTuple):
-    """Rules for the client's own tools: items of a list, members of an object, or a file of ours."""
-
-    files: Mapping[str, tuple[str, ...]]
-    path: tuple[str, ...]
-    rules: tuple[str, ...]
-    members: Mapping[str, str]
-    text: str
-
-
-class Sign(NamedTuple):
-    """What tells that a person took a step: something at a path, or this very value."""
-
-    files: Mapping[str, tuple[str, ...]]
-    path: tuple[str, ...]
-    value: object
-
-
-class Step(NamedTuple):
-    """What only a person may do. Without signs nobody can tell whether it was done."""
-
-    scopes: tuple[str, ...]
-    say: str
-    taken: tuple[Sign, ...]
-
-
-class Client(NamedTuple):
-    """An AI client: how it is found, by scope what it can be told, and what a person has to do."""
-
-    name: str
-    title: str
-    programs: tuple[str, ...]
-    folders: Mapping[str, tuple[str, ...]]
-    moved: Mapping[str, str]
-    servers: Mapping[str, Server]
-    instructions: Mapping[str, Instructions]
-    skills: Mapping[str, Mapping[str, tuple[str, ...]]]
-    permissions: Mapping[str, Permissions]
-    steps: tuple[Step, ...]
 
 
 @cache
@@ -250,21 +142,8 @@ def _by_scope(data: object, read: Callable[[Mapping[str, object]], _Read]) -> di
 def _by_platform(data: object, more: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
     """Texts by platform; "" is every other."""
     if isinstance(data, dict):
-        return {platform: (*_texts(each), *more) for platform, each in _only(data, {"linux", "darwin"}).items()}
+        return {platform: (*_texts(each), *more) for platform, each in _only(data, set(PLATFORMS)).items()}
     return {"": (*_texts(data), *more)}
-
-
-def of_platform(texts: Mapping[str, tuple[str, ...]], platform: str) -> tuple[str, ...]:
-    """What there is for a platform."""
-    return texts.get(platform, texts.get("", ()))
-
-
-def _filled(value: object, filled: Mapping[str, object]) -> object:
-    if isinstance(value, dict):
-        return {name: _filled(each, filled) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_filled(each, filled) for each in value]
-    return filled.get(value, value) if isinstance(value, str) else value
 
 
 def _only(data: object, known: set[str]) -> dict[str, object]:

@@ -11,14 +11,14 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from editor_setup import edits, files
-from editor_setup.catalogue import of_platform
+from editor_setup.client import of_platform
 from editor_setup.contract import ABSENT, at, spliced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from editor_setup.catalogue import Client, Instructions, Permissions, Places, Server, Step
+    from editor_setup.client import Client, Instructions, Permissions, Places, Server, Step
     from editor_setup.edits import Edit
 
 SERVER, INSTRUCTIONS, SKILL, PERMISSIONS = "server", "instructions", "skill", "permissions"

@@ -22,7 +22,7 @@ from kv.rows import tidy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from editor_setup.catalogue import Client
+    from editor_setup.client import Client
     from kv.cli.options import Options
 
 _NAMED = re.compile(r"kv(?:[_-].*)?", re.IGNORECASE)

@@ -9,7 +9,7 @@ from kv.cli import tui
 from kv.cli.standing import places, shown, wanted
 
 if TYPE_CHECKING:
-    from editor_setup.catalogue import Client
+    from editor_setup.client import Client
     from kv.cli.options import Options
     from kv.cli.standing import Asked
 

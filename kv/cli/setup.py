@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -75,6 +76,8 @@ def setup(  # noqa: PLR0913 - the options of the verb
     """
     if scope not in {"user", "project"}:
         raise KvError("usage", why="--scope is user or project")
+    if scope == "project" and Path.cwd() == Path.home():
+        raise KvError("usage", why="this folder is your home, and no project")
     named = bool(clients or every)
     if (dry_run or undo) and not named:
         raise KvError("usage", why="name the clients, or --all; kv setup --help shows how")

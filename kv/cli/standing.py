@@ -21,7 +21,7 @@ from kv.similar import similar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from editor_setup.catalogue import Client, Places
+    from editor_setup.client import Client, Places
     from editor_setup.setup import Change, Wanted
 
 STYLE = {
@@ -79,7 +79,7 @@ def shown(path: Path) -> str:
 
 def places(client: Client | None = None) -> Places:
     """Where the clients' paths lead for this user, here; those of `client` also by its environment variables."""
-    from editor_setup.catalogue import Places
+    from editor_setup.client import Places
 
     home = Path.home()
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")

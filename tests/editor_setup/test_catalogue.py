@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from editor_setup import catalogue, edits
-from editor_setup.catalogue import SCOPES, Places, load, names, of_platform, parse
+from editor_setup import edits
+from editor_setup.catalogue import load, names, parse
+from editor_setup.client import PLATFORMS, SCOPES, Places, of_platform
 from editor_setup.contract import spliced
 from editor_setup.setup import Wanted, changes
 
@@ -73,7 +74,7 @@ def test_every_client_is_of_the_form(name: str, scope: str) -> None:
     assert client.title
     assert client.programs or of_platform(client.folders, "linux")
     assert client.servers or client.instructions
-    for platform in ("linux", "darwin"):
+    for platform in PLATFORMS:
         for change in changes(client, scope, PLACES._replace(platform=platform), WANTED):
             assert change.path.is_relative_to(PLACES.project) == (scope == "project")
             assert not re.search(r"\{[a-z]+\}", change.pasted())
@@ -127,8 +128,9 @@ def test_the_platform_decides() -> None:
     """Where a client keeps its files elsewhere on macOS."""
     files = load("vscode").servers["user"].files
     assert of_platform(files, "darwin") == ("~/Library/Application Support/Code/User/mcp.json",)
+    assert PLACES.path(of_platform(files, "win32")[0]) == Path("/home/ada/AppData/Roaming/Code/User/mcp.json")
     assert of_platform({"": ("a",)}, "darwin") == ("a",)
-    assert catalogue.of_platform({"linux": ("a",)}, "darwin") == ()
+    assert of_platform({"linux": ("a",)}, "darwin") == ()
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from settings_texts import json_texts, prose, toml_texts, yaml_texts
 
 from editor_setup import receipt
-from editor_setup.catalogue import SCOPES, Places, load, names
+from editor_setup.catalogue import load, names
+from editor_setup.client import SCOPES, Places
 from editor_setup.contract import EditError
 from editor_setup.setup import MISSING, OK, Change, Wanted, changes
 
 if TYPE_CHECKING:
-    from editor_setup.catalogue import Client
+    from editor_setup.client import Client
     from editor_setup.edits import Edit
     from editor_setup.receipt import Receipt
 

@@ -113,6 +113,12 @@ def test_consent_that_only_a_person_gives(world: World, home: Path, tmp_path: Pa
     assert "Trust this folder" not in world.must("setup", "codex", "--scope", "project", "--yes", cwd=project).out
 
 
+def test_a_home_is_no_project(world: World, home: Path) -> None:
+    """What would be a project's files are the user's there."""
+    ran = world.kv("setup", "codex", "--scope", "project", "--yes", proof=True, cwd=home)
+    assert (ran.status, "this folder is your home" in ran.err) == (2, True)
+
+
 def test_another_that_calls_itself_kv(world: World, home: Path) -> None:
     """An entry of that name with another command, one that is named alike, an alias in the shell: each is named."""
     (home / ".cursor" / "mcp.json").write_text(
@@ -131,7 +137,8 @@ def test_another_that_calls_itself_kv(world: World, home: Path) -> None:
     assert "steal" not in world.kv("doctor").all
 
 
-def test_no_name_and_no_settings_move_the_terminal(world: World, home: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("home")
+def test_no_name_and_no_settings_move_the_terminal(world: World, tmp_path: Path) -> None:
     """Neither a folder that an agent made and named, nor what stands in a file, gets a control character through."""
     project = tmp_path / "shop\x1b[2J\u202e"
     (project / ".cursor").mkdir(parents=True)
