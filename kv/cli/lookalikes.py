@@ -97,7 +97,8 @@ def _servers(client: Client, asked: Asked) -> Iterator[Finding]:
 
 def _starts_kv(entry: object) -> bool:
     """Whether a server's command is a program called kv."""
-    command = entry.get("command", entry.get("cmd")) if isinstance(entry, dict) else None
+    inner = entry.get("transport", entry) if isinstance(entry, dict) else None
+    command = inner.get("command", inner.get("cmd")) if isinstance(inner, dict) else None
     first = command[0] if isinstance(command, list) and command else command
     return isinstance(first, str) and os.path.basename(first) == "kv"
 
@@ -105,7 +106,7 @@ def _starts_kv(entry: object) -> bool:
 def on_path(_: Options) -> Iterator[Finding]:
     """A `kv` before the one that clients start: what a person types is then another program."""
     first, configured = shutil.which("kv"), argv()[0]
-    if first is not None and os.path.basename(configured) == "kv" and not os.path.samefile(first, configured):
+    if first is not None and os.path.realpath(first) != os.path.realpath(configured):
         text = f"'kv' is {first}, and clients start {configured}: remove the one that is not yours, or mend PATH"
         yield Finding("bad", "PATH", text)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -150,6 +151,59 @@ def test_no_name_and_no_settings_move_the_terminal(world: World, tmp_path: Path)
     ]
     assert all("\x1b" not in each.all and "\u202e" not in each.all for each in ran)
     assert "kv_" in ran[2].out
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (".claude.json", '{"projects": {"PROJECT": {"mcpServers": {"x": {"command": "/tmp/kv"}}}}}'),
+        (".claude.json", '{"mcpServers": {"kv-2": {"url": "https://x.test"}}}'),
+        (".continue/config.yaml", "mcpServers:\n  - name: x\n    command: /tmp/kv\n"),
+        (".config/goose/config.yaml", "extensions:\n  kv_x: {}\n"),
+        (".config/opencode/opencode.jsonc", '{"mcp": {"x": {"command": ["/tmp/kv", "mcp"],},}}'),
+        (
+            ".cline/data/settings/cline_mcp_settings.json",
+            '{"mcpServers": {"x": {"transport": {"command": "/tmp/kv"}}}}',
+        ),
+        ("PROJECT/.cursor/mcp.json", '{"mcpServers": {"x": {"command": "kv"}}}'),
+    ],
+)
+def test_wherever_a_client_keeps_its_servers(world: World, tmp_path: Path, file: str, text: str) -> None:
+    """In its user's settings, in those for this folder alone, in the folder's own: by name, or by what is started."""
+    project = tmp_path / "shop"
+    project.mkdir()
+    for folder in (".claude", ".cursor", ".continue", ".cline"):
+        (world.folder / folder).mkdir()
+    path = world.folder / file.replace("PROJECT", str(project))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.replace("PROJECT", str(project)))
+    told = world.kv("doctor", "--json", cwd=project).json
+    found = [each for each in told if each["what"] == "servers"]
+    assert [(each["verdict"], "could be taken for kv" in each["text"]) for each in found] == [("note", True)]
+
+
+def test_another_program_of_that_name_before_it(world: World, tmp_path: Path) -> None:
+    """A `kv` earlier on PATH than the one that clients start is what a person types; a link to ours is ours."""
+    fake, ours = tmp_path / "fake", tmp_path / "ours"
+    for folder in (fake, ours):
+        folder.mkdir()
+    (fake / "kv").write_text("#!/bin/sh\n")
+    (fake / "kv").chmod(0o755)
+    entry = json.loads(world.must("setup", "--print", "--json").json[0]["text"])["mcpServers"]["kv"]
+    if entry["command"].endswith("/kv"):
+        (ours / "kv").symlink_to(entry["command"])
+    named = {}
+    for folder in (fake, ours):
+        environment = {**world.environment, "PATH": f"{folder}:{world.environment['PATH']}"}
+        argv = world.argv("doctor", "--json")
+        told = subprocess.run(argv, env=environment, cwd=world.folder, capture_output=True, check=False, timeout=60)
+        found = [
+            each["text"] for each in json.loads(told.stdout) if each["what"] == "PATH" and each["verdict"] == "bad"
+        ]
+        named[folder.name] = [text for text in found if "clients start" in text]
+    assert len(named["fake"]) == 1
+    assert f"'kv' is {fake / 'kv'}, and clients start {entry['command']}" in named["fake"][0]
+    assert named["ours"] == []
 
 
 def test_rules_that_were_there_before_stay(world: World) -> None:
