@@ -85,7 +85,7 @@ def setup(  # noqa: PLR0913 - the options of the verb
     if show:
         print_text(options, chosen(clients or []) if named else [], asked)
         return
-    found = [row for client in chosen(clients or []) for row in rows(client, asked)]
+    found = [row for client in chosen(clients or [], receipts.told()) for row in rows(client, asked)]
     how = _How(yes=yes, dry_run=dry_run)
     if undo:
         _undo(options, found, how)
@@ -125,8 +125,7 @@ def _show(options: Options, found: list[Row], *, fails: bool) -> None:
         if not found:
             tui.note("no client that kv knows is installed here; kv setup NAME sets one up all the same")
         elif any(row.standing == "missing" for row in found) and not fails and not sys.stdout.isatty():
-            here = " --scope project" if found[0].scope == "project" else ""
-            tui.note(f"kv setup --all{here} tells them of kv; kv setup NAME{here} one of them")
+            tui.note(f"kv setup --all{_here(found)} tells them of kv; kv setup NAME{_here(found)} one of them")
     if fails and any(row.standing != "ok" for row in found):
         raise typer.Exit(FAILED)
 
@@ -149,7 +148,7 @@ def _put(options: Options, found: list[Row], how: _How) -> None:
     told = [row for row in found if row.standing not in {"broken", "untrusted"}]  # also where all is there already
     failed = _each(told, _write)
     counted = tui.counted(len({row.client.name for row in told} - {row.client.name for row in failed}), "client")
-    _done(options, _again(found, failed), f"{counted} told; kv setup --all --undo takes it back")
+    _done(options, _again(found, failed), f"{counted} told; kv setup --all{_here(found)} --undo takes it back")
     if not options.as_json:
         _say_steps(found)
     if failed:
@@ -228,8 +227,13 @@ def _again(found: list[Row], failed: list[Row]) -> list[Row]:
 def _warn(found: list[Row]) -> None:
     for row in found:
         if row.standing == "broken":
-            by_hand = f"kv setup {row.client.name} --print shows what to put there by hand"
+            by_hand = f"kv setup {row.client.name}{_here([row])} --print shows what to put there by hand"
             tui.warn(f"{shown(row.path)} is left alone: {row.why}; {by_hand}")
+
+
+def _here(found: list[Row]) -> str:
+    """What a command line needs to mean the same."""
+    return " --scope project" if found and found[0].scope == "project" else ""
 
 
 def _agreed(question: str, how: _How) -> bool:

@@ -87,8 +87,8 @@ def places(client: Client | None = None) -> Places:
     return found if client is None else found.of(client, os.environ)
 
 
-def chosen(names: list[str]) -> list[Client]:
-    """The clients of those names; without any, those that are here. Raises `KvError("usage")`."""
+def chosen(names: list[str], also: set[str] | None = None) -> list[Client]:
+    """The clients of those names; without any, those that are here, and those of `also`. Raises `KvError("usage")`."""
     from editor_setup import catalogue
     from editor_setup.setup import is_here
 
@@ -98,7 +98,8 @@ def chosen(names: list[str]) -> list[Client]:
             raise KvError("usage", why=why)
     where = places()
     known = map(catalogue.load, names or catalogue.names())
-    return [client for client in known if names or is_here(client, where, shutil.which)]
+    always = {*names, *(also or ())}
+    return [client for client in known if client.name in always or is_here(client, where, shutil.which)]
 
 
 def rows(client: Client, asked: Asked) -> list[Row]:
