@@ -1,4 +1,4 @@
-"""For `kv doctor`: whether what clients start, and what a person types, is this kv and no other.
+"""For `kv doctor`: whether what clients start and what a person types is this program, and no other of its name.
 
 Rules of this file
 - It reads files. No other server is started to see what it offers: its name and its command are what there is.
@@ -42,7 +42,7 @@ def _scopes() -> tuple[str, ...]:
 
 
 def told_clients(options: Options) -> Iterator[Finding]:
-    """How the clients that were told of kv stand."""
+    """How the clients stand that were told of kv."""
     try:
         told, written = receipts.told(), receipts.written()
     except KvError as error:
@@ -90,7 +90,7 @@ def _servers(client: Client, asked: Asked) -> Iterator[Finding]:
         where = f"{client.title}: '{tidy(name, 60)}' in {file}"
         mend = "remove it unless you put it there"
         if name.lower() == "kv":
-            yield Finding("bad", "servers", f"{where} is called kv and starts another program; {mend}")
+            yield Finding("bad", "servers", f"{where} starts another program under the name of kv; {mend}")
         elif _NAMED.fullmatch(name) or _starts_kv(entry):
             yield Finding("note", "servers", f"{where} could be taken for kv; {mend}")
 

@@ -39,7 +39,7 @@ _PATH = 1000  # characters of a path that are shown
 class Row(NamedTuple):
     """One thing that a client is told, or a step that a person takes, and how it stands.
 
-    `ok`; `missing`; `outdated`, kv wrote it and would write it otherwise now; `altered`, somebody else wrote it;
+    `ok`; `missing`; `outdated`, we wrote it and would write it otherwise now; `altered`, somebody else wrote it;
     `broken`, the file is not understood; `untrusted`, the client waits for a person's consent. `why` of the last two.
     """
 
@@ -73,7 +73,7 @@ class Asked(NamedTuple):
 
 
 def shown(path: Path) -> str:
-    """A path for a person: the folder that kv was started in may be named by an agent."""
+    """A path for a person: the folder that we work in may be named by an agent."""
     return clean(tui.tilde(str(path)), limit=_PATH)
 
 

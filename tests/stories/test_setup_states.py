@@ -130,7 +130,7 @@ def test_another_that_calls_itself_kv(world: World, home: Path) -> None:
     found = doctor(world, "servers")
     assert [verdict for verdict, _ in found] == ["note", "bad", "note"]
     assert "'vault' in ~/.codex/config.toml could be taken for kv" in found[0][1]
-    assert "'KV' in ~/.cursor/mcp.json is called kv and starts another program" in found[1][1]
+    assert "'KV' in ~/.cursor/mcp.json starts another program under the name of kv" in found[1][1]
     assert [text.partition(" makes")[0] for _, text in doctor(world, "shell")] == [
         "~/.bashrc line 3",
         "~/.bashrc line 4",
