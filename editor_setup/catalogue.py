@@ -18,7 +18,7 @@
     file = "~/.claude/rules/kv.md"
     own = true                           # left out: a block in a file that people write
     head = ""                            # of a file of our own: what the client wants to stand above
-    listed = { file = "~/.x.yml", path = ["read", "[={file}]"] }  # where it is named, if it has to be
+    listed = { file = "~/.x.yml", path = ["read", "[={file}]"] }  # where it is named, if it has to be: by that text
     [skill.user]                         # and `skill.project`: a longer text that the model reads when it needs it
     file = "~/.claude/skills/kv/SKILL.md"
     [permissions.user]                   # and `permissions.project`: what the client's own tools shall not touch

@@ -51,7 +51,7 @@ class Places(NamedTuple):
     def file(self, names: Mapping[str, tuple[str, ...]]) -> Path:
         """The one of a file's names that is there, else the usual one."""
         paths = [self.path(each) for each in of_platform(names, self.platform)]
-        return next((path for path in paths if path.exists()), paths[0])
+        return next((path for path in paths if is_there(path)), paths[0])
 
 
 class Server(NamedTuple):
@@ -126,6 +126,14 @@ class Client(NamedTuple):
     skills: Mapping[str, Mapping[str, tuple[str, ...]]]
     permissions: Mapping[str, Permissions]
     steps: tuple[Step, ...]
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is something at `path`, as far as this user can see."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def of_platform(texts: Mapping[str, tuple[str, ...]], platform: str) -> tuple[str, ...]:

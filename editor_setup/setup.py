@@ -11,8 +11,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from editor_setup import edits, files
-from editor_setup.client import of_platform
-from editor_setup.contract import ABSENT, at, spliced
+from editor_setup.client import is_there, of_platform
+from editor_setup.contract import ABSENT, at, spliced, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -98,7 +98,7 @@ class Change(NamedTuple):
 def is_here(client: Client, places: Places, which: Callable[[str], str | None]) -> bool:
     """Whether the client is installed, as far as its command or its folder tells."""
     folders = (places.path(each) for each in of_platform(client.folders, places.platform))
-    return any(map(which, client.programs)) or any(each.is_dir() for each in folders)
+    return any(map(which, client.programs)) or any(map(is_there, folders))
 
 
 def changes(client: Client, scope: str, places: Places, wanted: Wanted) -> list[Change]:
@@ -131,7 +131,7 @@ def _instructions(instructions: Instructions, places: Places, text: str) -> Iter
     if listed := instructions.listed:
         file = places.file(listed.files)
         steps = [each.replace("{file}", str(path)) for each in listed.path]
-        yield Change(INSTRUCTIONS, file, (edits.member(file, steps, str(path)),))
+        yield Change(INSTRUCTIONS, file, (edits.member(file, steps, str(step(steps[-1]))),))
 
 
 def _rules(permissions: Permissions, path: Path, places: Places, private: Sequence[Path]) -> Iterator[Edit]:
@@ -153,12 +153,12 @@ def _below_home(folder: Path, places: Places) -> str:
 
 def steps(client: Client, scope: str) -> list[Step]:
     """What a person has to do themselves in a scope."""
-    return [step for step in client.steps if scope in step.scopes]
+    return [each for each in client.steps if scope in each.scopes]
 
 
-def is_taken(step: Step, places: Places) -> bool:
+def is_taken(wanted: Step, places: Places) -> bool:
     """Whether a step that leaves a sign was taken. Raises `EditError`."""
-    for sign in step.taken:
+    for sign in wanted.taken:
         path = places.file(sign.files)
         text = files.read(path)
         data = edits.format_of(path).find(text, ()) if text else ABSENT

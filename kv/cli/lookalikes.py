@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kv.cli import receipts
 from kv.cli.finding import Finding
-from kv.cli.standing import Asked, argv, chosen, places, rows, shown
+from kv.cli.standing import Asked, argv, chosen, folder, places, rows, shown
 from kv.errors import KvError
 from kv.rows import tidy
 
@@ -38,7 +38,7 @@ _MAX_BYTES = 1 << 20  # of a shell's start file
 
 def _scopes() -> tuple[str, ...]:
     """A home is no project: what is a project's elsewhere is the user's there."""
-    return ("user",) if Path.cwd() == Path.home() else ("user", "project")
+    return ("user",) if folder() == Path.home() else ("user", "project")
 
 
 def told_clients(options: Options) -> Iterator[Finding]:
@@ -119,7 +119,7 @@ def aliases(_: Options) -> Iterator[Finding]:
             text = f"~/{name} line {number} makes 'kv' something else: what you type there is not kv; remove the line"
             yield Finding("bad", "shell", text)
     function = home / ".config" / "fish" / "functions" / "kv.fish"
-    if function.exists():
+    if os.path.lexists(function):
         yield Finding("bad", "shell", f"{shown(function)} makes 'kv' something else; remove it")
 
 

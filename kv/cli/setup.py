@@ -12,7 +12,7 @@ from kv.cli import completing, receipts, tui
 from kv.cli.keeper import acting
 from kv.cli.options import Options, verb
 from kv.cli.paste import print_text
-from kv.cli.standing import Asked, Row, chosen, places, rows, shown
+from kv.cli.standing import Asked, Row, chosen, folder, places, rows, shown
 from kv.cli.terminal import Terminal
 from kv.errors import FAILED, KvError, clean
 
@@ -76,7 +76,7 @@ def setup(  # noqa: PLR0913 - the options of the verb
     """
     if scope not in {"user", "project"}:
         raise KvError("usage", why="--scope is user or project")
-    if scope == "project" and Path.cwd() == Path.home():
+    if scope == "project" and folder() == Path.home():
         raise KvError("usage", why="this folder is your home, and no project")
     named = bool(clients or every)
     if (dry_run or undo) and not named:

@@ -83,8 +83,16 @@ def places(client: Client | None = None) -> Places:
 
     home = Path.home()
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    found = Places(home, config, Path.cwd(), sys.platform)
+    found = Places(home, config, folder(), sys.platform)
     return found if client is None else found.of(client, os.environ)
+
+
+def folder() -> Path:
+    """The folder that we work in; home, where that is gone by now."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path.home()
 
 
 def chosen(names: list[str], also: set[str] | None = None) -> list[Client]:

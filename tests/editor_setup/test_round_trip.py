@@ -17,7 +17,7 @@ from editor_setup import receipt
 from editor_setup.catalogue import load, names
 from editor_setup.client import SCOPES, Places
 from editor_setup.contract import EditError
-from editor_setup.setup import MISSING, OK, Change, Wanted, changes
+from editor_setup.setup import MISSING, OK, Change, Wanted, changes, is_here
 
 if TYPE_CHECKING:
     from editor_setup.client import Client
@@ -171,3 +171,24 @@ def test_a_rule_is_written_once(tmp_path: Path) -> None:
     assert take_back(change, done)
     assert change.standing({}) == MISSING
     assert [each.name for each in (tmp_path / ".claude").iterdir()] == ["settings.json"]
+
+
+def test_a_folder_that_cannot_be_looked_into_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in there is not ours to see: then the client is taken for what else tells of it."""
+
+    def refused(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refused)
+    places = Places(tmp_path, tmp_path / ".config", tmp_path / "shop", "linux")
+    assert not is_here(load("opencode"), places, lambda _: None)
+    assert is_here(load("opencode"), places, lambda name: name)
+    assert told(load("opencode"), "user", tmp_path)[0].path.name == "opencode.json"
+
+
+def test_a_link_that_leads_to_itself_is_left_alone(tmp_path: Path) -> None:
+    """Like everything that is no plain file."""
+    (tmp_path / ".claude.json").symlink_to(tmp_path / ".claude.json")
+    with pytest.raises(EditError) as caught:
+        put(told(load("claude-code"), "user", tmp_path)[0])
+    assert caught.value.code == "place"
