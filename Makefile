@@ -2,6 +2,7 @@
 # against the built wheel.
 #   PYTHON=/path/to/python3.12   another Python than python3
 #   ARGS='-k vault'              passed on to pytest, the bench, the fuzzer, the demo or the lock
+#   ARGS=-n0                     `make test` in one process, for a debugger
 #   NO_INSTALL=1                 `make test` installs nothing but .venv, whoever runs it
 
 PYTHON ?= python3
@@ -27,7 +28,7 @@ demo: $(VENV)/.wheel ## the main job on a throw-away vault
 test: $(VENV)/.wheel ## the whole suite, against the wheel
 	@scripts/system-packages tests/system-packages.txt
 	@scripts/inspector $(BIN)/python $(INSPECTOR)
-	@KV_TESTING_WHEEL=1 $(BIN)/pytest -q $(ARGS)
+	@KV_TESTING_WHEEL=1 $(BIN)/pytest -q -n auto --dist worksteal $(ARGS)
 
 check: $(VENV)/.dependencies ## style and types
 	$(BIN)/ruff check

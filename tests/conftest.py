@@ -52,6 +52,15 @@ def one_process(request: pytest.FixtureRequest) -> Iterator[None]:
         os._exit(70)  # EX_SOFTWARE
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes `-n auto` tests in: one more than there are cores, since a story waits now and then.
+
+    Beyond eight a run would wait for its longest story, and each takes memory.
+    """
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(cores + 1, 8)
+
+
 def pytest_report_header() -> str:
     """Which kv this run is about: the wheel under `make test`, elsewhere whatever Python finds."""
     return f"kv {kv.__version__} at {Path(kv.__file__).parent}"
