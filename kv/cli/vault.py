@@ -19,7 +19,7 @@ from kv.cli.passphrase import CodeFile, choose, from_fd, read_code, show_code
 from kv.cli.proof import Prover
 from kv.cli.terminal import Terminal, Typed, refuse_agent
 from kv.cli.warning import warn_of, warn_of_running
-from kv.client import ADMIN, Client
+from kv.client import ADMIN, Client, lock_holder
 from kv.errors import KvError
 from kv.hot.result import counted
 from kv.hot.status import ask as ask_status
@@ -97,6 +97,8 @@ def _serving(path: str) -> dict[str, object]:
         status = ask_status(path)
         if not status["locked"]:
             return status
+        if not lock_holder(Runtime(path).lock):
+            break  # nobody is: what could not be read whole locks by itself, and keeps no person waiting
         time.sleep(0.1)
     raise KvError("locked")
 
