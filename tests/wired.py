@@ -21,8 +21,12 @@ class Wire:
     def __init__(self, world: World, channel: str = "agent") -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(60)
-        self._socket.connect(f"{world.vault}.d/{channel}.sock")
-        self._frame()
+        try:
+            self._socket.connect(f"{world.vault}.d/{channel}.sock")
+            self._frame()
+        except BaseException:
+            self._socket.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
