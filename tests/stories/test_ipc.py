@@ -255,11 +255,13 @@ def test_twenty_unlocks_make_one_keeper(world: World) -> None:
     with ThreadPoolExecutor(20) as pool:
         statuses = list(pool.map(lambda _: world.kv("unlock", proof=True, timeout=200).status, range(20)))
     assert set(statuses) == {0}
-    found = subprocess.run(
-        ["pgrep", "-f", "kv.daemon.main"], capture_output=True, text=True, check=False
-    ).stdout.split()
-    ours = [pid for pid in found if world.vault in _sockets_of(pid) or int(pid) == _keeper(world)]
-    assert len(ours) == 1
+    one = _keeper(world)
+    for _ in range(100):
+        if not (others := _keepers(world) - {one}):
+            break
+        time.sleep(0.05)  # who was told that it came too late may still be on its way out
+    assert not others
+    assert _keeper(world) == one
 
 
 def test_another_user_is_refused(world: World) -> None:
@@ -290,8 +292,12 @@ def _gone(pid: int) -> None:
         time.sleep(0.02)
 
 
-def _sockets_of(pid: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""
+def _keepers(world: World) -> set[int]:
+    """The keepers whose home is the world's folder, as far as it can be seen: all of them by root, as whom CI runs."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"kv.daemon.main" in (process / "cmdline").read_bytes():
+                environ = (process / "environ").read_bytes().split(b"\0")
+                found |= {int(process.name)} if f"HOME={world.folder}".encode() in environ else set()
+    return found

@@ -115,9 +115,13 @@ def _ended(pid: int) -> bool:
 
 
 class Onlooker:
-    """Reads arguments and environment of every process of kv, as often as it can, as any program of the user may."""
+    """Reads arguments and environment of a world's processes of kv, as often as it can, as any program of the user may.
 
-    def __init__(self) -> None:
+    Those whose environment is closed to us are taken to be of that world.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._home = f"HOME={world.folder}".encode()
         self.seen: dict[str, set[bytes]] = {"cmdline": set(), "environ": set()}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look)
@@ -139,18 +143,25 @@ class Onlooker:
     def _read(self, process: Path) -> None:
         try:
             argv = (process / "cmdline").read_bytes()
-            if b"\0kv" in argv:
-                self.seen["cmdline"].add(argv)
-                self.seen["environ"].add((process / "environ").read_bytes())
         except OSError:
             return
+        if b"\0kv" not in argv:
+            return
+        try:
+            environ = (process / "environ").read_bytes()
+        except OSError:
+            self.seen["cmdline"].add(argv)
+            return
+        if self._home in environ.split(b"\0"):
+            self.seen["cmdline"].add(argv)
+            self.seen["environ"].add(environ)
 
 
 @pytest.mark.timeout(240)
 def test_no_value_in_logs_arguments_and_environments(scene: Scene) -> None:
     """R-LOG: values set, used, denied, revealed to a file and mistaken are in no argv, environment or log of kv."""
     world, other = scene.world, b"another-Value_of+mine/77=="
-    with Onlooker() as onlooker:
+    with Onlooker(world) as onlooker:
         world.store("busy/OTHER", other)
         world.must("rotate", "busy/OTHER", "--stdin", stdin=other[::-1], proof=True)
         for path in ("/encodings", "/echo", "/hang-body", "/garbage", "/drop"):

@@ -104,8 +104,9 @@ def test_early_descriptors_give_nothing(unprivileged: tuple[Path, list[str]]) ->
     made = _kv(folder, prefix, "init", "--no-totp", "--recovery-file", "rc", "--kdf-memory", "64MiB")
     assert made.returncode == 0, made.stderr
     watcher = subprocess.Popen(
-        [*prefix, sys.executable, "-c", WATCHER], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+        [*prefix, sys.executable, "-c", WATCHER, str(folder)],
+        cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     try:
         time.sleep(0.5)
         assert _kv(folder, prefix, "set", "demo/KEY", "--stdin", stdin=VALUE).returncode == 0
@@ -120,19 +121,23 @@ def test_early_descriptors_give_nothing(unprivileged: tuple[Path, list[str]]) ->
     assert told[1] == "0", f"{told[1]} copies of a secret were readable"
 
 
-# Opens /proc/PID/mem of every new `kv` of this user again and again, as long as the kernel lets it (an `exec` gives a
-# process new memory, so the first descriptor is not the one that matters), and looks through what those that it holds
-# can still read, until it is told to stop.
+# Opens /proc/PID/mem of every new `kv` with the given HOME again and again, as long as the kernel lets it (an `exec`
+# gives a process new memory, so the first descriptor is not the one that matters), and looks through what those that it
+# holds can still read, until it is told to stop.
 WATCHER = """
 import os, sys, threading
 stop = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
+home = b"HOME=" + os.fsencode(sys.argv[1])
 needles = [b"sk_memory_0123456789" + b"abcdefghijklmnop", b"copper lantern orbit" + b" velvet thistle magnet"]
 before, held, hits, caught = set(os.listdir("/proc")), {}, 0, 0
 def take(pid):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             if b"kv" not in file.read():
+                return False
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            if home not in file.read().split(b"\\0"):
                 return False
         mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
         with open(f"/proc/{pid}/maps") as file:
@@ -199,11 +204,13 @@ def test_kv_refuses_under_a_tracer(unprivileged: tuple[Path, list[str]]) -> None
     assert not (folder / "vault.kv").exists()
 
 
-# Waits for a keeper to be born, attaches to it as early as the kernel lets it, and stays, to its children too.
+# Waits for a keeper with the given HOME to be born, attaches to it as early as the kernel lets it, and stays, to its
+# children too. Of a keeper that has closed its doors it cannot see whose it is: it comes too late for that one.
 TRACER = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
 SEIZE, CONT, FORKS = 0x4206, 7, 2 | 4 | 8  # ptrace(2); forks, vforks and clones are followed
+home = b"HOME=" + os.fsencode(sys.argv[1])
 before, born = set(os.listdir("/proc")), None
 print("watching", flush=True)
 while born is None:
@@ -213,9 +220,11 @@ while born is None:
         try:
             with open(f"/proc/{name}/cmdline", "rb") as file:
                 argv = file.read().split(b"\\0")
+            with open(f"/proc/{name}/environ", "rb") as file:
+                theirs = file.read().split(b"\\0")
         except OSError:
             continue
-        if b"kv.daemon.main" in argv:
+        if b"kv.daemon.main" in argv and home in theirs:
             born = int(name)
             break
 print("attached" if libc.ptrace(SEIZE, born, 0, FORKS) == 0 else "refused", flush=True)
@@ -236,24 +245,23 @@ def test_a_keeper_that_is_traced_from_its_birth_gets_no_key(unprivileged: tuple[
         pytest.skip("yama forbids tracing here (kernel.yama.ptrace_scope), which is the better answer")
     folder, prefix = unprivileged
     assert _kv(folder, prefix, "init", "--no-totp", "--recovery-file", "rc", "--kdf-memory", "64MiB").returncode == 0
-    told = []
-    for _ in range(8):  # a tracer that came too late proves the other half: it was refused, and the keeper lives
+    told = ""
+    for _ in range(8):  # a tracer that came too late proves the other half: it got in nowhere, and the keeper lives
         _lock(folder, prefix)
         tracer = subprocess.Popen(
-            [*prefix, sys.executable, "-c", TRACER], cwd=folder, stdout=subprocess.PIPE, text=True
+            [*prefix, sys.executable, "-c", TRACER, str(folder)], cwd=folder, stdout=subprocess.PIPE, text=True
         )
         try:
             assert tracer.stdout is not None
             assert tracer.stdout.readline() == "watching\n"
             done = _kv(folder, prefix, "unlock")
-            told.append(tracer.stdout.readline().strip())
         finally:
             tracer.kill()
-            tracer.communicate()
-        if told[-1] == "attached":
+            told, _ = tracer.communicate()
+        if told == "attached\n":
             break
         assert done.returncode == 0, done.stderr
-    assert told[-1] == "attached", "no tracer was early enough: the story would prove nothing"
+    assert told == "attached\n", "no tracer was early enough: the story would prove nothing"
     assert done.returncode == 1, done.stderr
     assert b"the keeper did not start" in done.stderr
     status = [*prefix, sys.executable, "-m", "kv", "status", "--json"]
