@@ -19,7 +19,7 @@ import pytest
 import kv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 # No deadlines: a busy machine is no defect. In continuous integration the same examples every time, so that a
 # failure there is the change's and not the dice's; at a developer's desk new ones at every run.
@@ -40,16 +40,19 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def one_process(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Stop a test that comes back as a forked child (kv works in one): the rest of the suite would run in there."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Stop a test that comes back as a forked child (kv works in one): the rest of the suite would run in there.
+
+    Before it is reported: the child has its parent's channel to whoever collects the reports.
+    """
     ours = os.getpid()
-    yield
-    if os.getpid() != ours:
-        os.write(
-            2, f"\n{request.node.nodeid} came back in a process of its own: run kv in a subprocess there\n".encode()
-        )
-        os._exit(70)  # EX_SOFTWARE
+    try:
+        return (yield)
+    finally:
+        if os.getpid() != ours:
+            os.write(2, f"\n{item.nodeid} came back in a process of its own: run kv in a subprocess there\n".encode())
+            os._exit(70)  # EX_SOFTWARE
 
 
 def pytest_xdist_auto_num_workers() -> int:
