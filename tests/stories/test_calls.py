@@ -89,9 +89,9 @@ def test_results_that_nobody_fetches_give_way_to_ones_own_calls(scene: Scene) ->
         assert raw.code("wait", {"ticket": first}) == "unknown-ticket"
 
 
-def test_the_keeper_takes_more_descriptors_than_calls_can_use(world: World) -> None:
+def test_the_keeper_takes_more_descriptors_than_calls_can_use(shared: Scene) -> None:
     """A keeper asks for 4,096 descriptors at its birth, or for what the system's hard limit allows."""
-    limits = Path(f"/proc/{_keeper(world)}/limits").read_text()
+    limits = Path(f"/proc/{_keeper(shared.world)}/limits").read_text()
     soft, hard = next(line for line in limits.splitlines() if line.startswith("Max open files")).split()[3:5]
     assert int(soft) >= min(4096, int(hard))
 
@@ -121,14 +121,14 @@ def test_a_person_is_heard_while_a_large_request_is_judged(scene: Scene) -> None
     assert len(ended) == 3
 
 
-def test_a_text_of_countless_parts_is_refused(scene: Scene) -> None:
+def test_a_text_of_countless_parts_is_refused(shared: Scene) -> None:
     """A JSON body is bounded in its arrays and objects, as a parser's time goes by those."""
     body = b"[" + b",".join([b"[]"] * (5 * MIB)) + b"]"
     args = _post("/echo", headers={"content-type": "application/json"})
-    with Raw(scene.world) as raw:
+    with Raw(shared.world) as raw:
         assert raw.code("explain", args, body) == "too-large"
         assert raw.code("call", args, body) == "too-large"
-    assert not scene.upstream.requests
+    assert not shared.upstream.requests
 
 
 def test_questions_are_rationed_as_calls_are(scene: Scene) -> None:

@@ -77,40 +77,40 @@ def _keeper(world: World) -> int:
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
 )
-def test_garbage_gets_one_error_and_the_keeper_lives(world: World, junk: bytes) -> None:
+def test_garbage_gets_one_error_and_the_keeper_lives(shared: Scene, junk: bytes) -> None:
     """A malformed frame is answered by one declared error, then the connection ends; the keeper stays the same."""
-    pid = _keeper(world)
-    with Raw(world) as raw:
+    pid = _keeper(shared.world)
+    with Raw(shared.world) as raw:
         raw.receive()
         raw.socket.sendall(junk)
         assert raw.receive()["error"]["code"] == "bad-frame"
         with pytest.raises((EOFError, ConnectionError)):
             raw.receive()
-    assert _keeper(world) == pid
+    assert _keeper(shared.world) == pid
 
 
-def test_half_a_frame_and_a_death_leave_nothing(world: World) -> None:
+def test_half_a_frame_and_a_death_leave_nothing(shared: Scene) -> None:
     """A client that dies inside a frame costs nothing."""
-    pid = _keeper(world)
+    pid = _keeper(shared.world)
     for _ in range(50):
-        with Raw(world) as raw:
+        with Raw(shared.world) as raw:
             raw.socket.sendall(struct.pack(">I", 100) + b'{"verb":')
-    assert _keeper(world) == pid
+    assert _keeper(shared.world) == pid
 
 
-def test_the_agents_socket_has_no_verb_that_changes_anything(world: World) -> None:
+def test_the_agents_socket_has_no_verb_that_changes_anything(shared: Scene) -> None:
     """Every changing verb is unknown on agent.sock, whatever proof is claimed."""
-    with Raw(world) as raw:
+    with Raw(shared.world) as raw:
         raw.receive()
         for verb in ("set", "approve", "deny", "get", "lock", "panic", "connect", "rm", "challenge", "passwd", "totp"):
             raw.send({"verb": verb, "args": {}, "client": "cli", "proof": {"kind": "window"}})
             assert raw.receive()["error"]["code"] == "bad-verb", verb
 
 
-def test_a_proof_is_good_for_one_request_only(world: World) -> None:
+def test_a_proof_is_good_for_one_request_only(shared: Scene) -> None:
     """A passphrase MAC without a challenge, or that does not fit the challenge, is refused."""
     proof = {"kind": "passphrase", "mac": "00" * 32}
-    with Raw(world, "kv") as raw:
+    with Raw(shared.world, "kv") as raw:
         raw.receive()
         raw.send({"verb": "rm", "args": {"name": "X"}, "client": "cli", "proof": proof})
         assert raw.receive()["error"]["code"] == "bad-argument"
