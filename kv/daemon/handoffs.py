@@ -66,7 +66,7 @@ class HandOffs:
         return {"tokens": made, "seconds": int(SECONDS)}
 
     def _token(self, name: str, caller: Caller, judged: Judged, approval: Approval | None) -> str:
-        text = secrets.token_urlsafe(16)
+        text = secrets.token_hex(16)
         self._tokens[text] = _Token(name, caller.session, judged, approval, boot_time() + SECONDS)
         return text
 

@@ -45,7 +45,7 @@ print(json.dumps({
     "status": kv("status", "--json"),
     "list": kv("ls", "--json"),
     "person": {line: kv(*line.split()) for line in (
-        "approvals", "audit list", "get demo/ECHO", "set NEW --stdin", "approve 7F3K", "show demo/ECHO",
+        "approvals", "audit list", "get demo/ECHO --raw", "set NEW --stdin", "approve 7F3K", "show demo/ECHO",
         "lock", "panic",
     )},
     "vault": os.listdir(os.environ["WORLD"]),

@@ -25,7 +25,7 @@ ATTEMPTS = [
     ("rm", "demo/ECHO"),
     ("mv", "demo/ECHO", "demo/OTHER"),
     ("restore", "demo/ECHO", "1"),
-    ("get", "demo/ECHO"),
+    ("get", "demo/ECHO", "--raw"),
     ("get", "demo/ECHO", "--output", "stolen"),
     ("connect", "echo", "--host", "https://evil.test", "--auth", "bearer"),
     ("connect", "echo", "--admission", "always"),

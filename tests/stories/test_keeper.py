@@ -170,7 +170,7 @@ def test_no_value_in_logs_arguments_and_environments(scene: Scene) -> None:
         world.kv("api", "echo", "POST", "/echo", "--json-body", '{"a": 1}', "--wait", "0", "--json")
         world.kv("set", "busy/MASK", "--stdin", stdin=b"{{kv:busy/OTHER}}", proof=True)
         world.kv("get", "busy/OTHER", "--output", "revealed", proof=True)
-        world.kv("get", "busy/OTHER")
+        world.kv("get", "busy/OTHER", "--wait", "0")
         world.must("audit", "list", "--json", proof=True)
         world.must("panic")
         world.must("unlock", proof=True)
