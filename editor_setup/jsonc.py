@@ -154,7 +154,8 @@ def _removed(text: str, node: Node, member: Member) -> list[Splice]:
     if start == member.start:
         start = _back(text, start)
         if last and not node.trailing and not at and start and text[start - 1] in "\r\n":
-            start = _back_line(text, start)
+            above = _back_line(text, start)
+            start = start if _has_comment(text, above) else above
         elif start and text[start - 1] in "\r\n":
             end = _over_line(text, end)
     splices.append(Splice(start, text[start:end], ""))
@@ -169,6 +170,11 @@ def _back(text: str, at: int) -> int:
 
 def _back_line(text: str, at: int) -> int:
     return at - 2 if text[at - 2 : at] == "\r\n" else at - 1
+
+
+def _has_comment(text: str, at: int) -> bool:
+    """Whether the line that ends at `at` may end in a comment: what comes to stand behind that would be in it."""
+    return "//" in text[max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1 : at]
 
 
 def _over_line(text: str, at: int) -> int:

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from settings_texts import json_texts
 
@@ -117,6 +117,8 @@ def plain(text: str) -> object:
     return json.loads(pieces)
 
 
+@example('{"mcpServers":{ // a {\n"kv":null}}', ENTRY)
+@example('{"mcpServers":{ // a {\r\n  "kv":null}}', ENTRY)
 @given(json_texts([*PATH, "b"], PATH[:1]), st.sampled_from([ENTRY, 1, None, [], {"a": ["b"]}]))
 def test_whatever_the_file_looks_like(text: str, value: object) -> None:
     """Put changes that member alone and once, its inverse takes back every byte, and drop leaves what else is there."""
