@@ -31,6 +31,7 @@ class StandIn:
         self.runs: list[Keeper] = []
         self.requests: list[dict[str, object]] = []
         self.refuse: dict[str, object] | None = None
+        self.prompt: bool | None = None  # in place of what the client asks for
         self._nursery = nursery
         runtime = folder / "v.kv.d"
         runtime.mkdir(mode=0o700, exist_ok=True)
@@ -103,7 +104,7 @@ class StandIn:
             "folder": [found.st_dev, found.st_ino],
             "lent": [{**row, "size": len(value)} for row, value in zip(rows, values, strict=True)],
             "redact": args["redact"],
-            "prompt": args["whole"],
+            "prompt": args["whole"] if self.prompt is None else self.prompt,
             "privileges": False,
             "timeout": args["timeout"],
         }

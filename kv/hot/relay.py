@@ -183,5 +183,6 @@ def _catch() -> int:
     ):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # which Python ignores: whoever sends it means an end
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     return reading

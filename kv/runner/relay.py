@@ -65,6 +65,7 @@ class Relay:
         for inlet in self._inlets:
             inlet.start()
         self._reap()
+        self._judge()
         while not (self._alone and all(pump.done for pump in self._pumps)):
             self._step()
             self._judge()
