@@ -68,7 +68,8 @@ def _options(table: Table) -> list[inspect.Parameter]:
     for name, spellings, metavar, says in rows(table):
         kind = bool if not metavar else list[str] | None if metavar.endswith("…") else str | None
         default = None if metavar else False
-        option = typer.Option(default, *spellings, metavar=metavar or None, help=says)
+        complete = completing.secrets if metavar.startswith("NAME") else None
+        option = typer.Option(default, *spellings, metavar=metavar or None, help=says, autocompletion=complete)
         found.append(_parameter(name, option, kind))
     return found
 

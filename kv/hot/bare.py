@@ -70,7 +70,8 @@ def execute(argv: list[str], environment: dict[str, str]) -> NoReturn:
                 last = error
     if last is None:
         raise KvError("run-missing", name=argv[0], help="")
-    raise KvError("run-refused", name=argv[0], why=os.strerror(last.errno or 0).lower())
+    why = "it is a folder" if os.path.isdir(argv[0]) else os.strerror(last.errno or 0).lower()
+    raise KvError("run-refused", name=argv[0], why=why)
 
 
 def _become(path: str, argv: list[str], environment: dict[str, str]) -> None:

@@ -8,8 +8,6 @@ Rules of this file
 
 from __future__ import annotations
 
-import re
-
 from kv.errors import KvError
 from kv.hot.arguments import full_name
 
@@ -27,8 +25,9 @@ OPTIONS: Table = {
     "--fd": ("fd", "NAME[=NUMBER]…", "lend it as an open descriptor; NAME_FD tells which"),
 }
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=kv://([A-Za-z0-9_./-]{1,259})")
+_SCHEME = "kv://"
+_IN_NAMES = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/")
+_LONGEST = 259  # characters of a secret's name
 _MAX_FILE = 1 << 20
 
 
@@ -58,7 +57,7 @@ def lent(found: Arguments) -> list[dict[str, object]]:
 
 
 def _row(name: str, via: str, to: str) -> dict[str, object]:
-    if via == "env" and not _VARIABLE.fullmatch(to):
+    if via == "env" and not _is_variable(to):
         raise KvError("usage", why="--secret takes NAME or NAME=VARIABLE, a variable of letters, digits and _")
     return {"name": name, "via": via, "to": to}
 
@@ -66,6 +65,10 @@ def _row(name: str, via: str, to: str) -> dict[str, object]:
 def _variable(name: str) -> str:
     """The variable that a secret's name proposes: its last part."""
     return name.rpartition("/")[2]
+
+
+def _is_variable(text: str) -> bool:
+    return text.isascii() and text.isidentifier()
 
 
 def _from_file(path: str | None) -> Iterator[tuple[str, str]]:
@@ -83,10 +86,15 @@ def _from_file(path: str | None) -> Iterator[tuple[str, str]]:
         words = line.strip()
         if not words or words.startswith("#"):
             continue
-        match = _REFERENCE.fullmatch(words)
-        if match is None:
+        variable, _, reference = words.partition("=")
+        name = reference.removeprefix(_SCHEME)
+        if name == reference or not _is_variable(variable) or not _is_name(name):
             raise KvError("usage", why=f"line {number} of --env-file is not VARIABLE=kv://NAME")
-        yield match[2], match[1]
+        yield name, variable
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST and _IN_NAMES.issuperset(text)
 
 
 def _refuse_twins(rows: list[dict[str, object]]) -> None:

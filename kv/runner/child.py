@@ -75,6 +75,8 @@ def start(setup: Setup) -> int:
 
 def _refusal(order: Order, number: int) -> KvError:
     name = order.argv[0]
+    if number == errno.EACCES and os.path.isdir(order.executable):
+        number = errno.EISDIR  # which no system says of what it is asked to execute
     if number == _CHANGED:
         return KvError("run-changed", what="the program")
     if number in _MISSING:

@@ -95,8 +95,8 @@ class Control:
             yield message
 
     def tell(self, message: dict[str, object]) -> None:
-        """Send, as soon as the client takes it."""
-        if len(self._waiting) < _MOST:
+        """Send, as soon as the client takes it. Who never reads is told how it ended, and little before that."""
+        if len(self._waiting) < _MOST or message.keys() & {"ended", "error"}:
             self._waiting.append(spell(message))
         self.send()
 

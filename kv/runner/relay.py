@@ -120,7 +120,8 @@ class Relay:
         if self._control.ended:
             for pump in self._pumps:
                 pump.abandon()
-        if self._ending is None and (self._asked_to_end or self._control.ended or self.status is not None):
+        over = self._asked_to_end or self._control.ended or self.status is not None
+        if over and self._ending is None and not self._alone:
             self._stop_at = None
             self._ending = Ending(now)
             self.left = self._ending.count if self.status is not None else 0

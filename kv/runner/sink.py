@@ -32,15 +32,16 @@ class Sink(Protocol):
 
 def sink(descriptor: int) -> Sink:
     """The sink for `descriptor`, which it owns from now on."""
-    mode = os.fstat(descriptor).st_mode
+    mode, writable = os.fstat(descriptor).st_mode, _writable(descriptor)
     if stat.S_ISSOCK(mode):
         return SocketSink(socket.socket(fileno=descriptor))
-    if (stat.S_ISFIFO(mode) or os.isatty(descriptor)) and _writable(descriptor):
+    if (stat.S_ISFIFO(mode) or os.isatty(descriptor)) and writable:
         with contextlib.suppress(OSError):  # its reader is gone, or it is another user's
             own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
             os.close(descriptor)
             return FileSink(own)
-    return FileSink(descriptor, None if stat.S_ISREG(mode) else select.PIPE_BUF)
+    # A file never waits; and what cannot be written says so at the first try.
+    return FileSink(descriptor, None if stat.S_ISREG(mode) or not writable else select.PIPE_BUF)
 
 
 def _writable(descriptor: int) -> bool:

@@ -7,6 +7,8 @@ Rules of this file
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from kv.runner.messages import Hello
     from kv.runner.pump import Gate
 
+_PIPE = 256 << 10  # bytes at a time: a scan costs something before it begins
 _NAMES = ("stdin", "stdout", "stderr")
 
 
@@ -63,6 +66,8 @@ class Streams:
     def _pipe(self, number: int, descriptor: int) -> None:
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
+        with contextlib.suppress(OSError):  # a person's share of pipe memory may be used up
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
         self.pass_on(number, writing)
         self.pumps.append(Pump(_NAMES[number], reading, sink(descriptor), self._gate, self._silence))
 
