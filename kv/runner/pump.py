@@ -114,6 +114,8 @@ class Pump:
     def pause(self) -> None:
         """The program has stopped. A person sees what it said before that; an agent could spell a secret by stops."""
         if self._silence <= PROMPT:
+            while self._read() and len(self._pending) < _PENDING:
+                pass
             self._flush()
 
     def finish(self) -> None:
