@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROWS, COLUMNS = 24, 80
 SECONDS = 8.0
-QUIET = 0.25  # seconds without output after which a screen is taken to be drawn
+QUIET = 0.15  # seconds without output after which a screen is taken to be drawn
 KV = f"{sys.executable} -m kv run --secret KEY --"
 
 

@@ -54,12 +54,20 @@ def _elsewhere(table: Table, complete: Callable[..., list[str]] | None) -> Calla
         if name not in HOT:
             raise KvError("usage", why=f"write kv {name} with nothing before it")
         mark = ["--"] if name == "run" else []  # click has taken it; what follows is another program's
-        raise SystemExit(import_module(HOT[name]).main(name, [*spelled(table, given), *mark, *(words or [])]))
+        options = {**_before(ctx), **{option: value for option, value in given.items() if value}}
+        raise SystemExit(import_module(HOT[name]).main(name, [*spelled(table, options), *mark, *(words or [])]))
 
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     argument = typer.Argument(default=None, show_default=False, autocompletion=complete)
     sign(perform, [context, _parameter("words", argument, list[str] | None), *_options(table)])
     return perform
+
+
+def _before(ctx: typer.Context) -> dict[str, object]:
+    """The options that stood before the verb, by their names in `GLOBAL`."""
+    outer = ctx.obj if isinstance(ctx.obj, Options) else Options()
+    descriptor = None if outer.passphrase_fd is None else str(outer.passphrase_fd)
+    return {"vault": outer.vault, "env": outer.env, "json": outer.as_json, "passphrase_fd": descriptor}
 
 
 def _options(table: Table) -> list[inspect.Parameter]:

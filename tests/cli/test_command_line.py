@@ -127,8 +127,8 @@ def test_help_lists_every_verb_of_the_issue(capfd: pytest.CaptureFixture[str]) -
     listed = {line.split()[0] for line in capfd.readouterr().out.partition("Commands:")[2].splitlines() if line.strip()}
     wanted = (
         "init unlock lock status passwd totp pin recover set get ls show rotate rm mv history restore generate import "
-        "backup restore-backup connect connections providers api explain approve deny approvals wait panic audit mcp "
-        "doctor daemon demo version"
+        "backup restore-backup connect connections providers api explain run approve deny approvals wait panic audit "
+        "mcp doctor daemon demo version"
     )
     assert set(wanted.split()) <= listed
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from postgres import Postgres
+from standin import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from screen import Screen, Window
-
-COOKED = "stty -a | grep -o ' icanon\\| -icanon'"
 
 
 def pids(*words: str) -> list[int]:
@@ -80,6 +79,34 @@ def test_a_job_in_the_background_runs_and_stops_when_it_wants_to_be_typed_at(win
     screen.type("hello\n")
     screen.shows("got hello")
     is_cooked(screen)
+
+
+@pytest.mark.needs("psql")
+def test_psql_asks_and_answers_with_a_password_of_the_vault(window: Window) -> None:
+    """Nobody types it, and it is in nobody's environment but psql's."""
+    with Postgres(KEY) as server:
+        screen = window()
+        connect = f"host=127.0.0.1 port={server.port} user=app dbname=shop"
+        screen.type(f"r sh -c 'PGPASSWORD=$KEY PSQL_PAGER= exec psql -X \"{connect}\"'\n")
+        screen.shows("shop=>")
+        screen.type("select 42 as answer;\n")
+        screen.shows("(1 row)")
+        assert any(line.strip() == "42" for line in screen.lines)
+        screen.type("\\! echo $PGPASSWORD\n")
+        screen.shows("{{kv:KEY}}")
+        screen.type("\\q\n")
+        is_cooked(screen)
+        assert server.logins == [KEY]
+
+
+def test_a_window_that_is_closed_takes_its_programs_along(window: Window) -> None:
+    """The shell's SIGHUP, the terminal's end: nobody is left."""
+    screen = window()
+    screen.type("r sh -c 'echo begun; sleep 212; echo no'\n")
+    wait_for(lambda: len(pids("sleep", "212")) == 1)
+    screen.rest()
+    screen.close()
+    wait_for(lambda: not pids("sleep", "212"))
 
 
 def test_the_window_size_is_the_programs(window: Window) -> None:
@@ -169,14 +196,10 @@ def test_a_client_killed_by_any_signal_leaves_nobody_and_a_sane_terminal(window:
     seconds = str(300 + number)
     screen.type(f"r sh -c 'stty raw -echo; sleep {seconds} & (setsid sleep {seconds} &) ; wait'\n")
     wait_for(lambda: len(pids("sleep", seconds)) == 2)
-    client = [
-        pid
-        for pid in pids("sh", "-c", f"stty raw -echo; sleep {seconds} & (setsid sleep {seconds} &) ; wait")
-        if b"kv\0run" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    words = ("sh", "-c", f"stty raw -echo; sleep {seconds} & (setsid sleep {seconds} &) ; wait")
+    clients = [pid for pid in pids(*words) if b"kv\0run" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     screen.rest()
-    os.kill(min(client), number)
+    os.kill(min(clients), number)  # the other is its guard
     screen.shows("$")
     is_cooked(screen)
     wait_for(lambda: not pids("sleep", seconds))
-    assert signal.Signals(number)
