@@ -87,11 +87,13 @@ class Relay:
 
     def _begin(self) -> None:
         """The program runs; if it has the terminal, so have we, unless we were sent to the background meanwhile."""
-        if self._terminal is not None and self._whole:
-            if self._terminal.foreground:
-                self._terminal.take()
-            else:
-                self._go_on()
+        if self._terminal is None:
+            return
+        if self._whole and self._terminal.foreground:
+            self._terminal.take()
+        elif self._whole:
+            self._go_on()
+        self._control.send({"size": self._terminal.size})  # the window may have changed while a person was asked
 
     def _type(self, data: bytes) -> None:
         self._typed += data
@@ -145,7 +147,8 @@ class Relay:
             self._terminal.restore()
         caught = signal.signal(number, signal.SIG_DFL) if number != signal.SIGSTOP else None
         again = signal.signal(signal.SIGCONT, signal.SIG_DFL)
-        os.kill(0, number)  # the whole job, as the terminal would have stopped it
+        # The whole job, as the terminal would have stopped it; but a program that stops itself stops nobody else.
+        os.kill(os.getpid() if number == signal.SIGSTOP else 0, number)
         signal.signal(signal.SIGCONT, again)
         if number != signal.SIGSTOP:
             signal.signal(number, caught)

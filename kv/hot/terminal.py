@@ -30,6 +30,7 @@ class Terminal:
         self._descriptor = descriptor
         self._cooked: Attributes = termios.tcgetattr(descriptor)
         self._guard = (-1, -1)  # its pid, and our end of the pipe that it watches
+        self._size = (24, 80)
         self.raw = False
 
     @classmethod
@@ -53,8 +54,10 @@ class Terminal:
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns."""
-        columns, lines = os.get_terminal_size(self._descriptor)
-        return lines, columns
+        with contextlib.suppress(OSError):  # it was closed
+            columns, lines = os.get_terminal_size(self._descriptor)
+            self._size = lines, columns
+        return self._size
 
     @property
     def foreground(self) -> bool:

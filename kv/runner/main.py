@@ -22,10 +22,11 @@ from typing import NoReturn
 import msgspec
 
 from kv.errors import KvError
-from kv.harden import refuse_tracer
+from kv.harden import adopt_orphans, refuse_tracer
 from kv.redact import Database, Needles
 from kv.runner.control import Control
 from kv.runner.messages import MAX_PACKET, TO_NURSERY, Needled, spell
+from kv.runner.offspring import Nest
 from kv.runner.order import KeeperLine
 from kv.runner.run import perform
 from kv.spawn import become
@@ -38,7 +39,6 @@ def main() -> None:
     """Serve the keeper until its line ends. Ends by `os._exit`: no shutdown runs over memory that held values."""
     line = become(sys.argv)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel waits for runners
     with contextlib.suppress(KvError, OSError):
         refuse_tracer()
         _serve(line)
@@ -47,7 +47,8 @@ def main() -> None:
 
 def _serve(line: socket.socket) -> None:
     """Raises `KvError`, `OSError` where there is nobody to serve any more."""
-    database = Needles().database()
+    database, nest = Needles().database(), Nest()
+    adopt_orphans()
     _tell_ready(line)
     while True:
         data, descriptors, _, _ = socket.recv_fds(line, MAX_PACKET, 4, socket.MSG_CMSG_CLOEXEC)
@@ -61,7 +62,7 @@ def _serve(line: socket.socket) -> None:
             _tell_ready(line)
         else:
             order, control = descriptors
-            if os.fork() == 0:
+            if not nest.fork():
                 line.close()
                 _run(order, control, database)
             os.close(order)

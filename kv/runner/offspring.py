@@ -13,6 +13,10 @@ from __future__ import annotations
 import os
 import signal
 from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 _GENTLE = (signal.SIGHUP, signal.SIGCONT, signal.SIGTERM)
 _STAT = 1024  # bytes: fifty numbers and a name
@@ -20,8 +24,11 @@ _GRACE = 2.0  # seconds between asking and killing
 _AGAIN = 0.1  # a process that forks while it is killed leaves a child for the next look
 
 
-def descendants(pid: int) -> list[int]:
-    """The pids below `pid`, parents first, and those among them for whose end their parent has not waited."""
+def descendants(pid: int, *, but: Container[int] = ()) -> list[int]:
+    """The pids below `pid`, parents first, and those among them for whose end their parent has not waited.
+
+    A child that is in `but` is left out, and what is below it.
+    """
     children: defaultdict[int, list[int]] = defaultdict(list)
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -32,7 +39,7 @@ def descendants(pid: int) -> list[int]:
             children[int(parent)].append(int(name))
     found, waiting = [], [pid]
     while waiting:
-        below = children.pop(waiting.pop(), [])
+        below = [child for child in children.pop(waiting.pop(), []) if child not in but]
         found += below
         waiting += below
     return found
@@ -66,6 +73,39 @@ class Ending:
         if now >= self._kill_at:
             _signal(descendants(os.getpid()), signal.SIGKILL)
             self._kill_at = now + _AGAIN
+
+
+class Nest:
+    """The runners of a nursery, whose parent this process is.
+
+    A runner ends what it has started. One that is killed cannot: its child dies with it (`kv.harden.die_with`), and
+    what that one had started becomes ours, and ends here.
+    """
+
+    def __init__(self) -> None:
+        self._runners: set[int] = set()
+        signal.signal(signal.SIGCHLD, self._reap)
+
+    def fork(self) -> int:
+        """Fork a runner: its pid, or 0 in the runner."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))  # it may end before we know it
+        try:
+            if runner := os.fork():
+                self._runners.add(runner)
+            return runner
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
+
+    def _reap(self, *_: object) -> None:
+        killed = False
+        try:
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                killed = killed or ended[0] not in self._runners or os.WIFSIGNALED(ended[1])
+                self._runners.discard(ended[0])
+        except ChildProcessError:
+            return
+        if killed:
+            _signal(descendants(os.getpid(), but=self._runners), signal.SIGKILL)
 
 
 def _signal(pids: list[int], number: int) -> None:

@@ -222,17 +222,21 @@ def test_a_client_killed_at_any_moment_leaves_nobody(kv: Callable[..., Run], del
 
 
 def test_a_runner_that_is_killed_takes_the_program_along(kv: Callable[..., Run], standin: StandIn) -> None:
-    """And the client says so instead of waiting."""
-    run = kv(*lend("sleep", "403"))
-    wait_for(lambda: running("sleep", "403"))
-    (program,) = running("sleep", "403")
+    """And all that this one has started; the client says so instead of waiting, and other runs go on."""
+    other = kv(*lend("sh", "-c", "sleep 404 & read x; echo on"))
+    wait_for(lambda: running("sleep", "404"))
+    run = kv(*lend("sh", "-c", "sleep 403 & (setsid sleep 403 &) ; echo $PPID; wait"))
+    wait_for(lambda: len(running("sleep", "403")) == 2)
+    (program,) = running("sh", "-c", "sleep 403 & (setsid sleep 403 &) ; echo $PPID; wait")
     runner = int(Path(f"/proc/{program}/stat").read_bytes().rpartition(b") ")[2].split()[1])
     os.kill(runner, signal.SIGKILL)
     status, _, err = ended(run)
     assert status == 1
     assert b"cut off" in err
     wait_for(lambda: not running("sleep", "403"))
-    assert standin.runs
+    assert running("sleep", "404")
+    assert ended(other, b"\n")[:2] == (0, b"on\n")
+    assert len(standin.runs) == 2
 
 
 def test_without_secrets_credentials_are_taken_out(kv: Callable[..., Run]) -> None:
