@@ -91,8 +91,8 @@ def _run(order: int, control: int, database: Database) -> NoReturn:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         perform(KeeperLine(socket.socket(fileno=order)), Control(socket.socket(fileno=control)), database)
-    except BaseException:  # noqa: BLE001, S110 - a defect ends this run: no traceback over memory that held values
-        pass
+    except BaseException:  # noqa: BLE001 - a defect ends this run: no traceback over memory that held values
+        os._exit(1)
     os._exit(0)
 
 

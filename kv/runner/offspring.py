@@ -78,7 +78,7 @@ class Ending:
 class Nest:
     """The runners of a nursery, whose parent this process is.
 
-    A runner ends what it has started. One that is killed cannot: its child dies with it (`kv.harden.die_with`), and
+    A runner ends what it has started. One that is killed, or fails, cannot: its child dies with it (`kv.harden.die_with`), and
     what that one had started becomes ours, and ends here.
     """
 
@@ -100,7 +100,7 @@ class Nest:
         killed = False
         try:
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                killed = killed or ended[0] not in self._runners or os.WIFSIGNALED(ended[1])
+                killed = killed or ended[0] not in self._runners or ended[1] != 0
                 self._runners.discard(ended[0])
         except ChildProcessError:
             return

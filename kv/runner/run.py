@@ -33,7 +33,10 @@ _WITHHELD = "what it says from here on is withheld: it would tell whether a gues
 
 
 def perform(keeper: KeeperLine, control: Control, database: Database) -> None:
-    """Do what the keeper ordered, and tell both sides how it went. Returns when nothing of the run is left."""
+    """Do what the keeper ordered, and tell both sides how it went. Returns when nothing of the run is left.
+
+    Raises what is a defect of ours, after it was told: what the program had started is then the nursery's to end.
+    """
     files = Files(roots())
     try:
         os.setsid()
@@ -43,12 +46,23 @@ def perform(keeper: KeeperLine, control: Control, database: Database) -> None:
         given = keeper.receive()
         hello, descriptors = control.hello()
         _live(given, hello, descriptors, keeper, control, database, files)
-    except Exception as raised:  # noqa: BLE001 - the last net: see `_defect`
-        error = raised if isinstance(raised, KvError) else _defect(raised)
-        keeper.tell({"failed": {"code": error.code, **error.fields}})
-        control.tell({"error": error.as_wire()})
+    except KvError as error:
+        _tell(keeper, control, error)
+    except Exception as error:
+        _tell(keeper, control, _defect(error))
+        raise
     finally:
         files.clear()
+        _wait(control)
+
+
+def _tell(keeper: KeeperLine, control: Control, error: KvError) -> None:
+    keeper.tell({"failed": {"code": error.code, **error.fields}})
+    control.tell({"error": error.as_wire()})
+
+
+def _wait(control: Control) -> None:
+    """Let the client take its last messages."""
     until = time.monotonic() + _LAST_WORDS
     while control.waiting and time.monotonic() < until:
         select.select([], [control], [], _LAST_WORDS)
