@@ -78,8 +78,8 @@ class Ending:
 class Nest:
     """The runners of a nursery, whose parent this process is.
 
-    A runner ends what it has started. One that is killed, or fails, cannot: its child dies with it (`kv.harden.die_with`), and
-    what that one had started becomes ours, and ends here.
+    A runner ends what it has started. One that is killed, or fails, cannot: its child dies with it
+    (`kv.harden.die_with`), and what that one had started becomes ours, and ends here.
     """
 
     def __init__(self) -> None:
