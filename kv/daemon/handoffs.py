@@ -119,7 +119,7 @@ def _plan(names: list[str]) -> Plan:
         title=f"hand {given} to the shell",
         request={"names": sorted(names)},
         details=(
-            ("gives", f"{given} to the shell of the agent, and to all that it starts"),
-            ("beware", "the agent can print it: kv api and kv run would use it without handing it over"),
+            ("gives", f"{given} to the shell of this session, and to all that it starts"),
+            ("beware", "an agent in it can print the value: kv api and kv run would use it without handing it over"),
         ),
     )

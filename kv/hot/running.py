@@ -12,10 +12,10 @@ import os
 import socket
 
 from kv.client import ADMIN, AGENT, Client
-from kv.errors import KvError
+from kv.errors import KvError, clean
 from kv.hot.control import Control, folder, process
 from kv.hot.person import announce, sits_here
-from kv.hot.result import show
+from kv.hot.result import note, show
 from kv.hot.terminal import Terminal, streams
 from kv.paths import vault_path
 
@@ -68,6 +68,8 @@ class Run:
             "wait": _WAIT if wait is None else wait,
             "reason": found.get("reason") or "",
         }
+        names = ", ".join(sorted({str(row["name"]) for row in rows}))
+        self._says = f"{clean(' '.join(command))}   will have {names}"
         self._body = packed([*map(os.fsencode, command), *variables])
 
     def perform(self) -> int:
@@ -90,6 +92,8 @@ class Run:
         from kv.cli.keeper import acting
         from kv.cli.options import Options
 
+        if self._passphrase is None:
+            note(self._says)  # what the prompt that follows is about
         with acting(Options(vault=self._vault, passphrase_fd=self._passphrase)) as keeper:
             return keeper.act("run", self._args, self._body, lend=self._offer)
 

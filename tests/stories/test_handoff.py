@@ -53,7 +53,7 @@ def test_nothing_is_handed_over_without_a_persons_yes(world: World) -> None:
     assert ran.status == PENDING
     card = ran.json["card"]
     assert (card["effect"], card["secrets"], card["reason"]) == ("release", ["SHELL_KEY"], "deploy by hand")
-    assert any("can print it" in text for _, text in card["details"])
+    assert any("can print the value" in text for _, text in card["details"])
     assert card["scopes"] == ["once", "session"]
     assert not world.leaked(VALUE)
 
