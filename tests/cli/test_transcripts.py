@@ -369,3 +369,28 @@ def test_a_frozen_pin_leaves_the_passphrase(fresh: World, newcomer: Person) -> N
     status, text = newcomer.run("kv pin off", ASK)
     assert (status, text.splitlines()[-1]) == (0, "the PIN is off")
     assert fresh.must("status", "--json").json["proofs"] == ["passphrase"]
+
+
+def test_a_persons_own_run_is_proved_once_for_each_command(world: World, person: Person) -> None:
+    """It has the shell's environment; the same again asks no more, another one and untouched output do."""
+    world.store("K", b"the-value-itself-77")
+    command = "kv run --secret K -- sh -c 'echo $K $MINE; exit 3'"
+    person.run("export MINE=mine")
+    status, text = person.run(command, ASK)
+    assert (status, "{{kv:K}} mine" in text, "will have K" in text) == (3, True, True)
+    status, text = person.run(command)
+    assert (status, "{{kv:K}} mine" in text, "will have K" in text) == (3, True, False)
+    person.run("export MINE=other")
+    assert person.run(command, ASK)[0] == 3
+    raw = command.replace("--secret", "--no-redact --secret")
+    for _ in range(2):
+        status, text = person.run(raw, ASK)
+        assert (status, "the-value-itself-77 other" in text) == (3, True)
+
+
+def test_a_person_hands_a_value_to_their_shell(world: World, person: Person) -> None:
+    """Asked in place, with the card; the value is in the variable, and nowhere on the screen."""
+    world.store("K", b"the-value-itself-77")
+    status, text = person.run('eval "$(kv get K)"; echo "${#K}"', ("[d] deny     ", "o"), ASK)
+    assert (status, "hand K to the shell" in text, "\n19\n" in text) == (0, True, True)
+    assert "the-value-itself-77" not in text
