@@ -47,6 +47,8 @@ class Releases:
 
     def __init__(self, house: House, verb: str, again: str) -> None:
         self.house, self._verb, self._again = house, verb, again
+        self._classes: dict[str, str] = {}
+        self._generation = -1
         self.tickets: Tickets[Approval] = Tickets(boot_time, size=lambda _: 1, drop=house.approvals.withdraw)
 
     def judge(self, caller: Caller, plan: Plan, *, whole: bool = False) -> Judged:
@@ -61,11 +63,18 @@ class Releases:
         classes = {self._class(name) for name in plan.connection.secrets.values()}
         return Terms(admission="always", preset=next(_PRESETS[each] for each in _PRESETS if each in classes))
 
-    def _class(self, name: str) -> object:
-        found = self.house.vault.get("secret", name)
-        if found is None:
-            raise KvError("unknown-secret", name=name, similar=similar(name, self.house.vault.names("secret")))
-        return found.meta.get("class") if found.meta.get("class") in _PRESETS else "normal"
+    def _class(self, name: str) -> str:
+        """The class of a secret, as it stands in the vault of this generation."""
+        if self._generation != self.house.vault.generation:
+            self._generation = self.house.vault.generation
+            self._classes.clear()
+        if name not in self._classes:
+            found = self.house.vault.get("secret", name)
+            if found is None:
+                raise KvError("unknown-secret", name=name, similar=similar(name, self.house.vault.names("secret")))
+            stated = found.meta.get("class")
+            self._classes[name] = stated if isinstance(stated, str) and stated in _PRESETS else "normal"
+        return self._classes[name]
 
     async def approval(
         self, exchange: Exchange, judged: Judged, seconds: float, reason: str
