@@ -43,7 +43,7 @@ def card(pending: Pending, now: float) -> dict[str, object]:
     name = clean(plan.connection.name)
     needs = f"this {plan.effect.value} call to {name} needs the user's yes"
     if plan.effect.value == _RELEASE:
-        needs = "a program is to be given secrets, and that needs the user's yes"
+        needs = "secrets themselves are to be given away, and that needs the user's yes"
     return {
         "id": pending.id,
         "session": caller.session,

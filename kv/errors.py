@@ -112,6 +112,11 @@ ERRORS: dict[str, tuple[int, str, str]] = {
         "'{verb}' needs a person's proof",
         "a person runs it in a terminal, or gives --passphrase-fd",
     ),
+    "reveal-proof": (
+        PROOF,
+        "a value is revealed to a person, who proves it in a terminal or by --passphrase-fd",
+        "for a program: kv api CONNECTION makes the call, kv run --secret {name} -- COMMAND starts it with the secret",
+    ),
     "proof-wrong": (PROOF, "the proof is wrong", "{left} tries are left before kv freezes proofs for a while"),
     "proof-frozen": (
         PROOF,

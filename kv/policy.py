@@ -55,7 +55,7 @@ PRESETS: dict[str, dict[Effect, _Cell]] = {
         Effect.UNKNOWN: _Cell(ASK, "what cannot be classed asks every time"),
         Effect.DESTROY: _Cell(ASK, "destroy asks every time"),
         Effect.MINT: _Cell(ASK, "mint asks every time"),
-        Effect.RELEASE: _Cell(ASK, "release asks for this exact command, and can be remembered for good", _SESSION),
+        Effect.RELEASE: _Cell(ASK, "release asks for this exact command, once for a project", _SESSION),
     },
     "strict": {
         Effect.READ: _Cell(ASK, "read asks", 15),
@@ -73,7 +73,7 @@ _WHAT = {
     Effect.UNKNOWN: "kv cannot tell what it does",
     Effect.DESTROY: "it destroys something, and that cannot be undone",
     Effect.MINT: "it makes a credential or something else that lasts",
-    Effect.RELEASE: "a program is given the value itself",
+    Effect.RELEASE: "a value itself is given away",
 }
 _FROZEN_HELP = "only a person can lift this: kv approvals --all, then --unfreeze SESSION"
 _ASK_HELP = "ask the user to approve it; give a reason with the call"
@@ -144,16 +144,17 @@ def _ask_or_grant(case: _Case, minutes: int, says: str) -> Decision:
     """A grant answers where the table lets it (a stricter policy outdates the grants before it), else a person."""
     effect = case.plan.effect
     plan = case.plan.digest() if effect is Effect.RELEASE else ""
+    what = case.plan.because if plan else _WHAT[effect]
     key = (case.caller.session, case.name, effect, plan)
     for grant in case.standing.grants if minutes else ():
         if (grant.session, grant.connection, grant.effect, grant.plan) == key and case.now < grant.until:
-            return Decision(ALLOW, f"granted by {grant.approval}", _WHAT[effect])
+            return Decision(ALLOW, f"granted by {grant.approval}", what)
     scopes: tuple[str, ...] = ("once", "session") if minutes else ("once",)
     if plan and case.terms.preset == "relaxed":
         if f"{case.name}:{plan}" in case.standing.admitted:
-            return Decision(ALLOW, "this exact command is allowed in this project", _WHAT[effect])
+            return Decision(ALLOW, "this exact command is allowed in this project", what)
         scopes = (*scopes, "project") if case.caller.project else scopes
-    return case.ask(says, _WHAT[effect], scopes, minutes)
+    return case.ask(says, what, scopes, minutes)
 
 
 def _ask_admission(case: _Case) -> Decision:

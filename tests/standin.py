@@ -104,7 +104,7 @@ class StandIn:
             "folder": [found.st_dev, found.st_ino],
             "lent": [{**row, "size": len(value)} for row, value in zip(rows, values, strict=True)],
             "redact": args["redact"],
-            "prompt": args["whole"] if self.prompt is None else self.prompt,
+            "prompt": args["person"] if self.prompt is None else self.prompt,
             "privileges": False,
             "timeout": args["timeout"],
         }

@@ -52,6 +52,7 @@ ARROWS: dict[str, set[str]] = {
     "kv": set(),
     "kv.errors": set(),
     "kv.similar": set(),
+    "kv.variable": set(),
     "kv.clients": set(),
     "kv.registry": set(),
     "kv.rows": {"kv.errors"},
@@ -65,10 +66,10 @@ ARROWS: dict[str, set[str]] = {
     "kv.client": {"kv", "kv.errors", "kv.paths", "kv.strangers", "kv.wire"},
     "kv.spawn": {"kv.errors", "kv.harden"},
     "kv.birth": {"kv.errors", "kv.paths", "kv.spawn", "kv.wire"},
-    "kv.hot": {"kv", "kv.client", "kv.errors", "kv.paths", "kv.similar"},
-    "kv.mcp": {"kv", "kv.client", "kv.errors", "kv.hot", "kv.paths"},
+    "kv.hot": {"kv", "kv.client", "kv.errors", "kv.paths", "kv.similar", "kv.variable"},
+    "kv.mcp": {"kv", "kv.client", "kv.errors", "kv.hot", "kv.paths", "kv.variable"},
     "kv.cli": {
-        *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.rows", "kv.seen", "kv.similar"),
+        *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.rows", "kv.seen", "kv.similar", "kv.variable"),
         "kv.registry",  # how an auth scheme is written stands in its class
         *("kv.card", "kv.client", "kv.clients", "kv.hot", "kv.running"),
         *("kv.proofs", "kv.vault"),  # the passphrase opens its slot in the command, and never travels

@@ -7,7 +7,6 @@ looked at (a terminal, an agent above) only finds which of the two is meant, and
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 from typing import Annotated, cast
@@ -23,6 +22,7 @@ from kv.clients import agent_above
 from kv.errors import OK, PENDING, KvError
 from kv.hot.person import announce
 from kv.paths import vault_path
+from kv.variable import variable
 
 _AGENTS = "not for agents"
 _INSTEAD = "kv api CONNECTION makes the call, kv run --secret {name} -- COMMAND starts a program with it"
@@ -43,6 +43,7 @@ def get(  # noqa: PLR0913 - the options of the verb
         str | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a new file, mode 0600.")
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Write it to standard output, wherever that leads.")] = False,
+    copy: Annotated[bool, typer.Option("--copy", hidden=True)] = False,
     revision: Annotated[int | None, typer.Option("--revision", metavar="N", help="An older value.")] = None,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the person who is asked.")] = "",
     wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="How long to wait for a person.")] = 180.0,
@@ -58,6 +59,9 @@ def get(  # noqa: PLR0913 - the options of the verb
       eval "$(kv get STRIPE_KEY DATABASE_URL)"
     """
     full = [options.name(name) for name in names]
+    if copy:
+        why = "what is on a clipboard is kept in histories, synchronised, and read by every program"
+        raise KvError("denied", rule="not by the clipboard", why=why, help=_INSTEAD.format(name=full[0]))
     if raw or output is not None or revision is not None or options.passphrase_fd is not None or _shown(options):
         _reveal(options, full, output, revision, raw=raw)
     else:
@@ -75,7 +79,7 @@ def _reveal(options: Options, names: list[str], output: str | None, revision: in
         why = f"{agent} runs this, and would have the value in its transcript"
         raise KvError("denied", rule=_AGENTS, why=why, help=_INSTEAD.format(name=name))
     if len(names) > 1:
-        raise KvError("usage", why="one at a time is revealed; several go to a shell, or into an export")
+        raise KvError("usage", why="one at a time is revealed; several go to a shell, by eval")
     if output is None and not raw and (not sys.stdout.isatty() or options.as_json):
         raise KvError(
             "denied",
@@ -86,8 +90,13 @@ def _reveal(options: Options, names: list[str], output: str | None, revision: in
     args: dict[str, object] = {"name": name}
     if revision is not None:
         args["revision"] = revision
-    with acting(options) as keeper:
-        value = keeper.act("get", args).body
+    try:
+        with acting(options) as keeper:
+            value = keeper.act("get", args).body
+    except KvError as error:
+        if error.code != "proof-needed":
+            raise
+        raise KvError("reveal-proof", name=name) from None
     if output is not None:
         _write_private(output, value)
         _wrote(options, name, output)
@@ -100,7 +109,7 @@ def _reveal(options: Options, names: list[str], output: str | None, revision: in
 
 def _hand_over(options: Options, names: list[str], reason: str, wait: float) -> int:
     """To this session's shell, which a person allows. Prints what the shell is to run."""
-    variables = {name: _variable(name) for name in names}
+    variables = {name: variable(name) for name in names}
     if len(set(variables.values())) < len(names):
         raise KvError("usage", why="two of these names make one variable; take them one after the other")
     with Client(options.path, AGENT) as client:
@@ -124,12 +133,6 @@ def _hand_over(options: Options, names: list[str], reason: str, wait: float) -> 
 
 def _taken(variable: str, command: str) -> str:
     return f'{variable}="$({command})" && export {variable}'
-
-
-def _variable(name: str) -> str:
-    """The variable for a secret: the last part of its name. Raises `KvError("usage")`."""
-    last = re.sub(r"[^A-Za-z0-9_]", "_", name.rpartition("/")[2])
-    return f"_{last}" if last[:1].isdigit() else last
 
 
 def _command(options: Options, token: str) -> str:

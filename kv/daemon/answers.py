@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kv.daemon.dispatch import Answer, Exchange
     from kv.daemon.house import House
     from kv.daemon.pipeline import Pipeline
-    from kv.daemon.runs import Runs
+    from kv.daemon.releases import Releases
     from kv.daemon.schema import Approve, Id, Session
 
 _LISTED_MAX = 8 << 20  # bytes of cards in one answer; a body holds 17 MiB
@@ -30,10 +30,10 @@ _RESUME_SECONDS = 5.0  # how long `approve` waits to tell how the resumed call w
 class Answers:
     """The verbs about cards."""
 
-    def __init__(self, house: House, pipeline: Pipeline, runs: Runs) -> None:
+    def __init__(self, house: House, pipeline: Pipeline, releases: Releases) -> None:
         self.house = house
         self.pipeline = pipeline
-        self.runs = runs
+        self.releases = releases
 
     def approvals(self, exchange: Exchange) -> Answer:
         """What waits: one's own, or everybody's with a proof."""
@@ -55,7 +55,7 @@ class Answers:
         approver = "" if strength == "descriptor-passphrase" else who.session
         pending, scope = house.answerable(args.id, who.proven, approver, args.scope), args.scope or "once"
         ticket = self.pipeline.tickets.by_pending(pending.id)
-        waits = ticket is not None or self.runs.releases.awaited(pending.id)
+        waits = ticket is not None or self.releases.awaited(pending.id)
         answer = record.merge(record.who(who), record.answer(pending, "approve", scope, strength))
         house.audit.event(durable=True, **answer)
         try:

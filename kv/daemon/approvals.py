@@ -184,9 +184,9 @@ class Approvals:
             raise ValueError("an admission is a session's or a project's")
         self._standings.admit(connection, session, project, until)
 
-    def release(self, session: str, plan: str) -> None:
+    def remember_release(self, session: str, plan: str) -> None:
         """Remember that a person proved this very plan in this session."""
-        self._standings.release(session, plan, self._clock())
+        self._standings.remember_release(session, plan, self._clock())
 
     def unfreeze(self, session: str) -> None:
         """Let a frozen session ask again, from nothing. After `panic` only a new keeper helps."""

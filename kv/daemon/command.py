@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kv.daemon.program import Program
     from kv.daemon.schema import Lent
 
-ARGUMENTS = 4096  # words of a command: `make` and `xargs` go beyond, people and agents do not
 _TITLE = 2000  # characters of the command on a card, which shows its head and its tail
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,2}")
@@ -115,7 +114,9 @@ def check_lent(lent: Sequence[Lent]) -> None:
 def _misplaced(lent: Lent) -> str:
     """Why a secret cannot go where it is to go, or ""."""
     if lent.via == "env":
-        return "" if _VARIABLE.fullmatch(lent.to) and not _leads(lent.to) else "a variable's name that leads no program"
+        if not _VARIABLE.fullmatch(lent.to):
+            return "a variable is letters, digits and _"
+        return "it would lead the program: lend the secret under another name" if _leads(lent.to) else ""
     if lent.via == "fd":
         good = _NUMBER.fullmatch(lent.to) and int(lent.to) in _DESCRIPTORS
         return "" if good or not lent.to else f"a number from {_DESCRIPTORS.start} to {_DESCRIPTORS.stop - 1}"
@@ -157,7 +158,7 @@ def _details(
                 (f"code in this folder, which the agent can edit, will hold {names}; outside the agent's sandbox"),
             )
     if manner.person:
-        yield "environment", f"the whole of the shell it is run from: {len(environment)} variables"
+        yield "environment", f"of the shell that it is run from: {len(environment)} variables"
     if not manner.redact:
         yield "output", "as the program writes it: nothing is taken out"
 

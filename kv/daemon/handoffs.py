@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, cast
 from brokers.contract import Connection, Effect, Plan
 from kv.daemon import record
 from kv.daemon.clock import boot_time
-from kv.daemon.releases import Judged, Releases
 from kv.errors import KvError
 
 if TYPE_CHECKING:
     from kv.daemon.dispatch import Exchange
     from kv.daemon.house import House
+    from kv.daemon.releases import Judged, Releases
     from kv.daemon.schema import HandOff, Take
     from kv.model import Approval, Caller
 
@@ -46,24 +46,30 @@ class _Token:
 class HandOffs:
     """Hands values to shells. One per keeper."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.releases = Releases(house, "get", "run the same command again")
+    def __init__(self, house: House, releases: Releases) -> None:
+        self.house, self.releases = house, releases
         self._tokens: dict[str, _Token] = {}
 
     async def ask(self, exchange: Exchange) -> dict[str, object]:
-        """Tokens for these names, once a person has said yes to all of them; or what to say until then."""
+        """Tokens for these names, once a person has said yes to all of them; or what to say until then.
+
+        Raises `KvError`.
+        """
         caller, args = exchange.caller, cast("HandOff", exchange.request.args)
-        self.house.take(caller.session)
-        judged = self.releases.judge(caller, _plan(args.names))
+        self.house.count_request(caller.session)
+        self._check_room(len(args.names))
+        judged = self.releases.judge(caller, _plan(args.names), "get")
         approval = await self.releases.approval(exchange, judged, args.wait, args.reason)
         if isinstance(approval, dict):
             return approval
-        self._sweep()
-        if len(self._tokens) + len(args.names) > _MOST:
-            raise KvError("busy", what="values to be handed over")
+        self._check_room(len(args.names))
         made = {name: self._token(name, caller, judged, approval) for name in args.names}
         return {"tokens": made, "seconds": int(SECONDS)}
+
+    def _check_room(self, more: int) -> None:
+        self._sweep()
+        if len(self._tokens) + more > _MOST:
+            raise KvError("busy", what="values to be handed over")
 
     def _token(self, name: str, caller: Caller, judged: Judged, approval: Approval | None) -> str:
         text = secrets.token_hex(16)

@@ -143,8 +143,8 @@ class House:
         """What the caller's session has now."""
         return self.approvals.standing(caller.session, caller.project, boot_time())
 
-    def take(self, session: str) -> None:
-        """One request of what the session may ask. Raises `KvError("rate")`, which is counted and not recorded."""
+    def count_request(self, session: str) -> None:
+        """One more of what the session may ask. Raises `KvError("rate")`, which is counted and not recorded."""
         try:
             self.budget.take(session, boot_time())
         except KvError as refusal:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from kv.daemon.clock import boot_time
 from kv.daemon.gate import Gate
 from kv.daemon.pipeline import Pipeline
+from kv.daemon.releases import Releases
 from kv.daemon.runs import Runs
 from kv.daemon.server import Server, listen
 from kv.daemon.verbs import Verbs
@@ -48,7 +49,8 @@ class Keeper:
         """Serve both sockets; `ready` is called once they listen."""
         house, runtime = self._house, Runtime(self._house.vault.path)
         pipeline = Pipeline(house)
-        runs = Runs(house)
+        releases = Releases(house)
+        runs = Runs(house, releases)
         verbs = Verbs(self, house, Gate(house.vault, house.audit), pipeline, runs)
         servers = [self._serve("kv", runtime.kv_socket, verbs)]
         if not self._options.admin_only:
@@ -67,6 +69,7 @@ class Keeper:
             os.unlink(runtime.agent_socket)
         await asyncio.sleep(0)  # let the answer to `lock` go out before its connection is ended
         await pipeline.tickets.cancel_all()
+        await releases.tickets.cancel_all()
         await runs.close()
         for server in servers:
             await server.close()

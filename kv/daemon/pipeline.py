@@ -145,7 +145,7 @@ class Pipeline:
         args = cast("Call", request.args)
         rest = Call(connection=args.connection, select=args.select, save=args.save, reason=args.reason, wait=args.wait)
         exchange.request = request._replace(args=rest, raw={}, body=b"")  # a waiting connection holds no body
-        self.house.take(caller.session)
+        self.house.count_request(caller.session)
         share = self._holdings.open(caller.session)
         held.callback(share.close)
         share.reach(len(request.body))

@@ -30,33 +30,38 @@ if TYPE_CHECKING:
     from kv.model import Caller
 
 _PRESETS = {"high": "strict", "normal": "balanced", "low": "relaxed"}  # by a secret's class, the dearest first
+_AGAIN = "run the same command again"
 _OWNER = "a value is given to programs of the vault's owner only"
 
 
 class Judged(NamedTuple):
-    """A release's plan, its digest, and what policy says. `whole`: a person's own, for which no card is shown."""
+    """A release's plan, its digest, and what policy says. `verb` asks for it.
 
+    `person`: it is a person's own, who proves it with the request instead of answering a card.
+    """
+
+    verb: str
     plan: Plan
     digest: str
     decision: Decision
-    whole: bool
+    person: bool
 
 
 class Releases:
-    """Judges and asks. `verb` names what asks, `again` is what to do once a person has said yes."""
+    """Judges and asks. One per keeper."""
 
-    def __init__(self, house: House, verb: str, again: str) -> None:
-        self.house, self._verb, self._again = house, verb, again
+    def __init__(self, house: House) -> None:
+        self.house = house
         self._classes: dict[str, str] = {}
         self._generation = -1
         self.tickets: Tickets[Approval] = Tickets(boot_time, size=lambda _: 1, drop=house.approvals.withdraw)
 
-    def judge(self, caller: Caller, plan: Plan, *, whole: bool = False) -> Judged:
+    def judge(self, caller: Caller, plan: Plan, verb: str, *, person: bool = False) -> Judged:
         """What policy says of it now. Raises `KvError("unknown-secret")`."""
         decision = decide(caller, plan, self._terms(plan), self.house.standing(caller), boot_time())
         if caller.uid != os.geteuid():
             decision = Decision(Verdict.DENY, _OWNER, "the caller is another user", "ask the user to do it")
-        return Judged(plan, plan.digest(), decision, whole)
+        return Judged(verb, plan, plan.digest(), decision, person)
 
     def _terms(self, plan: Plan) -> Terms:
         """By the dearest secret: never allowed, asked about each one, or asked and perhaps remembered for good."""
@@ -83,18 +88,18 @@ class Releases:
         caller, decision = exchange.caller, judged.decision
         if decision.verdict is Verdict.ALLOW:
             return None
-        if judged.whole and not caller.is_person:  # no card: who sits there proves it, with the request
-            raise KvError("proof-needed", verb=self._verb)
+        if judged.person and not caller.is_person:
+            raise KvError("proof-needed", verb=judged.verb)
         if decision.verdict is Verdict.DENY:
             await self.record_refusal(caller, judged, reason, "denied")
             raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
         ticket = self.tickets.find(caller.session, judged.digest) or self._ask(caller, judged, reason)
         if ticket.pending is not None and not ticket.task.done():
             with self.tickets.unless_told(ticket):
-                await exchange.say({"event": "pending", **self._answer(ticket)})
+                await exchange.say({"event": "pending", **notice.waits(ticket.pending)})
         if not await self.tickets.wait(ticket, seconds):
             ticket.handed = True
-            return self._answer(ticket)
+            return self._waits(ticket)
         try:
             approval = self.tickets.collect(ticket)
         except KvError as refusal:
@@ -114,15 +119,20 @@ class Releases:
         return ticket
 
     async def waited(self, ticket: Ticket[Approval], seconds: float) -> dict[str, object]:
-        """Whether what waits has been answered by now."""
-        await self.tickets.wait(ticket, seconds)
-        ticket.handed = True
-        return self._answer(ticket)
+        """Whether a person has said yes by now; the yes itself is for who asks again. Raises what they said no with."""
+        if not await self.tickets.wait(ticket, seconds):
+            ticket.handed = True
+            return self._waits(ticket)
+        if not ticket.task.cancelled() and ticket.task.exception() is None:
+            return {"approved": ticket.id, "say": f"a person said yes: {_AGAIN}"}
+        self.tickets.collect(ticket)
+        raise KvError("unknown-ticket", id=ticket.id)
 
-    def _answer(self, ticket: Ticket[Approval]) -> dict[str, object]:
+    def _waits(self, ticket: Ticket[Approval]) -> dict[str, object]:
+        """What to say of one that nobody waits for any more. In the instant of its answer there is no card."""
         if ticket.pending is None:
-            return {"pending": ticket.id, "say": f"it is answered: {self._again}"}
-        return notice.waits(ticket.pending, f", then {self._again}")
+            return {"pending": ticket.id, "say": f"it is being answered: {_AGAIN}"}
+        return notice.waits(ticket.pending, f", then {_AGAIN}")
 
     def awaited(self, name: str) -> bool:
         """Whether somebody waits for the answer to that card, to go on at once."""
@@ -131,7 +141,7 @@ class Releases:
 
     def check_still(self, caller: Caller, judged: Judged) -> None:
         """Raise `KvError` where the session was frozen meanwhile, or a secret became too dear for this."""
-        decision = self.judge(caller, judged.plan).decision
+        decision = self.judge(caller, judged.plan, judged.verb).decision
         if decision.verdict is Verdict.DENY:
             raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
 
@@ -140,7 +150,7 @@ class Releases:
         redaction = Redaction(await self.house.database())
         told = record.what(judged.plan, judged.digest, judged.decision, reason)
         title = redaction.present(judged.plan.title, "title")
-        return record.merge(record.who(caller), told, {"verb": self._verb, "title": title, "bytes_out": 0})
+        return record.merge(record.who(caller), told, {"verb": judged.verb, "title": title, "bytes_out": 0})
 
     async def record_refusal(self, caller: Caller, judged: Judged, reason: str, outcome: str) -> None:
         """The audit has that it was refused, and by what."""

@@ -17,7 +17,6 @@ from kv.daemon.schema import (
     Backup,
     Call,
     Connect,
-    Environment,
     Generate,
     HandOff,
     Id,
@@ -40,6 +39,7 @@ from kv.daemon.schema import (
     Take,
     Ticket,
     Totp,
+    Variables,
     Wait,
 )
 from kv.errors import KvError
@@ -79,7 +79,7 @@ VERBS: dict[str, Verb] = {
     "hand-off": Verb(HandOff, Needs.NOTHING, agents=True),
     "take": Verb(Take, Needs.NOTHING, agents=True),
     "peek": Verb(Named, Needs.NOTHING, agents=True),
-    "held": Verb(Environment, Needs.NOTHING, agents=True),
+    "carried": Verb(Variables, Needs.NOTHING, agents=True),
     "wait": Verb(Wait, Needs.NOTHING, agents=True),
     "withdraw": Verb(Ticket, Needs.NOTHING, agents=True),
     "approvals": Verb(Nothing, Needs.NOTHING, agents=True),

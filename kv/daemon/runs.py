@@ -30,7 +30,6 @@ from kv.daemon.carried import carried
 from kv.daemon.clock import boot_time
 from kv.daemon.nursery import Nursery
 from kv.daemon.program import Program, Programs
-from kv.daemon.releases import Judged, Releases
 from kv.errors import KvError
 from kv.paths import Runtime
 from kv.redact import has_reference
@@ -41,7 +40,8 @@ if TYPE_CHECKING:
     from kv.daemon.dispatch import Exchange
     from kv.daemon.house import House
     from kv.daemon.nursery import Ended, Runner
-    from kv.daemon.schema import Environment, Run
+    from kv.daemon.releases import Judged, Releases
+    from kv.daemon.schema import Run, Variables
     from kv.model import Approval, Caller
     from kv.running import Running
 
@@ -49,8 +49,8 @@ _LENT_BYTES = 8 << 20  # of one run: an environment holds 2 MiB, files and descr
 _LIVE, _LIVE_OF_ONE = 128, 32  # runs at once, and of one session: each is a process with the needles
 
 
-class Streams(NamedTuple):
-    """Descriptors of a run: the client's control socket, the working folder."""
+class Descriptors(NamedTuple):
+    """Of a run: the client's control socket, the working folder."""
 
     control: int
     folder: int
@@ -68,12 +68,11 @@ class _Live(NamedTuple):
 class Runs:
     """Takes runs along the path. One per keeper."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.releases = Releases(house, "run", "run the same command again")
+    def __init__(self, house: House, releases: Releases) -> None:
+        self.house, self.releases = house, releases
         self._nursery = Nursery(house)
         self._programs = Programs()
-        self._aside = Aside(1)
+        self._aside = Aside(1)  # a digest is read once, an environment in a millisecond: a second place gains nothing
         self._live: dict[int, _Live] = {}
         self._closing = False
         self._folder = Runtime(house.vault.path).folder
@@ -91,19 +90,20 @@ class Runs:
         caller, args = exchange.caller, cast("Run", exchange.request.args)
         with ExitStack() as held:
             line, folder = control.take(exchange.folder, held)
-            self.house.take(caller.session)
+            self.house.count_request(caller.session)
+            self._check_room(caller.session)
             judged, program = await self._judge(caller, args, exchange.request.body, folder)
             approval = await self.releases.approval(exchange, judged, args.wait, args.reason)
             if isinstance(approval, dict):
                 return approval
-            self._room(caller.session)
-            await self._start(exchange, judged, program, approval, Streams(line.fileno(), folder))
+            self._check_room(caller.session)
+            await self._start(exchange, judged, program, approval, Descriptors(line.fileno(), folder))
         return {"running": True}
 
-    async def held(self, exchange: Exchange) -> dict[str, object]:
-        """Which variables of an environment carry a value of the vault's. Raises `KvError`."""
-        self.house.take(exchange.caller.session)
-        count = cast("Environment", exchange.request.args).environment
+    async def carried(self, exchange: Exchange) -> dict[str, object]:
+        """Which variables of an environment carry a value of the vault's. Raises `KvError`: rate, bad-frame."""
+        self.house.count_request(exchange.caller.session)
+        count = cast("Variables", exchange.request.args).environment
         given = environment.variables(control.words(exchange.request.body, count))
         database = await self.house.database()
         return {"names": await self._aside.do(lambda: carried(given, database))}
@@ -114,9 +114,8 @@ class Runs:
             each.runner.kill()
 
     async def close(self) -> None:
-        """Lock: whoever waits for a yes is told; programs that run go on, and the audit says so."""
+        """Lock: programs that run go on, and the audit says so."""
         self._closing = True
-        await self.releases.tickets.cancel_all()
         live = [*self._live.values()]
         for each in live:
             each.task.cancel()
@@ -130,31 +129,32 @@ class Runs:
             raise KvError("reference-argument", argument="argv")
         command.check_lent(args.lent)
         argv = [word.decode("utf-8", "surrogateescape") for word in words[: args.argv]]
-        place, manner = control.place(folder), command.Manner(_is_whole(args), args.redact, args.timeout)
+        place, manner = control.place(folder), command.Manner(_is_persons(args), args.redact, args.timeout)
         given = environment.variables(() if args.clear else words[args.argv :])
-        whole = manner.person and not args.clear
-        own = environment.of_person(given) if whole else environment.of_agent(given, self._person, place.path)
+        own = environment.of_agent(given, self._person, place.path)
+        if manner.person and not args.clear:
+            own = environment.of_person(given)
         for each in args.lent:
             own.pop(each.to if each.via == "env" else "", None)
         program = await self._aside.do(lambda: self._programs.find(argv[0], folder, own.get("PATH", "")))
         plan = command.plan(argv, program, place, own, args.lent, manner)
-        judged = self.releases.judge(caller, plan, whole=manner.person)
+        judged = self.releases.judge(caller, plan, "run", person=manner.person)
         if not args.redact and not caller.is_person:  # what is remembered never covers it
             raise KvError("proof-needed", verb="run")
         return judged, program
 
-    def _room(self, session: str) -> None:
+    def _check_room(self, session: str) -> None:
         if len(self._live) >= _LIVE or sum(each.session == session for each in self._live.values()) >= _LIVE_OF_ONE:
             raise KvError("busy", what="programs at once")
 
     async def _start(
-        self, exchange: Exchange, judged: Judged, program: Program, approval: Approval | None, streams: Streams
+        self, exchange: Exchange, judged: Judged, program: Program, approval: Approval | None, descriptors: Descriptors
     ) -> None:
         """Steps 5 and 6. Raises `KvError`."""
         house, caller, begun = self.house, exchange.caller, boot_time()
         args = cast("Run", exchange.request.args)
         facts = await self.releases.facts(caller, judged, args.reason)
-        runner = await self._nursery.runner(streams.control)
+        runner = await self._nursery.runner(descriptors.control)
         try:
             number = house.audit.intend(**record.merge(facts, record.by(approval, caller)))
         except KvError:
@@ -163,7 +163,7 @@ class Runs:
         house.touch()
         try:
             self.releases.check_still(caller, judged)
-            await self._order(runner, args, judged.plan, program, streams.folder)
+            await self._order(runner, args, judged.plan, program, descriptors.folder)
             pid = await runner.started()
         except BaseException as error:
             runner.kill()
@@ -172,7 +172,7 @@ class Runs:
             house.audit.settle(number, outcome=outcome, ms=round((boot_time() - begun) * 1000))
             raise
         if caller.is_person:  # the same command again, from the same shell, has been proved
-            house.approvals.release(caller.session, judged.digest)
+            house.approvals.remember_release(caller.session, judged.digest)
         task = asyncio.create_task(self._follow(caller, runner, number, begun))
         self._live[number] = _Live(caller.session, runner, running.found(pid), task)
         task.add_done_callback(lambda _: self._over(number))
@@ -220,9 +220,9 @@ class Runs:
             self.house.audit.alarm(**record.merge(record.who(caller), frozen))
 
 
-def _is_whole(args: Run) -> bool:
+def _is_persons(args: Run) -> bool:
     """Whether it is a person's own: with their whole environment, or their output as it comes."""
-    return args.whole or not args.redact
+    return args.person or not args.redact
 
 
 def _facts_of(ended: Ended) -> Fields:

@@ -257,18 +257,18 @@ class Lent(Strict, frozen=True):
     to: Annotated[str, msgspec.Meta(max_length=1024)] = ""
 
 
-class Environment(Strict, frozen=True):
+class Variables(Strict, frozen=True):
     """How many variables the body holds: `NAME=VALUE` each, ended by NUL."""
 
     environment: Annotated[int, msgspec.Meta(ge=0, le=20_000)]  # more than any shell has
 
 
-class Run(Environment, frozen=True):
+class Run(Variables, frozen=True):
     """Start a program with secrets. The body holds its `argv` words, each ended by NUL, then the environment."""
 
     argv: Annotated[int, msgspec.Meta(ge=1, le=4096)]  # `xargs` goes beyond, people and agents do not
     lent: Annotated[list[Lent], msgspec.Meta(min_length=1, max_length=1024)]
-    whole: bool = False
+    person: bool = False
     redact: bool = True
     clear: bool = False
     timeout: Annotated[float, msgspec.Meta(ge=0, le=86400 * 30)] = 0.0

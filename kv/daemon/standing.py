@@ -91,7 +91,7 @@ class Standings:
             grant = Grant(session, name, effect, now + 60.0 * pending.decision.minutes, pending.id, plan)
             state.grants = [*(g for g in state.grants if now < g.until), grant]
 
-    def release(self, session: str, plan: str, now: float) -> None:
+    def remember_release(self, session: str, plan: str, now: float) -> None:
         """A person's own run: the same one of the same session need not be proved again."""
         state, grant = self._of(session), Grant(session, "run", Effect.RELEASE, now + RELEASE_SECONDS, "a proof", plan)
         state.grants = [*(g for g in state.grants if now < g.until and g.plan != plan), grant][-_GRANTS:]

@@ -42,10 +42,11 @@ class Verbs:
         self.gate = gate
         self.pipeline = pipeline
         self.runs = runs
-        self.handoffs = HandOffs(house)
+        self.releases = runs.releases
+        self.handoffs = HandOffs(house, runs.releases)
         self.secrets = secrets.Secrets(house)
         self.enrolment = enrolment.Enrolment(house)
-        self.answers = Answers(house, pipeline, runs)
+        self.answers = Answers(house, pipeline, runs.releases)
 
     def waits(self, verb: str) -> bool:
         """Whether the verb's answer has to be waited for: then it is `handle`'s."""
@@ -161,15 +162,15 @@ class Verbs:
         """Take up a ticket."""
         args = cast("Wait", exchange.request.args)
         session = exchange.caller.session
-        if (run := self.runs.releases.tickets.of(session, args.ticket)) is not None:
-            return await self.runs.releases.waited(run, args.wait), b""
+        if (release := self.releases.tickets.of(session, args.ticket)) is not None:
+            return await self.releases.waited(release, args.wait), b""
         return await self.pipeline.held(exchange, self.pipeline.tickets.get(session, args.ticket), args.wait)
 
     def withdraw(self, exchange: Exchange) -> Answer:
         """Give a ticket up."""
         session, name = exchange.caller.session, cast("Ticket", exchange.request.args).ticket
-        if (run := self.runs.releases.tickets.of(session, name)) is not None:
-            self.runs.releases.tickets.withdraw(run)
+        if (release := self.releases.tickets.of(session, name)) is not None:
+            self.releases.tickets.withdraw(release)
         else:
             self.pipeline.tickets.withdraw(self.pipeline.tickets.get(session, name))
         return {}, b""
@@ -187,14 +188,17 @@ class Verbs:
         return await self.handoffs.take(exchange)
 
     def peek(self, exchange: Exchange) -> Answer:
-        """A keyed fingerprint of a value."""
+        """A keyed fingerprint of a value: counted and recorded, since the value is opened for it."""
+        self.house.count_request(exchange.caller.session)
         found = self.secrets.show(cast("Named", exchange.request.args).name)
-        told = fingerprint(self.house.vault, str(found["name"]))
+        name = str(found["name"])
+        self.house.audit.event(**record.merge(record.who(exchange.caller), {"verb": "peek", "names": (name,)}))
+        told = fingerprint(self.house.vault, name)
         return {"name": found["name"], "revision": found["revision"], "fingerprint": told}, b""
 
-    async def held(self, exchange: Exchange) -> Answer:
+    async def carried(self, exchange: Exchange) -> Answer:
         """Which variables carry a value of the vault's."""
-        return await self.runs.held(exchange), b""
+        return await self.runs.carried(exchange), b""
 
     def setup(self, exchange: Exchange) -> Answer:
         """A person tells clients of kv: the command edits their files, the proof and the record are here."""
@@ -256,7 +260,7 @@ _WAITING: dict[str, Callable[[Verbs, Exchange], Awaitable[Answer]]] = {
     "run": Verbs.run,
     "hand-off": Verbs.hand_off,
     "take": Verbs.take,
-    "held": Verbs.held,
+    "carried": Verbs.carried,
     "wait": Verbs.wait,
     "approve": lambda verbs, exchange: verbs.answers.approve(exchange),
     "audit-verify": Verbs.audit_verify,

@@ -75,7 +75,7 @@ def _held(vault: str) -> list[str]:
     lines = environment()
     try:
         with Client(vault, AGENT) as client:
-            names = client.ask("held", {"environment": len(lines)}, packed(lines)).ok.get("names")
+            names = client.ask("carried", {"environment": len(lines)}, packed(lines)).ok.get("names")
     except KvError as error:
         if error.code != "locked":
             raise

@@ -61,7 +61,7 @@ class Run:
             "argv": len(command),
             "environment": len(variables),
             "lent": rows,
-            "whole": sits_here() or self._passphrase is not None,
+            "person": sits_here() or self._passphrase is not None,
             "redact": not found.on("no_redact"),
             "clear": found.on("clear_env"),
             "timeout": found.number("timeout", float) or 0.0,
@@ -81,7 +81,7 @@ class Run:
 
     def _ask(self) -> Answer:
         """The keeper's answer: a person is asked for a proof where their exact command was not allowed before."""
-        channel = ADMIN if self._args["whole"] else AGENT
+        channel = ADMIN if self._args["person"] else AGENT
         try:
             with Client(self._vault, channel) as client:
                 event = announce(self._vault, quiet=self._quiet)
@@ -119,12 +119,12 @@ class Run:
             "streams": self._streams,
             "terminal": terminal.size if terminal is not None else None,
             "modes": terminal.modes if terminal is not None else None,
-            "foreground": self._whole and terminal is not None and terminal.foreground,
+            "foreground": self._on_terminal and terminal is not None and terminal.foreground,
             **self._process,
         }
 
     @property
-    def _whole(self) -> bool:
+    def _on_terminal(self) -> bool:
         """Input and output are the terminal: no other program of a pipeline may want it."""
         return self._streams[:2] == ["tty", "tty"]
 
@@ -137,7 +137,7 @@ class Run:
         self._control.hand_over()
         self._let_go()
         try:
-            return Relay(self._control, self._terminal, self._stream, whole=self._whole).run()
+            return Relay(self._control, self._terminal, self._stream, whole=self._on_terminal).run()
         finally:
             self._control.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kv.client import AGENT, Client
 from kv.errors import KvError
 from kv.hot.arguments import HELP, Table, parse, usage
-from kv.hot.result import show
+from kv.hot.result import note, show
 from kv.paths import vault_path
 
 _HELP = """
@@ -35,4 +35,7 @@ def main(_: str, argv: list[str]) -> int:
     seconds = found.number("wait", float)
     with Client(vault_path(found.get("vault")), AGENT) as client:
         answer = client.ask("wait", {"ticket": found.words[0], "wait": _SECONDS if seconds is None else seconds})
+    if "approved" in answer.ok and not found.on("json"):
+        note(str(answer.ok.get("say")))
+        return 0
     return show(answer, as_json=found.on("json"), fail=found.on("fail"))

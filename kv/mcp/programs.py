@@ -22,6 +22,7 @@ from kv.client import AGENT, Answer, Client
 from kv.errors import KvError
 from kv.hot.control import Control, process
 from kv.hot.result import printable
+from kv.variable import variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -138,7 +139,7 @@ class Program:
             raise KvError("expired", id=str(ok["pending"]), seconds=int(_ASK_SECONDS))
 
     def _told(self, event: dict[str, object]) -> None:
-        self.says = str(event.get("say", "")).removesuffix(", then run the same command again")
+        self.says = str(event.get("say", ""))
 
     def _collect(self, stdin: int, outputs: dict[int, Output]) -> tuple[list[str], dict[str, Any]]:
         """Until it has ended and its streams have: what kv says about it, and how it ended."""
@@ -209,9 +210,8 @@ class Programs:
 
 
 def _lent(text: object) -> dict[str, object]:
-    name, mark, variable = str(text).partition("=")
-    last = "".join(c if c.isalnum() else "_" for c in name.rpartition("/")[2])
-    return {"name": name, "via": "env", "to": variable if mark else last}
+    name, mark, given = str(text).partition("=")
+    return {"name": name, "via": "env", "to": given if mark else variable(name)}
 
 
 def _fed(stdin: int, rest: memoryview) -> memoryview:

@@ -73,7 +73,7 @@ def test_the_card_says_so_where_the_program_itself_can_be_changed() -> None:
 def test_a_persons_run_says_that_it_takes_their_environment() -> None:
     """And that nothing is taken out of its output, where that is so."""
     told = dict(command.plan(**{**PARTS, "manner": Manner(person=True, redact=False, timeout=0.0)}).details)
-    assert told["environment"] == "the whole of the shell it is run from: 2 variables"
+    assert told["environment"] == "of the shell that it is run from: 2 variables"
     assert "nothing is taken out" in told["output"]
 
 

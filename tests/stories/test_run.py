@@ -464,7 +464,7 @@ def test_no_guess_is_confirmed_by_what_is_taken_out(own: World) -> None:
     own.store("WEAK", b"sunshine42")
     body = b"G=sunshine42\0H=" + VALUE + b"\0"
     with Raw(own) as raw:
-        assert raw.ask("held", {"environment": 2}, body)["ok"] == {"names": ["H"]}
+        assert raw.ask("carried", {"environment": 2}, body)["ok"] == {"names": ["H"]}
 
 
 def test_a_low_secrets_run_can_be_remembered_for_good(own: World) -> None:
