@@ -1,5 +1,5 @@
-# Every target makes what it needs. The network is used once, for .venv and an outside client of the tests; the suite runs
-# against the built wheel.
+# Every target makes what it needs. The network is used once, for .venv and the clients of the tests; the suite runs against
+# the built wheel.
 #   PYTHON=/path/to/python3.12   another Python than python3
 #   ARGS='-k vault'              passed on to pytest, the bench, the fuzzer, the demo or the lock
 #   ARGS=-n0                     `make test` in one process, for a debugger
@@ -10,14 +10,15 @@ UV ?= uv
 ARGS ?=
 FUZZED ?= wire format audit settings
 VENV := .venv
-INSPECTOR := .inspector
+CLIENTS := .clients
+MORE_CLIENTS := .more-clients
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 # Folders are in it too: a file that goes away changes its folder only.
 SOURCES := $(shell find kv brokers editor_setup -name __pycache__ -prune -o -print) pyproject.toml README.md LICENSE
 
-.PHONY: help demo test check bench fuzz lock clean
+.PHONY: help demo test clients check bench fuzz lock clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
@@ -27,8 +28,13 @@ demo: $(VENV)/.wheel ## the main job on a throw-away vault
 
 test: $(VENV)/.wheel ## the whole suite, against the wheel
 	@scripts/system-packages tests/system-packages.txt
-	@scripts/inspector $(BIN)/python $(INSPECTOR)
+	@scripts/clients $(BIN)/python tests/clients $(CLIENTS)
 	@KV_TESTING_WHEEL=1 $(BIN)/pytest -q -n auto --dist worksteal $(ARGS)
+
+clients: $(VENV)/.wheel ## kv setup proven with twelve AI clients, the three of the suite among them (2.6 GB, once)
+	@scripts/clients $(BIN)/python tests/clients $(CLIENTS)
+	@scripts/clients $(BIN)/python tests/clients/more $(MORE_CLIENTS)
+	@KV_TESTING_WHEEL=1 KV_TESTING_CLIENTS=more $(BIN)/pytest -q tests/stories/test_clients.py $(ARGS)
 
 check: $(VENV)/.dependencies ## style and types
 	$(BIN)/ruff check
@@ -41,11 +47,11 @@ bench: $(VENV)/.wheel ## ratios beside rivals, in one run
 fuzz: $(VENV)/.wheel ## garbage into all that reads what others wrote (ARGS='--seconds 600 --seed 1'; FUZZED=wire)
 	@$(BIN)/python tests/fuzz $(FUZZED) $(ARGS)
 
-lock: ## constraints.txt and the Inspector's pins anew (wants uv and npm; ARGS=--upgrade for newer versions)
+lock: ## constraints.txt and the pins of the tests' clients anew (wants uv and npm; ARGS=--upgrade for newer versions)
 	@scripts/lock $(UV) $(ARGS)
 
 clean: ## everything that make made
-	rm -rf $(VENV) $(INSPECTOR) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(MORE_CLIENTS) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Wheels alone: an sdist would run code of its own while it is installed.
 $(VENV)/.dependencies: constraints.txt

@@ -15,6 +15,7 @@ def _script(name: str, *args: str, path: Path, **environment: str) -> subprocess
     return subprocess.run(
         [str(SCRIPTS / name), *args],
         env={"PATH": f"{path}:{os.environ['PATH']}", **environment},
+        cwd=SCRIPTS.parent,
         capture_output=True,
         text=True,
         timeout=60,
@@ -33,6 +34,17 @@ def test_no_install_only_names_what_is_missing(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "missing for some tests: some-package (NO_INSTALL is set, nothing is installed)\n"
     assert not (tmp_path / "called").exists()
+
+
+def test_no_install_only_names_the_clients_that_are_missing(tmp_path: Path) -> None:
+    """NO_INSTALL=1 calls no npm either, and makes no folder."""
+    called = tmp_path / "npm"
+    called.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/called\n')
+    called.chmod(0o755)
+    done = _script("clients", "python3", "tests/clients", str(tmp_path / "folder"), path=tmp_path, NO_INSTALL="1")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("missing for some tests: the clients of tests/clients in ")
+    assert [each.name for each in tmp_path.iterdir()] == ["npm"]
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,25 @@
 """The MCP Inspector, an outside client written by neither us nor our SDK, uses `kv mcp` as an agent would.
 
 Rules of this file
-- scripts/inspector puts it where these stories look for it, pinned. Where it is missing they say so; under `make test`
-  that is a failure, unless NO_INSTALL forbade it.
 - It is told what to start by a configuration file, as every client is, and gets no more of the world than its folder.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ai_clients import PINNED, installed
 
 if TYPE_CHECKING:
     from scene import Scene
     from world import World
 
-HOME = Path(__file__).parents[2] / ".inspector"
 ERAS = ("legacy", "modern")
 FAILED_TOOL = 5  # the Inspector's own exit status for a tool's error
-
-
-@pytest.fixture(autouse=True)
-def _installed() -> None:
-    missing = [name for name in ("node", "node_modules/.bin/mcp-inspector") if not (HOME / name).exists()]
-    if not missing:
-        return
-    says = f"the MCP Inspector is not installed ({HOME.name}/{missing[0]}): see scripts/inspector"
-    if "KV_TESTING_WHEEL" in os.environ and not os.environ.get("NO_INSTALL"):
-        pytest.fail(says)
-    pytest.skip(says)
 
 
 def inspect(world: World, *arguments: str, era: str = "legacy") -> subprocess.CompletedProcess[str]:
@@ -44,7 +29,13 @@ def inspect(world: World, *arguments: str, era: str = "legacy") -> subprocess.Co
     config.write_text(json.dumps({"mcpServers": {"kv": server}}))
     done = subprocess.run(
         [
-            *(str(HOME / "node"), str(HOME / "node_modules/.bin/mcp-inspector"), "--cli", "--format", "json"),
+            *(
+                installed(PINNED, "node"),
+                installed(PINNED, "node_modules/.bin/mcp-inspector"),
+                "--cli",
+                "--format",
+                "json",
+            ),
             *("--config", str(config), "--server", "kv", "--protocol-era", era, *arguments),
         ],
         env={**world.environment, "MCP_INSPECTOR_SECRET_STORE": "memory"},
