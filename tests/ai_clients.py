@@ -134,4 +134,4 @@ GEMINI = AiClient(
     (".gemini/history*", ".gemini/projects.json", ".gemini/tmp*"),
 )
 
-FIRST = (CLAUDE_CODE, GEMINI)
+CLIENTS = (CLAUDE_CODE, GEMINI)

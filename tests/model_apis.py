@@ -33,8 +33,8 @@ class Api(Protocol):
     def results(self, body: JSON) -> dict[str, str]:
         """What the client handed back so far, by the call's id."""
 
-    def events(self, said: Said) -> Iterator[JSON]:
-        """The answer as server-sent events."""
+    def events(self, said: Said) -> Iterator[JSON | str]:
+        """The answer as server-sent events: their data, as JSON or as it is."""
 
     def whole(self, said: Said) -> JSON:
         """The answer in one piece."""
@@ -156,13 +156,15 @@ class Chat:
     def whole(self, said: Said) -> JSON:
         """A completion with one choice."""
         choice = {"index": 0, "message": self._message(said), "finish_reason": self._why(said)}
-        return {**self._head("chat.completion"), "choices": [choice]}
+        return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
 
-    def events(self, said: Said) -> Iterator[JSON]:
-        """The message, then why it ends."""
+    def events(self, said: Said) -> Iterator[JSON | str]:
+        """The message, why it ends, what it took, and a word that is no JSON."""
         head = self._head("chat.completion.chunk")
         yield {**head, "choices": [{"index": 0, "delta": self._message(said), "finish_reason": None}]}
         yield {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": self._why(said)}]}
+        yield {**head, "choices": [], "usage": self._usage()}
+        yield "[DONE]"
 
     def _message(self, said: Said) -> JSON:
         if not said.tool:
@@ -172,8 +174,10 @@ class Chat:
         return {"role": "assistant", "content": None, "tool_calls": [call]}
 
     def _head(self, kind: str) -> JSON:
-        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-        return {"id": "chat_1", "object": kind, "created": 0, "model": "scripted", "usage": usage}
+        return {"id": "chat_1", "object": kind, "created": 0, "model": "scripted"}
+
+    def _usage(self) -> JSON:
+        return {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 
     def _why(self, said: Said) -> str:
         return "tool_calls" if said.tool else "stop"

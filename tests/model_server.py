@@ -7,7 +7,7 @@
 Rules of this file
 - What it says depends on the request alone: as many results as the conversation holds, so many calls were made. The
   next one follows, and after the last a sentence. A client may ask on the side (a title, a count), twice, or anew.
-- A tool is called by the name under which the client offers it. One that is not offered yet is searched for first,
+- A tool is called by the name under which the client offers it. One that is not offered is searched for first, once,
   where the client has a search; a request that offers neither is one on the side.
 - `asked` has every request as it came off the wire: all that the model's vendor would have got.
 """
@@ -15,6 +15,7 @@ Rules of this file
 from __future__ import annotations
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -38,7 +39,7 @@ _APIS: dict[str, Api] = {
 }
 _CALL, _SEARCH = "call_", "search_"  # how the ids of calls begin
 _SEARCHES = ("tool_search", "ToolSearch")
-_SEARCHES_MOST = 2
+_BY_NAME = "tool_call"  # calls what a search found, where the client keeps its list of tools as it is
 
 
 class Asked(NamedTuple):
@@ -103,14 +104,18 @@ class Model:
         if len(done) == len(self._calls):
             self.over.set()
             return Said(LAST)
-        name, arguments = self._calls[len(done)]
-        for tool in offered:
-            if tool.endswith(name):
-                return Said(tool=tool, arguments=arguments, id=f"{_CALL}{len(done)}")
-        searched = len(results) - len(done)
-        for tool in _SEARCHES if searched < _SEARCHES_MOST else ():
-            if tool in offered:
-                return Said(tool=tool, arguments={"query": f"kv {name}"}, id=f"{_SEARCH}{len(results)}")
+        return self._wants(offered, results, *self._calls[len(done)], number=len(done))
+
+    def _wants(self, offered: list[str], results: dict[str, str], name: str, arguments: JSON, *, number: int) -> Said:
+        """A call of the tool `name`, or what has to come before it."""
+        call = f"{_CALL}{number}"
+        if tool := next((tool for tool in offered if tool.endswith(name)), ""):
+            return Said(tool=tool, arguments=arguments, id=call)
+        found = re.search(rf"[\w.-]*{name}\b", "".join(results.get(f"{_SEARCH}{name}", ())))
+        if found and _BY_NAME in offered:
+            return Said(tool=_BY_NAME, arguments={"name": found[0], "arguments": arguments}, id=call)
+        if search := next((tool for tool in offered if tool in _SEARCHES and not found), ""):
+            return Said(tool=search, arguments={"query": f"kv {name}"}, id=f"{_SEARCH}{name}")
         return Said(LAST)
 
 
@@ -152,7 +157,9 @@ def _handler(model: Model) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _event(event: JSON) -> str:
+def _event(data: JSON | str) -> str:
     """A server-sent event, named by its type where it has one."""
-    named = f"event: {event['type']}\n" if "type" in event else ""
-    return f"{named}data: {json.dumps(event)}\n\n"
+    if isinstance(data, str):
+        return f"data: {data}\n\n"
+    named = f"event: {data['type']}\n" if "type" in data else ""
+    return f"{named}data: {json.dumps(data)}\n\n"
