@@ -26,6 +26,7 @@ from mcp_types import INVALID_PARAMS, CallToolResult, ListToolsResult, TextConte
 
 from kv import __version__
 from kv.errors import KvError, clean
+from kv.mcp import progress
 from kv.mcp.lines import Lines
 from kv.mcp.pages import Pages
 from kv.mcp.programs import Programs
@@ -70,13 +71,14 @@ class Service:
         """The tools."""
         return self._listed
 
-    async def call(self, _: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+    async def call(self, context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
         """One tool's result, or the error as the model reads it: code, sentence, what helps, exit status."""
         if params.name not in TOOLS:
             raise MCPError(INVALID_PARAMS, f"no such tool: kv has {', '.join(TOOLS)}")
         given = params.arguments or {}
         try:
-            text = await self._told(params.name, given)
+            async with progress.told(context.session, _WAIT_SECONDS):
+                text = await self._told(params.name, given)
         except KvError as error:
             return _failed(_unquoted(error, given))
         except Exception as defect:  # noqa: BLE001 - the last net: its text may quote what it failed on

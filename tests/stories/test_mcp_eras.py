@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import subprocess
+import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from agent import play
+from agent import IMPATIENT, play
+from jsonrpc import SERVE, serve_after
+
+from kv.mcp import progress
 
 if TYPE_CHECKING:
     from agent import Agent
     from scene import Scene
+    from upstream import Peer, Received
     from world import World
 
 HANDSHAKES = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 MODERN = "2026-07-28"
+ERAS = (HANDSHAKES[0], HANDSHAKES[-1], MODERN)
 TOOLS = ["kv_api", "kv_explain", "kv_list", "kv_run", "kv_status", "kv_wait"]
 ENTRY_MAX = 500  # characters of a tool in `tools/list`: every conversation pays for them
 INVALID_REQUEST, UNSUPPORTED_VERSION = -32600, -32022
@@ -39,11 +46,12 @@ class Lines:
     """`kv mcp` on pipes. Use as a context manager."""
 
     world: World
+    serve: tuple[str, ...] = SERVE
     _last: int = field(default=0, init=False)
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            self.world.argv("mcp"),
+            [sys.executable, *self.serve],
             env=self.world.environment,
             cwd=self.world.folder,
             stdin=subprocess.PIPE,
@@ -73,14 +81,32 @@ class Lines:
 
     def ask(self, method: str, **params: object) -> dict[str, Any]:
         """The answer to one request, which has to be the next line."""
+        self.start(method, **params)
+        answer = self.read()
+        assert answer["id"] == self._last
+        return answer
+
+    def start(self, method: str, **params: object) -> None:
+        """Send one request."""
         self._last += 1
         self.send(json.dumps({"jsonrpc": "2.0", "id": self._last, "method": method, "params": params}))
+
+    def read(self) -> dict[str, Any]:
+        """The next line."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         self.world.seen.append(line)
-        answer: dict[str, Any] = json.loads(line)
-        assert (answer["jsonrpc"], answer["id"]) == ("2.0", self._last)
-        return answer
+        message: dict[str, Any] = json.loads(line)
+        assert message["jsonrpc"] == "2.0"
+        return message
+
+    def begin(self, version: str) -> dict[str, object]:
+        """Begin in the era of `version`; what each request has then to carry."""
+        if version == MODERN:
+            self.ask("server/discover", _meta=ENVELOPE)
+            return dict(ENVELOPE)
+        self.open(version)
+        return {}
 
     def open(self, version: str) -> dict[str, Any]:
         """The handshake of the older era; what the server said to it."""
@@ -167,16 +193,64 @@ def test_without_a_handshake_or_an_envelope_nothing_is_called(shared: Scene) -> 
 @pytest.mark.parametrize("version", [HANDSHAKES[-1], MODERN])
 def test_garbage_does_not_end_a_connection(shared: Scene, version: str) -> None:
     """Lines that are no request, one that spells half a character among them, are passed over; the next is answered."""
-    envelope = {"_meta": ENVELOPE} if version == MODERN else {}
     with Lines(shared.world) as lines:
-        if version == MODERN:
-            lines.ask("server/discover", **envelope)
-        else:
-            lines.open(version)
+        meta = lines.begin(version)
         for junk in JUNK:
             lines.send(junk)
-        assert text(lines.ask("tools/call", **api(), **envelope))["status"] == 200
+        assert text(lines.ask("tools/call", **api(), _meta=meta))["status"] == 200
     assert [request.target for request in shared.upstream.requests] == ["/echo"]
+
+
+@pytest.mark.parametrize("version", ERAS)
+def test_a_call_that_takes_long_gives_signs_of_life(shared: Scene, version: str) -> None:
+    """A client that asked for progress is told some that grows, in words of kv's own, and nothing after the answer."""
+    seen = threading.Event()
+
+    @shared.upstream.route("/slow")
+    async def slow(_: Received, peer: Peer) -> None:
+        await asyncio.to_thread(seen.wait, 60)
+        await peer.json({})
+
+    with Lines(shared.world, serve_after("kv.mcp.progress._EVERY_SECONDS = 0.05")) as lines:
+        meta = lines.begin(version)
+        lines.start("tools/call", **api({"path": "/slow"}), _meta={**meta, "progressToken": "p1"})
+        told = [lines.read(), lines.read()]
+        seen.set()
+        while "id" not in (last := lines.read()):
+            told.append(last)
+        assert text(last)["status"] == 200
+        assert {message["method"] for message in told} == {"notifications/progress"}
+        assert {message["params"]["progressToken"] for message in told} == {"p1"}
+        passed = [message["params"]["progress"] for message in told]
+        assert passed == sorted(set(passed))
+        assert {message["params"]["message"] for message in told} == {progress._SAYS}
+        assert text(lines.ask("tools/call", name="kv_status", arguments={}, _meta=meta))["locked"] is False
+
+
+@pytest.mark.parametrize("version", ERAS)
+def test_who_asked_for_no_progress_is_told_none(shared: Scene, version: str) -> None:
+    """The answer is the next line, however long it took."""
+
+    @shared.upstream.route("/slower")
+    async def slower(_: Received, peer: Peer) -> None:
+        await asyncio.sleep(0.3)
+        await peer.json({})
+
+    with Lines(shared.world, serve_after("kv.mcp.progress._EVERY_SECONDS = 0.05")) as lines:
+        meta = lines.begin(version)
+        assert text(lines.ask("tools/call", **api({"path": "/slower"}), _meta=meta))["status"] == 200
+
+
+@pytest.mark.parametrize("version", ERAS)
+def test_a_call_that_waits_tells_the_sentence_for_the_user(shared: Scene, version: str) -> None:
+    """In every era, and of a client that can ask its user nothing: a ticket, and what the user is to run."""
+    with Lines(shared.world, IMPATIENT) as lines:
+        meta = lines.begin(version)
+        held = text(lines.ask("tools/call", **api({"method": "POST", "reason": "a story"}), _meta=meta))
+        assert f"kv approve {held['pending']}" in held["say"]
+        again = lines.ask("tools/call", name="kv_wait", arguments={"ticket": held["pending"]}, _meta=meta)
+        assert text(again)["say"] == held["say"]
+    assert shared.upstream.requests == []
 
 
 @pytest.mark.parametrize(("mode", "version"), [("auto", MODERN), (MODERN, MODERN), ("legacy", HANDSHAKES[-1])])
