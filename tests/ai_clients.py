@@ -2,8 +2,8 @@
 
 Rules of this file
 - A row is data: a client's own documented commands, settings and environment variables, and no patch of it.
-- `{model}` is where the model server listens, `{vault}` the vault. Telemetry, updates and sign-in are switched off;
-  what a client asks for all the same would be a look-up of a name, which the stories count.
+- `{model}` is where the model server listens. Telemetry, updates and sign-in are switched off; what a client asks for
+  all the same is a look-up of a name, which the stories count.
 - scripts/clients puts them where they are looked for, pinned. Where one is missing its stories say so; under `make`
   that is a failure, unless NO_INSTALL forbade it.
 """
@@ -27,6 +27,7 @@ class AiClient(NamedTuple):
     """A client. `program` is beneath node_modules, one in JavaScript is run by the node beside it."""
 
     name: str  # what `kv setup` calls it
+    label: str  # what kv calls it to the person whom it asks
     program: str
     environment: Mapping[str, str]
     settings: Mapping[str, str]  # its user's own files beneath HOME
@@ -35,6 +36,7 @@ class AiClient(NamedTuple):
     turn: tuple[str, ...]  # one prompt, until the model has nothing more to say
     own: tuple[str, ...]  # what it keeps beneath HOME for itself, as patterns: nothing of ours, and not taken back
     folder: str = PINNED
+    asks: tuple[str, ...] = ()  # hosts that it looks up whatever its settings say: it plays where it reaches none
 
     @property
     def argv(self) -> list[str]:
@@ -57,6 +59,7 @@ def installed(folder: str, name: str) -> Path:
 
 CLAUDE_CODE = AiClient(
     "claude-code",
+    "Claude Code",
     # what its package has for whoever runs no install scripts: it starts the platform's binary
     "@anthropic-ai/claude-code/cli-wrapper.cjs",
     {
@@ -66,6 +69,7 @@ CLAUDE_CODE = AiClient(
         "DISABLE_TELEMETRY": "1",
         "DISABLE_AUTOUPDATER": "1",
         "MCP_CONNECTION_NONBLOCKING": "0",
+        "MCP_TIMEOUT": "100000",
         "ENABLE_TOOL_SEARCH": "false",  # the first request has the tools
     },
     {},
@@ -77,6 +81,7 @@ CLAUDE_CODE = AiClient(
 
 CODEX = AiClient(
     "codex",
+    "Codex",
     "@openai/codex/bin/codex.js",
     {"LOOPBACK_KEY": "x"},
     {
@@ -104,7 +109,7 @@ env_key = "LOOPBACK_KEY"
     "mcp  ",
     (
         *("exec", "--skip-git-repo-check", "-s", "danger-full-access"),
-        *("-c", "mcp_servers.kv.required=true"),  # the first request waits for the tools
+        *("-c", "mcp_servers.kv.required=true", "-c", "mcp_servers.kv.startup_timeout_sec=100"),  # as above
         "hi",
     ),
     (
@@ -115,6 +120,7 @@ env_key = "LOOPBACK_KEY"
 
 GEMINI = AiClient(
     "gemini",
+    "Gemini CLI",
     "@google/gemini-cli/bundle/gemini.js",
     {"GEMINI_API_KEY": "x", "GOOGLE_GEMINI_BASE_URL": "{model}", "GEMINI_CLI_TRUST_WORKSPACE": "true"},
     {
@@ -134,4 +140,4 @@ GEMINI = AiClient(
     (".gemini/history*", ".gemini/projects.json", ".gemini/tmp*"),
 )
 
-CLIENTS = (CLAUDE_CODE, GEMINI)
+CLIENTS = (CLAUDE_CODE, CODEX, GEMINI)

@@ -12,18 +12,20 @@ FOLDER = ".more-clients"
 
 AMP = AiClient(
     "amp",
+    "Amp",
     "@ampcode/cli-*/amp",
     {"AMP_URL": "{model}", "AMP_SKIP_UPDATE_CHECK": "1"},
     {".config/amp/settings.json": '{\n  // mine\n  "amp.notifications.enabled": false,\n}\n'},
     ("mcp", "list"),
     "kv mcp",
     (),
-    (".cache*", ".local/share/amp*"),
+    (".cache*", ".local/share*"),
     FOLDER,
 )
 
 AUGGIE = AiClient(
     "auggie",
+    "Auggie",
     "@augmentcode/auggie/augment.mjs",
     {"AUGMENT_DISABLE_AUTO_UPDATE": "1"},
     {".augment/settings.json": '{\n\t"model": "mine"\n}\n'},
@@ -36,6 +38,7 @@ AUGGIE = AiClient(
 
 CLINE = AiClient(
     "cline",
+    "Cline",
     "@cline/cli-*/bin/cline",
     {
         "CLINE_NO_AUTO_UPDATE": "1",
@@ -77,6 +80,7 @@ CLINE = AiClient(
 
 CONTINUE = AiClient(
     "continue",
+    "Continue",
     "@continuedev/cli/dist/cn.js",
     {"CONTINUE_CLI_ENABLE_TELEMETRY": "0", "CONTINUE_METRICS_ENABLED": "0"},
     {
@@ -99,10 +103,12 @@ models:
     ("--auto", "-p", "hi"),
     (".continue/index*", ".continue/logs*", ".continue/permissions.yaml", ".continue/sessions*"),
     FOLDER,
+    ("api.continue.dev",),  # for its newest version, at every start
 )
 
 COPILOT_CLI = AiClient(
     "copilot-cli",
+    "Copilot CLI",
     "@github/copilot/npm-loader.js",
     {
         "COPILOT_PROVIDER_BASE_URL": "{model}/v1",
@@ -124,6 +130,7 @@ COPILOT_CLI = AiClient(
 
 OPENCODE = AiClient(
     "opencode",
+    "opencode",
     "opencode-*64/bin/opencode",
     {
         "OPENCODE_DISABLE_AUTOUPDATE": "1",
@@ -137,6 +144,7 @@ OPENCODE = AiClient(
   "$schema": "https://opencode.ai/config.json", // mine
   "autoupdate": false,
   "share": "disabled",
+  "experimental": { "mcp_timeout": 100000 },
   "model": "loopback/scripted",
   "provider": {
     "loopback": {
@@ -151,12 +159,13 @@ OPENCODE = AiClient(
     ("mcp", "list"),
     "✓ kv",
     ("run", "hi"),
-    (".cache*", ".config/opencode/.gitignore", ".local/s*/opencode*"),
+    (".cache*", ".config/opencode/.gitignore", ".local/share*", ".local/state/opencode*"),
     FOLDER,
 )
 
 QWEN_CODE = AiClient(
     "qwen",
+    "Qwen Code",
     "@qwen-code/qwen-code/cli-entry.js",
     {"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": "{model}/v1", "OPENAI_MODEL": "scripted", "NO_COLOR": "1"},
     {
@@ -180,5 +189,5 @@ QWEN_CODE = AiClient(
     FOLDER,
 )
 
-MORE = (AMP, AUGGIE, CLINE, COPILOT_CLI, OPENCODE, QWEN_CODE)
+MORE = (AMP, AUGGIE, CLINE, CONTINUE, COPILOT_CLI, OPENCODE, QWEN_CODE)
 ALL = (*CLIENTS, *MORE)
