@@ -31,7 +31,7 @@ test: $(VENV)/.wheel ## the whole suite, against the wheel
 	@scripts/clients $(BIN)/python tests/clients $(CLIENTS)
 	@KV_TESTING_WHEEL=1 $(BIN)/pytest -q -n auto --dist worksteal $(ARGS)
 
-clients: $(VENV)/.wheel ## kv setup proven with twelve AI clients, the three of the suite among them (2.6 GB, once)
+clients: $(VENV)/.wheel ## kv setup with ten real AI clients, three of which are in the suite (2.5 GB from npm, once)
 	@scripts/clients $(BIN)/python tests/clients $(CLIENTS)
 	@scripts/clients $(BIN)/python tests/clients/more $(MORE_CLIENTS)
 	@KV_TESTING_WHEEL=1 KV_TESTING_CLIENTS=more $(BIN)/pytest -q tests/stories/test_clients.py $(ARGS)

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 import typer
+from ai_clients import CLIENTS
+from more_clients import MORE
 
 from kv import wire
 from kv.cli.app import build
@@ -138,6 +140,15 @@ def test_exit_statuses_are_those_of_the_code() -> None:
     """The README's table of exit statuses is the code's, word for word."""
     (table,) = _tables(_section(README, "Exit status"))
     assert {int(status): meaning for status, meaning in table[1:]} == EXIT_STATUSES
+
+
+def test_readme_says_which_clients_are_run() -> None:
+    """The README's table of clients names `make test` and `make clients` for those that they run, and for no other."""
+    table = next(table for table in _tables(README) if table[0][0] == "`kv setup`")
+    told = {row[0].split("`")[1]: row[-1].split(";")[0] for row in table[1:]}
+    run = {client.name: "`make test`" for client in CLIENTS}
+    run |= {client.name: "`make clients`" + ("" if client.turn else ": it lists kv") for client in MORE}
+    assert {name: proof for name, proof in told.items() if proof != "documentation"} == run
 
 
 def test_hints_are_those_of_the_code() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mcp.server.session import ServerSession
 
 _EVERY_SECONDS = 5.0
-_SAYS = "no answer yet: the other side is slow, or the user is being asked (kv approve)"
+_SAYS = "no answer yet: it takes its time, or the user is being asked (kv approve)"
 
 
 @asynccontextmanager
