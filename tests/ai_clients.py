@@ -34,7 +34,10 @@ class AiClient(NamedTuple):
     listing: tuple[str, ...]  # lists its MCP servers
     listed: str  # the line of that which says that kv is there
     turn: tuple[str, ...]  # one prompt, until the model has nothing more to say
-    own: tuple[str, ...]  # what it keeps beneath HOME for itself, as patterns: nothing of ours, and not taken back
+    own: tuple[
+        str, ...
+    ]  # what it writes beneath HOME by itself, as patterns; by its full name what it also writes of ours
+    rewrites: tuple[str, ...] = ()  # of the files in which it is told of kv
     folder: str = PINNED
     asks: tuple[str, ...] = ()  # hosts that it looks up whatever its settings say: it plays where it reaches none
 
@@ -68,15 +71,15 @@ CLAUDE_CODE = AiClient(
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_TELEMETRY": "1",
         "DISABLE_AUTOUPDATER": "1",
-        "MCP_CONNECTION_NONBLOCKING": "0",
+        "MCP_CONNECTION_NONBLOCKING": "0",  # the first request has the tools
         "MCP_TIMEOUT": "100000",
-        "ENABLE_TOOL_SEARCH": "false",  # the first request has the tools
     },
     {},
     ("mcp", "list"),
     "✔ Connected",
     ("-p", "hi", "--model", "claude-opus-4-6", "--allowedTools", "mcp__kv__*"),
-    (".claude.json", ".claude/backups*", ".claude/plugins*", ".claude/projects*", ".claude/sessions*", ".cache*"),
+    (".claude.json", ".claude/*", ".cache*"),
+    (".claude.json",),
 )
 
 CODEX = AiClient(
@@ -112,10 +115,7 @@ env_key = "LOOPBACK_KEY"
         *("-c", "mcp_servers.kv.required=true", "-c", "mcp_servers.kv.startup_timeout_sec=100"),  # as above
         "hi",
     ),
-    (
-        *(".codex/.*", ".codex/*.sqlite*", ".codex/installation_id", ".codex/sessions*", ".codex/shell_snapshots*"),
-        *(".codex/skills*", ".codex/thread-writer-locks*"),
-    ),
+    (".codex/*",),
 )
 
 GEMINI = AiClient(
@@ -137,7 +137,7 @@ GEMINI = AiClient(
     ("mcp", "list"),
     "(stdio) - Connected",
     ("-y", "-m", "gemini-2.5-flash", "-p", "hi"),
-    (".gemini/history*", ".gemini/projects.json", ".gemini/tmp*"),
+    (".gemini/*",),
 )
 
 CLIENTS = (CLAUDE_CODE, CODEX, GEMINI)

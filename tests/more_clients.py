@@ -20,7 +20,7 @@ AMP = AiClient(
     "kv mcp",
     (),
     (".cache*", ".local/share*"),
-    FOLDER,
+    folder=FOLDER,
 )
 
 AUGGIE = AiClient(
@@ -32,8 +32,8 @@ AUGGIE = AiClient(
     ("mcp", "list"),
     "✓ kv",
     (),
-    (".augment/.auggie.json",),
-    FOLDER,
+    (".augment/*",),
+    folder=FOLDER,
 )
 
 CLINE = AiClient(
@@ -71,11 +71,8 @@ CLINE = AiClient(
     ("config", "mcp"),
     "kv [stdio]",
     ("say hi",),
-    (
-        *(".cline/data/cache*", ".cline/data/db*", ".cline/data/logs*", ".cline/data/sessions*"),
-        ".cline/data/settings/providers.json",
-    ),
-    FOLDER,
+    (".cline/*",),
+    folder=FOLDER,
 )
 
 CONTINUE = AiClient(
@@ -101,9 +98,9 @@ models:
     (),
     "",
     ("--auto", "-p", "hi"),
-    (".continue/index*", ".continue/logs*", ".continue/permissions.yaml", ".continue/sessions*"),
-    FOLDER,
-    ("api.continue.dev",),  # for its newest version, at every start
+    (".continue/*",),
+    folder=FOLDER,
+    asks=("api.continue.dev",),  # for its newest version, at every start
 )
 
 COPILOT_CLI = AiClient(
@@ -121,11 +118,8 @@ COPILOT_CLI = AiClient(
     ("mcp", "list"),
     "kv (local)",
     ("-p", "hi", "--allow-all"),
-    (
-        *(".cache*", ".copilot/config.json", ".copilot/installed-plugins*", ".copilot/logs*", ".copilot/session-*"),
-        ".copilot/settings.json.lock",
-    ),
-    FOLDER,
+    (".copilot/*", ".cache*"),
+    folder=FOLDER,
 )
 
 OPENCODE = AiClient(
@@ -160,7 +154,7 @@ OPENCODE = AiClient(
     "✓ kv",
     ("run", "hi"),
     (".cache*", ".config/opencode/.gitignore", ".local/share*", ".local/state/opencode*"),
-    FOLDER,
+    folder=FOLDER,
 )
 
 QWEN_CODE = AiClient(
@@ -182,11 +176,9 @@ QWEN_CODE = AiClient(
     ("mcp", "list"),
     "(stdio) - Connected",
     ("-y", "-p", "hi"),
-    (
-        *(".qwen/settings.json", ".qwen/.openai-logs*", ".qwen/extension*", ".qwen/output-language.md"),
-        *(".qwen/projects*", ".qwen/skills", ".qwen/tmp*", ".qwen/usage_record.jsonl"),
-    ),
-    FOLDER,
+    (".qwen/*",),
+    (".qwen/settings.json",),
+    folder=FOLDER,
 )
 
 MORE = (AMP, AUGGIE, CLINE, CONTINUE, COPILOT_CLI, OPENCODE, QWEN_CODE)

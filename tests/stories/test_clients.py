@@ -227,7 +227,7 @@ def test_what_the_client_wrote_since_is_all_that_stays(played: Played) -> None:
     """Taken back after a turn, nothing of ours is in its files; what is new is in the client's own places."""
     before, after = played.trees["before"], played.trees["after"]
     for place in played.told():
-        assert before.get(place) == after.get(place) or place in played.client.own
+        assert before.get(place) == after.get(place) or place in played.client.rewrites
         assert played.world.vault.encode() not in after.get(place, b"")
     changed = {place for place in before.keys() | after.keys() if before.get(place) != after.get(place)}
     assert {place for place in changed if not any(fnmatch(place, each) for each in played.client.own)} == set()

@@ -72,7 +72,7 @@ def told(done: subprocess.CompletedProcess[str]) -> Any:  # noqa: ANN401 - what 
 
 @pytest.mark.parametrize("era", ERAS)
 def test_the_inspector_lists_the_tools(shared: Scene, era: str) -> None:
-    """It finds the five tools, and its check of their schemas' portability finds no error."""
+    """It finds the tools, and its check of their schemas' portability finds no error."""
     done = inspect(shared.world, "--method", "tools/list", "--strict", era=era)
     tools = {tool["name"]: tool for tool in result(done)["tools"]}
     assert sorted(tools) == ["kv_api", "kv_explain", "kv_list", "kv_run", "kv_status", "kv_wait"]
