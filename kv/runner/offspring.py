@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _GENTLE = (signal.SIGHUP, signal.SIGCONT, signal.SIGTERM)
 _STAT = 1024  # bytes: fifty numbers and a name
 _GRACE = 2.0  # seconds between asking and killing
+_PATIENCE = 10.0  # seconds of killing, after which who is left is root's, or waits for a broken disk
 _AGAIN = 0.1  # a process that forks while it is killed leaves a child for the next look
 
 
@@ -61,6 +62,8 @@ class Ending:
         below = descendants(os.getpid())
         self.count = len(below)
         self._kill_at = now + _GRACE
+        self._until = now + _GRACE + _PATIENCE
+        self.in_vain = False
         for number in _GENTLE:
             _signal(below, number)
 
@@ -73,6 +76,7 @@ class Ending:
         if now >= self._kill_at:
             _signal(descendants(os.getpid()), signal.SIGKILL)
             self._kill_at = now + _AGAIN
+            self.in_vain = now >= self._until
 
 
 class Nest:

@@ -7,6 +7,7 @@ Rules of this file
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -18,6 +19,8 @@ from kv.runner.offspring import Ending
 from kv.runner.pump import conclude
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kv.runner.control import Control
     from kv.runner.inlet import Inlet
     from kv.runner.messages import Size
@@ -120,6 +123,10 @@ class Relay:
         if self._control.ended:
             for pump in self._pumps:
                 pump.abandon()
+            for inlet in self._inlets:
+                inlet.close()
+            if self._terminal is not None:
+                self._terminal.close()
         over = self._asked_to_end or self._control.ended or self.status is not None
         if over and self._ending is None and not self._alone:
             self._stop_at = None
@@ -128,6 +135,7 @@ class Relay:
         if self._ending is not None and not self._alone:
             self._ending.late(now)
             self._reap()
+            self._alone = self._alone or self._ending.in_vain
         if self._alone:
             if self._terminal is not None:
                 self._terminal.hang_up()
@@ -169,10 +177,15 @@ class Relay:
                 self._continue(message)
 
     def _forward(self, number: int) -> None:
-        if self.status is None and number in _TO_GROUP:
-            os.killpg(self._pid, number)
-        elif self.status is None and number in _TO_ONE:
-            os.kill(self._pid, number)
+        if number in _TO_GROUP:
+            self._send(number, os.killpg)
+        elif number in _TO_ONE:
+            self._send(number, os.kill)
+
+    def _send(self, number: int, how: Callable[[int, int], None]) -> None:
+        if self.status is None:
+            with contextlib.suppress(OSError):  # it has left its group, or is another user's by now (sudo)
+                how(self._pid, number)
 
     def _resize(self, size: Size | None) -> None:
         if self._terminal is not None and size is not None:
@@ -186,8 +199,7 @@ class Relay:
         elif self._terminal is not None and (self._stopped or not self._terminal.given):
             self._terminal.give(self._pid)
         self._stopped = False
-        if self.status is None:
-            os.killpg(self._pid, signal.SIGCONT)
+        self._send(signal.SIGCONT, os.killpg)
 
 
 def wake() -> int:

@@ -42,6 +42,7 @@ def perform(keeper: KeeperLine, control: Control, database: Database) -> None:
         os.setsid()
         adopt_orphans()
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the inner terminal's foreground is set from behind it
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which its end sends to whoever leads its session
         control.wait()
         given = keeper.receive()
         hello, descriptors = control.hello()

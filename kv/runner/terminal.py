@@ -43,7 +43,8 @@ class Terminal:
 
     def resize(self, size: Size) -> None:
         """Rows and columns; the foreground group is told by SIGWINCH."""
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, _WINSIZE.pack(*size, 0, 0))
+        with contextlib.suppress(OSError):  # it was closed
+            fcntl.ioctl(self.master, termios.TIOCSWINSZ, _WINSIZE.pack(*size, 0, 0))
 
     def give(self, group: int) -> None:
         """Make `group` the foreground: that of the child, or our own, so that the child is in the background."""
@@ -62,3 +63,10 @@ class Terminal:
         if self.slave >= 0:
             os.close(self.slave)
             self.slave = -1
+
+    def close(self) -> None:
+        """The window is gone: whoever has the terminal is told by SIGHUP, as by any."""
+        self.hang_up()
+        if self.master >= 0:
+            os.close(self.master)
+            self.master = -1

@@ -203,3 +203,15 @@ def test_a_client_killed_by_any_signal_leaves_nobody_and_a_sane_terminal(window:
     screen.shows("$")
     is_cooked(screen)
     wait_for(lambda: not pids("sleep", seconds))
+
+
+def test_a_program_that_leaves_its_group_can_still_be_stopped_and_continued(window: Window) -> None:
+    """What is sent to a group that is gone is lost, and nothing else is."""
+    screen = window()
+    line = "import os,time; os.setpgid(0, os.getppid()); print('moved', flush=True); time.sleep(3); print('end')"
+    screen.type(f'r python3 -c "{line}"\n')
+    screen.until(lambda lines: "moved" in lines)
+    screen.resize(25, 81)
+    screen.type("\x1a\x03")
+    screen.until(lambda lines: "end" in lines or "$" in lines)
+    is_cooked(screen)
