@@ -16,18 +16,28 @@ import os
 import resource
 import signal
 import sys
+from functools import cache
+from typing import TYPE_CHECKING
 
 from kv.errors import KvError
+
+if TYPE_CHECKING:
+    import ctypes
 
 _PR_SET_DUMPABLE, _PR_SET_PDEATHSIG = 4, 1
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
 
 
-def _prctl(option: int, argument: int) -> None:
+@cache
+def _libc() -> ctypes.CDLL:
+    """The C library. Whoever forks for each run has it looked up once, before."""
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, argument, 0, 0, 0) != 0:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _prctl(option: int, argument: int) -> None:
+    if _libc().prctl(option, argument, 0, 0, 0) != 0:
         raise KvError("keeper-start", why="the kernel refused to protect the process's memory")
 
 

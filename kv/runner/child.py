@@ -27,8 +27,16 @@ if TYPE_CHECKING:
 _LIMITS = {name: getattr(resource, f"RLIMIT_{name}") for name in (
     "AS", "CPU", "DATA", "FSIZE", "MEMLOCK", "NOFILE", "NPROC", "STACK"
 )}  # fmt: skip
+# Signals that are not what they are in a fresh process: what was ignored before we began, and what Python, the nursery
+# and the runner do with some. (Sixty calls for all of them would be a good part of a start.)
+_CHANGED = frozenset(
+    {
+        *(n for n in signal.valid_signals() if signal.getsignal(n) is signal.SIG_IGN),
+        *(signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTTOU, signal.SIGCHLD),
+    }
+)
 _NO_SHEBANG = "/bin/sh"
-_CHANGED = 255  # in place of an `errno`
+_OTHER = 255  # in place of an `errno`: another file than the one that was looked at
 _FIRST_LINE = 80  # bytes of a script that shells look at, to tell it from a program for another machine
 _ABOVE = 64  # from here on descriptors are parked while the low numbers are dealt out
 _MAX_WHY = 2
@@ -77,7 +85,7 @@ def _refusal(order: Order, number: int) -> KvError:
     name = order.argv[0]
     if number == errno.EACCES and os.path.isdir(order.executable):
         number = errno.EISDIR  # which no system says of what it is asked to execute
-    if number == _CHANGED:
+    if number == _OTHER:
         return KvError("run-changed", what="the program")
     if number in _MISSING:
         return KvError("run-missing", name=name, help="")
@@ -104,7 +112,7 @@ def _become(setup: Setup, runner: int, report: int) -> NoReturn:
         number = error.errno or errno.EINVAL
     except BaseException:  # noqa: BLE001, S110 - a fork of the runner must not run on as a second one
         pass
-    os.write(report, bytes([min(number, _CHANGED)]))
+    os.write(report, bytes([min(number, _OTHER)]))
     os._exit(1)
 
 
@@ -151,7 +159,7 @@ def _least(one: int, other: int) -> int:
 
 def _reset_signals(ignored: Sequence[int]) -> None:
     """Python and the runner have changed some; a program expects them as a shell leaves them."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    for number in _CHANGED.union(ignored):
         signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -159,7 +167,7 @@ def _reset_signals(ignored: Sequence[int]) -> None:
 def _execute(order: Order, environment: Mapping[str, str | bytes]) -> None:
     found = os.stat(order.executable)
     if (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns) != order.pin:
-        raise OSError(_CHANGED, "changed")
+        raise OSError(_OTHER, "changed")
     path = as_bytes(order.executable)
     argv = [as_bytes(word) for word in order.argv]
     spelled = {as_bytes(name): as_bytes(value) for name, value in environment.items()}

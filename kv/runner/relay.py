@@ -121,12 +121,7 @@ class Relay:
             self.timed_out = self.status is None
             self._asked_to_end = True
         if self._control.ended:
-            for pump in self._pumps:
-                pump.abandon()
-            for inlet in self._inlets:
-                inlet.close()
-            if self._terminal is not None:
-                self._terminal.close()
+            self._abandon()
         over = self._asked_to_end or self._control.ended or self.status is not None
         if over and self._ending is None and not self._alone:
             self._stop_at = None
@@ -142,6 +137,15 @@ class Relay:
             for pump in self._pumps:
                 pump.finish()
         conclude([pump for pump in self._pumps if not pump.done])
+
+    def _abandon(self) -> None:
+        """The client is gone: nobody reads, nobody types, and the terminal is no more."""
+        for pump in self._pumps:
+            pump.abandon()
+        for inlet in self._inlets:
+            inlet.close()
+        if self._terminal is not None:
+            self._terminal.close()
 
     def _reap(self) -> None:
         """Wait for whoever has ended or stopped, the adopted too."""
