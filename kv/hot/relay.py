@@ -33,7 +33,6 @@ class Relay:
         self._control, self._terminal, self._stream = control, terminal, stream
         self._whole = whole  # input and output are the terminal: the program has it whenever we do
         self._typed = bytearray()
-        self._listening = terminal is not None  # for typing: until the terminal's end
         self._said: list[str] = []
         self._ended: dict[str, object] | None = None
         self._wake = -1
@@ -58,7 +57,7 @@ class Relay:
         poller.register(self._control, select.POLLIN)
         if self._stream is not None:
             poller.register(self._stream, select.POLLIN | (select.POLLOUT if self._typed else 0))
-        if self._terminal is not None and self._terminal.raw and self._listening and not self._typed:
+        if self._terminal is not None and self._terminal.raw and not self._typed:
             poller.register(self._terminal, select.POLLIN)
         for descriptor, events in poller.poll():
             if descriptor == self._wake:
@@ -97,7 +96,17 @@ class Relay:
 
     def _type(self, data: bytes) -> None:
         self._typed += data
-        self._listening = bool(data)
+        if not data:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Our window was closed, or is not to be had: so is the inner one, and the program is told as by any."""
+        if self._terminal is not None:
+            self._drain()
+            self._terminal.restore()
+        if self._stream is not None:
+            self._stream.close()
+        self._terminal = self._stream = None
 
     def _show(self, events: int) -> None:
         """Output of the program to the terminal, typing to the program; each as far as it goes."""
@@ -138,20 +147,17 @@ class Relay:
         """The program has stopped. Where it wants the terminal, it gets that if we have it; else we stop, too."""
         import signal
 
-        if self._terminal is not None:
-            if number in {signal.SIGTTIN, signal.SIGTTOU} and self._terminal.foreground:
-                self._whole = True
-                self._go_on()
-                return
-            self._drain()
-            self._terminal.restore()
-        caught = signal.signal(number, signal.SIG_DFL) if number != signal.SIGSTOP else None
-        again = signal.signal(signal.SIGCONT, signal.SIG_DFL)
-        # The whole job, as the terminal would have stopped it; but a program that stops itself stops nobody else.
-        os.kill(os.getpid() if number == signal.SIGSTOP else 0, number)
-        signal.signal(signal.SIGCONT, again)
-        if number != signal.SIGSTOP:
-            signal.signal(number, caught)
+        wants_it = number in {signal.SIGTTIN, signal.SIGTTOU}
+        if self._terminal is not None and self._terminal.gone:
+            self._hang_up()
+        elif self._terminal is not None and wants_it and self._terminal.foreground:
+            self._whole = True
+        else:
+            if self._terminal is not None:
+                self._drain()
+                self._terminal.restore()
+            if not _stop_likewise(number) and wants_it:
+                self._hang_up()  # nobody would ever put us to the foreground: the system answers such a read with EIO
         self._go_on()
 
     def _go_on(self) -> None:
@@ -165,12 +171,29 @@ class Relay:
     def _signal(self, number: int) -> None:
         import signal
 
+        if self._terminal is not None and self._terminal.gone:
+            self._hang_up()
         if number == signal.SIGCONT:
             self._go_on()
         elif number != signal.SIGWINCH:
             self._control.send({"signal": number})
         elif self._terminal is not None:
             self._control.send({"size": self._terminal.size})
+
+
+def _stop_likewise(number: int) -> bool:
+    """Stop by this signal, and return when we are continued; False where the system does not stop us (an orphan)."""
+    import signal
+
+    continued: list[int] = []
+    caught = signal.signal(number, signal.SIG_DFL) if number != signal.SIGSTOP else None
+    again = signal.signal(signal.SIGCONT, lambda *_: continued.append(1))
+    # The whole job, as the terminal would have stopped it; but a program that stops itself stops nobody else.
+    os.kill(os.getpid() if number == signal.SIGSTOP else 0, number)
+    signal.signal(signal.SIGCONT, again)
+    if number != signal.SIGSTOP:
+        signal.signal(number, caught)
+    return bool(continued)
 
 
 def _catch() -> int:

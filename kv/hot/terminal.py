@@ -60,6 +60,15 @@ class Terminal:
         return self._size
 
     @property
+    def gone(self) -> bool:
+        """Whether the window was closed."""
+        try:
+            os.tcgetpgrp(self._descriptor)
+        except OSError:
+            return True
+        return False
+
+    @property
     def foreground(self) -> bool:
         """Whether what is typed is for our process group."""
         try:

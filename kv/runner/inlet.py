@@ -17,6 +17,7 @@ class Inlet:
         self._target: int | None = target
         self._source = source
         self._pending = bytearray(data)
+        self.ended = False  # the source has
 
     def wants(self) -> list[tuple[int, int]]:
         """What to poll: descriptors and events."""
@@ -48,6 +49,7 @@ class Inlet:
             data = b""
         self._pending += data
         if not data:
+            self.ended = True
             self._close_source()
 
     def _write(self) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kv.runner.order import KeeperLine
     from kv.runner.pump import Pump
     from kv.runner.streams import Streams
+    from kv.runner.terminal import Terminal
 
 # To the group: what is meant to end or stop a job. To the program alone: what it has a meaning of its own for.
 _TO_GROUP = {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP}
@@ -122,6 +123,8 @@ class Relay:
             self._asked_to_end = True
         if self._control.ended:
             self._abandon()
+        elif self._terminal is not None and self._inlets[0].ended:  # the client's window was closed
+            self._close_window(self._terminal)
         over = self._asked_to_end or self._control.ended or self.status is not None
         if over and self._ending is None and not self._alone:
             self._stop_at = None
@@ -146,6 +149,12 @@ class Relay:
             inlet.close()
         if self._terminal is not None:
             self._terminal.close()
+
+    def _close_window(self, terminal: Terminal) -> None:
+        """Nobody sees the inner terminal any more; what was given beside it goes on."""
+        self._pumps[0].abandon()
+        self._inlets[0].close()
+        terminal.close()
 
     def _reap(self) -> None:
         """Wait for whoever has ended or stopped, the adopted too."""

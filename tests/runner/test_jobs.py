@@ -109,6 +109,26 @@ def test_a_window_that_is_closed_takes_its_programs_along(window: Window) -> Non
     wait_for(lambda: not pids("sleep", "212"))
 
 
+@pytest.mark.needs("top")
+@pytest.mark.parametrize("command", ["top -d 61", "vim -u NONE lines.txt", "python3 -q -i", "cat"])
+def test_a_program_that_has_the_terminal_ends_with_the_window(window: Window, command: str) -> None:
+    """Whatever it does with its terminal at its end."""
+    screen = window()
+    screen.type(f"r {command}\n")
+    wait_for(lambda: len(pids(*command.split())) > 1)
+    screen.rest()
+    screen.close()
+    wait_for(lambda: not pids(*command.split()))
+
+
+def test_an_orphan_in_the_background_reads_an_error_as_it_would(window: Window, place: Path) -> None:
+    """Who would never be put to the foreground is not stopped for ever."""
+    screen = window()
+    screen.type("(r sh -c 'cat || touch failed' &)\n")
+    wait_for((place / "failed").exists)
+    is_cooked(screen)
+
+
 def test_the_window_size_is_the_programs(window: Window) -> None:
     """At the start, and as it changes."""
     screen = window()

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 
 class Play(NamedTuple):
-    """A program, and what is done with it: keys, and what the screen shows then."""
+    """A program, and what is done with it: keys, and what the screen shows then.
+
+    `ready` is on the screen when it takes keys, where that one is never twice the same.
+    """
 
     command: str
     steps: tuple[tuple[str, str], ...]
+    ready: str = ""
 
 
 PLAYS = {
@@ -39,7 +43,7 @@ PLAYS = {
         "less -R lines.txt",
         (("", "line 1"), (" ", "line 30"), ("/line 77\n", "line 77"), ("h", "SUMMARY OF LESS"), ("qq", "$")),
     ),
-    "top": Play("top -d 60 -w 80", (("h", "Help for Interactive"), ("?", "Help for Windows"))),
+    "top": Play("top -d 60 -w 80", (("h", "Help for Interactive"), ("?", "Help for Windows")), ready="PID"),
     "python": Play(
         "python3 -q -i",
         (("", ">>>"), ("1/0\n", "ZeroDivisionError"), ("input('name? ')\n", "name? "), ("me\n", "'me'"), ("\x04", "$")),
@@ -82,6 +86,7 @@ def test_every_screen_is_that_of_a_direct_run(window: Window, place: Path, name:
     expected = []
     with window(through=False) as direct:
         direct.type(f"r {play.command}\n")
+        direct.shows(play.ready)
         for keys, text in play.steps:
             direct.type(keys)
             direct.shows(text)
@@ -89,6 +94,7 @@ def test_every_screen_is_that_of_a_direct_run(window: Window, place: Path, name:
             expected.append((direct.lines, direct.looks))
     with window(through=True) as kv:
         kv.type(f"r {play.command}\n")
+        kv.shows(play.ready)
         for (keys, text), (lines, looks) in zip(play.steps, expected, strict=True):
             kv.type(keys)
             kv.shows(text)

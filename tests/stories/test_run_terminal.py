@@ -33,13 +33,6 @@ def test_a_proof_then_the_program_as_it_is(person: Person) -> None:
     assert (status, text.splitlines()[-1]) == (7, "yes 39 {{kv:KEY}}")
 
 
-def test_the_same_command_asks_once_a_session(person: Person) -> None:
-    """Another one asks again."""
-    assert person.run("kv run --secret KEY -- true", PROMPT)[0] == 0
-    assert person.run("kv run --secret KEY -- true")[0] == 0
-    assert person.run("kv run --secret KEY -- false", PROMPT)[0] == 1
-
-
 def test_typing_stopping_and_going_on_after_a_proof(person: Person) -> None:
     """The process that was proved in is a sheltered child: the shell's job control reaches it all the same."""
     person.type("kv run --secret KEY -- cat -u")
@@ -57,13 +50,6 @@ def test_typing_stopping_and_going_on_after_a_proof(person: Person) -> None:
     person.press("c")
     assert person.run("true")[0] == 0
     assert person.run("stty -a | grep -o -- '-\\?icanon'") == (0, "icanon\n")
-
-
-def test_output_may_be_left_alone_for_a_proof_each_time(person: Person) -> None:
-    """`--no-redact` shows the value to who may see it."""
-    for _ in range(2):
-        status, text = person.run("kv run --no-redact --secret KEY -- sh -c 'echo $KEY'", PROMPT)
-        assert (status, text.splitlines()[-1]) == (0, KEY.decode())
 
 
 def test_a_refused_proof_starts_nothing(person: Person, world: World) -> None:
