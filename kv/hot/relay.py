@@ -157,7 +157,7 @@ class Relay:
                 self._drain()
                 self._terminal.restore()
             if not _stop_likewise(number) and wants_it:
-                self._hang_up()  # nobody would ever put us to the foreground: the system answers such a read with EIO
+                self._hang_up()  # nobody will ever put us to the foreground, where there would be something to read
         self._go_on()
 
     def _go_on(self) -> None:

@@ -121,11 +121,11 @@ def test_a_program_that_has_the_terminal_ends_with_the_window(window: Window, co
     wait_for(lambda: not pids(*command.split()))
 
 
-def test_an_orphan_in_the_background_reads_an_error_as_it_would(window: Window, place: Path) -> None:
-    """Who would never be put to the foreground is not stopped for ever."""
+def test_an_orphan_in_the_background_that_wants_to_be_typed_at_is_told_no(window: Window, place: Path) -> None:
+    """Who would never be put to the foreground is not stopped for ever: reading ends."""
     screen = window()
-    screen.type("(r sh -c 'cat || touch failed' &)\n")
-    wait_for((place / "failed").exists)
+    screen.type("(r sh -c 'cat; touch told' &)\n")
+    wait_for((place / "told").exists)
     is_cooked(screen)
 
 
