@@ -148,7 +148,7 @@ class Relay:
         import signal
 
         wants_it = number in {signal.SIGTTIN, signal.SIGTTOU}
-        if self._terminal is not None and self._terminal.gone:
+        if wants_it and (self._terminal is None or self._terminal.gone):
             self._hang_up()
         elif self._terminal is not None and wants_it and self._terminal.foreground:
             self._whole = True
