@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS, COLUMNS = 24, 80
-SECONDS = 8.0
-QUIET = 0.15  # seconds without output after which a screen is taken to be drawn
+SECONDS = 20.0
+QUIET = 0.1  # seconds without output after which a screen is taken to be drawn
 KV = f"{sys.executable} -m kv run --secret KEY --"
 
 
@@ -97,13 +97,15 @@ class Screen:
             if time.monotonic() > end:
                 pytest.fail("\n".join(self.lines))
 
-    def draws(self, lines: list[str], looks: list[list[Cell]]) -> None:
-        """Wait until the screen is this one, colours and all."""
+    def draws_as(self, other: Screen) -> None:
+        """Wait until both windows show the same, colours and all, and no more is drawn in either."""
         end = time.monotonic() + SECONDS
-        while (self.lines, self.looks) != (lines, looks) and time.monotonic() < end:
-            self.read()
-        assert self.lines == lines
-        assert self.looks == looks
+        while time.monotonic() < end:
+            drawn = [screen.read(QUIET) for screen in (self, other)]
+            if not any(drawn) and self.looks == other.looks:
+                return
+        assert self.lines == other.lines
+        assert self.looks == other.looks
 
     def shows(self, text: str, seconds: float = SECONDS) -> None:
         """Wait until `text` is somewhere on the screen; `$` is the shell's prompt, alone on its line."""
@@ -123,5 +125,5 @@ class Screen:
 class Window(Protocol):
     """Opens a window."""
 
-    def __call__(self, *, through: bool = True) -> Screen:
+    def __call__(self, *, through: bool = True, below: Path = ...) -> Screen:
         """See `Screen`."""

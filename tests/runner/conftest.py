@@ -62,9 +62,9 @@ def window(place: Path, standin: StandIn) -> Iterator[Window]:
     """Open windows in `place`."""
     opened: list[Screen] = []
 
-    def make(*, through: bool = True) -> Screen:
+    def make(*, through: bool = True, below: Path = place) -> Screen:
         variables = {"KV_VAULT": str(standin.vault), "GIT_EDITOR": "vim -u NONE --cmd 'set shm+=F'"}
-        opened.append(Screen(place, {**os.environ, **variables}, through=through))
+        opened.append(Screen(below, {**os.environ, **variables}, through=through))
         return opened[-1]
 
     yield make
