@@ -5,6 +5,7 @@ Rules of this file
 - Two levels: the text, its views, and their views. A form may itself be encoded once (`forms`), so a value is found
   under two encodings of any kind, and under three where the innermost is base64, hex or reversal.
 - Only places are decided here; what is written in place of them, and what is held back, is `stream`'s.
+- What is overlooked is no needle at all: it neither makes a find nor moves or hides one, and no marker is chosen by it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kv.redact.decode import views
 from kv.redact.escapes import Place
 from kv.redact.fold import DELETED, LINE_BREAKS, Kept, fold
-from kv.redact.strength import strength
+from kv.redact.strength import GUESSABLE, strength
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,12 +61,26 @@ class Shelf(NamedTuple):
 
 
 class Database:
-    """Needles ready to scan with. `owners` maps each pattern to its needles; one without is no longer looked for."""
+    """Needles ready to scan with. `owners` maps each pattern to its needles; one without is no longer looked for.
 
-    def __init__(self, shelves: Sequence[Shelf], owners: Mapping[bytes, Sequence[Needle]]) -> None:
+    `lent` is None where all are looked for, else the names of which the guessable ones are, too.
+    """
+
+    def __init__(
+        self,
+        shelves: Sequence[Shelf],
+        owners: Mapping[bytes, Sequence[Needle]],
+        lent: frozenset[str] | None = None,
+    ) -> None:
         self._shelves = shelves
         self._owners = owners
+        self._lent = lent
+        self._kept: dict[bytes, Sequence[Needle]] = {}  # by pattern: an estimate takes milliseconds
         self._markers: dict[str, bytes] = {}
+
+    def overlooking(self, lent: frozenset[str]) -> Database:
+        """The same needles, but for those that can be guessed and are of no secret in `lent`."""
+        return Database(self._shelves, self._owners, lent)
 
     def scan(self, text: bytes) -> list[Find]:
         """Every find in `text`, in no particular order."""
@@ -90,7 +105,7 @@ class Database:
         kept: Kept | None = None
         for engine, patterns in self._shelves:
             for start, end, index in engine.find(folded):
-                for needle in self._owners.get(patterns[index], ()):
+                for needle in self._looked_for(patterns[index]):
                     kept = kept or Kept(data, DELETED)
                     form = needle.form
                     edges = []
@@ -98,6 +113,14 @@ class Database:
                         edges.append(_widened(data, kept[first], -1, form.left, shared=form.shared[0]))
                         edges.append(_widened(data, kept[last - 1], 1, form.right, shared=form.shared[1]) + 1)
                     yield Place(*edges), needle
+
+    def _looked_for(self, pattern: bytes) -> Sequence[Needle]:
+        if self._lent is None:
+            return self._owners.get(pattern, ())
+        if pattern not in self._kept:
+            owners = self._owners.get(pattern, ())
+            self._kept[pattern] = [n for n in owners if n.name in self._lent or n.strength() >= GUESSABLE]
+        return self._kept[pattern]
 
     def marker(self, name: str) -> bytes:
         """What stands in place of a value: `{{kv:NAME}}`, or `{{kv:?}}` where that name would itself say a value."""
@@ -118,7 +141,8 @@ class Database:
     @cached_property
     def _braced(self) -> list[bytes]:
         """The few patterns that could take a marker's end: it ends and begins with braces."""
-        return [pattern for pattern in self._owners if b"}}" in pattern or b"{{" in pattern]
+        braced = (pattern for pattern in self._owners if b"}}" in pattern or b"{{" in pattern)
+        return [pattern for pattern in braced if self._looked_for(pattern)]
 
 
 def _outermost(place: Place, above: tuple[View, ...]) -> Place | None:
