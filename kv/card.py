@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _TITLE = 400  # characters: a method and a URL, of which the host comes first and the last segment last
 _DETAIL = 300
-_DETAILS = 24  # lines: a card that scrolls is approved unread
+_DETAILS = 32  # lines: a card that scrolls is approved unread; the longest command and its secrets take 30
 WIDTH = 90  # columns where there is no terminal to ask, and at most of the first line: people keep terminals this wide
 _RELEASE = "release"  # a program is given the value: it is asked about by its command, not by a connection
 _INDENT = " " * 6

@@ -52,10 +52,10 @@ def noted(folder: str) -> list[Running]:
     try:
         with open(_file(folder), "rb") as file:
             rows = json.loads(file.read(_MAX))
-        listed = [Running(int(pid), int(start)) for pid, start in rows]
-    except (OSError, TypeError, ValueError):
+        listed = [Running(pid, start) for pid, start in rows if type(pid) is type(start) is int and pid > 1]
+    except (OSError, TypeError, ValueError, RecursionError):  # a note of somebody else's
         return []
-    return [each for each in listed if each.pid > 1 and found(each.pid) == each]
+    return [each for each in listed if found(each.pid) == each]
 
 
 def end(folder: str) -> None:

@@ -113,9 +113,9 @@ def test_of_many_details_the_first_and_the_last_are_shown() -> None:
     details = tuple((f"n{i}", str(i)) for i in range(1000))
     found = card(a_pending(a_plan(Effect.WRITE, details=details)), 100.0)["details"]
     assert isinstance(found, list)
-    assert len(found) == 25
+    assert len(found) == 33
     assert (found[0], found[-1]) == (["n0", "0"], ["n999", "999"])
-    assert found[12] == ["…", "976 more are not shown"]
+    assert found[16] == ["…", "968 more are not shown"]
 
 
 def test_the_agent_cannot_leave_its_quotation() -> None:

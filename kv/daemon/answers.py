@@ -14,14 +14,16 @@ import msgspec
 from kv.card import cards
 from kv.daemon import record
 from kv.daemon.clock import boot_time
-from kv.errors import KvError
+from kv.errors import KvError, clean
 
 if TYPE_CHECKING:
+    from kv.audit.entry import Fields
     from kv.daemon.dispatch import Answer, Exchange
     from kv.daemon.house import House
     from kv.daemon.pipeline import Pipeline
     from kv.daemon.releases import Releases
     from kv.daemon.schema import Approve, Id, Session
+    from kv.model import Pending
 
 _LISTED_MAX = 8 << 20  # bytes of cards in one answer; a body holds 17 MiB
 _RESUME_SECONDS = 5.0  # how long `approve` waits to tell how the resumed call went; most take less, none waits on it
@@ -56,7 +58,7 @@ class Answers:
         pending, scope = house.answerable(args.id, who.proven, approver, args.scope), args.scope or "once"
         ticket = self.pipeline.tickets.by_pending(pending.id)
         waits = ticket is not None or self.releases.awaited(pending.id)
-        answer = record.merge(record.who(who), record.answer(pending, "approve", scope, strength))
+        answer = record.merge(record.who(who), self._answer(pending, "approve", scope, strength))
         house.audit.event(durable=True, **answer)
         try:
             house.approve(args.id, who.proven, approver, scope)
@@ -72,15 +74,19 @@ class Answers:
             "id": pending.id,
             "resumed": waits,
             "effect": pending.plan.effect.value,
-            "title": pending.plan.title,
+            "title": clean(pending.plan.title, limit=2000),
             "status": status,
         }, b""
+
+    def _answer(self, pending: Pending, verb: str, scope: str, strength: str) -> Fields:
+        told: Fields = {"title": self.house.title(pending.plan)}
+        return record.merge(record.answer(pending, verb, scope, strength), told)
 
     def deny(self, exchange: Exchange) -> Answer:
         """A person's no."""
         pending = self.house.approvals.deny(cast("Id", exchange.request.args).id, exchange.caller.proven)
         self.house.audit.event(
-            **record.merge(record.who(exchange.caller), record.answer(pending, "deny", "", record.strength(exchange)))
+            **record.merge(record.who(exchange.caller), self._answer(pending, "deny", "", record.strength(exchange)))
         )
         return {"id": pending.id}, b""
 

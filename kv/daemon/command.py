@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from kv.daemon.program import Program
     from kv.daemon.schema import Lent
 
-_TITLE = 2000  # characters of the command on a card, which shows its head and its tail
+_READ = 3000  # characters of a command that a person reads on a card, and of what it is given: more hides in itself
+_ROW = 240  # characters of a row of a card
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,2}")
 _DESCRIPTORS = range(3, 256)
+
+
+_CHANGES = "programs of this user can change it"
 
 
 class Place(NamedTuple):
@@ -60,6 +64,7 @@ def plan(  # noqa: PLR0913, PLR0917 - a run has these parts
         "program": [program.path, list(program.pin[:2]), program.digest or list(program.pin)],
         "folder": [place.path, list(place.inode)],
         "environment": dict(environment),
+        "lent": [[each.name, each.via, each.to] for each in lent],
         "manner": [manner.person, manner.redact, manner.timeout],
     }
     title = shlex.join(argv)
@@ -67,15 +72,15 @@ def plan(  # noqa: PLR0913, PLR0917 - a run has these parts
         connection=connection,
         effect=Effect.RELEASE,
         because="a program is given the value itself",
-        title=title[: _TITLE // 2] + title[-_TITLE // 2 :] if len(title) > _TITLE else title,
+        title=title,
         request=request,
-        details=tuple(_details(program, place, lent, environment, manner)),
+        details=tuple(_details(argv, program, place, lent, environment, manner)),
     )
 
 
 def slot(lent: Lent) -> str:
-    """Where a secret goes, as a connection's slots are named."""
-    return f"{lent.via} {lent.to}".strip()
+    """Where a secret goes, as a connection's slots are named: two places are never one slot."""
+    return f"{lent.via} {lent.to}"
 
 
 def order(plan: Plan, program: Program, lent: Sequence[Lent], sizes: Sequence[int]) -> dict[str, object]:
@@ -97,6 +102,14 @@ def order(plan: Plan, program: Program, lent: Sequence[Lent], sizes: Sequence[in
         "privileges": person,
         "timeout": timeout,
     }
+
+
+def check_readable(argv: Sequence[str], lent: Sequence[Lent]) -> None:
+    """Raise `KvError("too-large")` unless a person can read on a card what an agent wants to run, and with what."""
+    if len(shlex.join(argv)) > _READ:
+        raise KvError("too-large", argument="argv", limit=f"{_READ:,} characters: put it into a file of the folder")
+    if len(", ".join(map(_given, lent))) > _READ:
+        raise KvError("too-large", argument="secrets", limit=f"{_READ:,} characters on the card")
 
 
 def check_lent(lent: Sequence[Lent]) -> None:
@@ -121,6 +134,8 @@ def _misplaced(lent: Lent) -> str:
         good = _NUMBER.fullmatch(lent.to) and int(lent.to) in _DESCRIPTORS
         return "" if good or not lent.to else f"a number from {_DESCRIPTORS.start} to {_DESCRIPTORS.stop - 1}"
     if lent.via == "file":
+        if lent.to != lent.to.strip() or not lent.to.isprintable():
+            return "a path that a card can show as it is"
         parts = lent.to.split("/")
         return "it is a path below the working folder" if not lent.to or {"", ".", ".."} & {*parts} else ""
     return "" if not lent.to else "there is one standard input"
@@ -128,35 +143,46 @@ def _misplaced(lent: Lent) -> str:
 
 # A value of the vault's is not chosen by the agent, but which variable it goes to is: these are read as code, options
 # or paths by the loader, the shell and the interpreters.
-_LEADING = ("LD_", "DYLD_", "BASH_", "GIT_CONFIG", "KV_")
+_LEADING = ("LD_", "DYLD_", "BASH_", "GIT_CONFIG", "KV_", "PYTHON", "NPM_CONFIG_", "XDG_", "LC_")
+_NAMING = ("_PROXY", "_DIR", "_HOME", "_PATH", "_PREFIX", "_ROOT", "_CACHE", "_FILE")  # what these hold is a place
 _LEADERS = {
+    *("HISTFILE", "TMPDIR", "TMP", "TEMP", "TERMINFO"),
     *("PATH", "HOME", "SHELL", "ENV", "IFS", "PS4", "PROMPT_COMMAND", "EDITOR", "VISUAL", "PAGER", "BROWSER"),
-    *("NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PERL5LIB", "PERL5OPT", "RUBYLIB"),
-    *("RUBYOPT", "JAVA_TOOL_OPTIONS", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS", "GIT_EXEC_PATH", "GIT_PAGER"),
+    *("NODE_OPTIONS", "PERL5LIB", "PERL5OPT", "RUBYLIB", "RUBYOPT", "JAVA_TOOL_OPTIONS", "GIT_SSH", "GIT_SSH_COMMAND"),
+    *("GIT_ASKPASS", "GIT_PAGER"),
     "GIT_EXTERNAL_DIFF",
 }
 
 
 def _leads(name: str) -> bool:
     upper = name.upper()
-    return upper in _LEADERS or upper.startswith(_LEADING)
+    return upper in _LEADERS or upper.startswith(_LEADING) or upper.endswith(_NAMING)
 
 
-def _details(
-    program: Program, place: Place, lent: Sequence[Lent], environment: Mapping[str, str], manner: Manner
+def _rows(label: str, text: str) -> Iterable[tuple[str, str]]:
+    """A long text in full, over several rows."""
+    for at in range(0, len(text), _ROW):
+        yield label, text[at : at + _ROW]
+        label = "…"
+
+
+def _details(  # noqa: PLR0913, PLR0917 - a run has these parts
+    argv: Sequence[str],
+    program: Program,
+    place: Place,
+    lent: Sequence[Lent],
+    environment: Mapping[str, str],
+    manner: Manner,
 ) -> Iterable[tuple[str, str]]:
     yield "in", place.path
-    yield "program", program.path + ("   (programs of this user can change it)" if program.ours else "")
+    yield "program", program.path + (f"   ({_CHANGES})" if program.ours else "")
+    yield from _rows("command", shlex.join(argv)) if len(shlex.join(argv)) > _ROW else ()
     if lent:
-        yield "gives", ", ".join(map(_given, lent))
-        names = ", ".join(sorted({each.name for each in lent}))
+        yield from _rows("gives", ", ".join(map(_given, lent)))
         if manner.person:
-            yield "beware", f"the program, and code that it runs in this folder, will hold {names}"
+            yield "beware", "the program, and code that it runs in this folder, will hold this"
         else:
-            yield (
-                "beware",
-                (f"code in this folder, which the agent can edit, will hold {names}; outside the agent's sandbox"),
-            )
+            yield "beware", "code in this folder, which the agent can edit, will hold this; outside the agent's sandbox"
     if manner.person:
         yield "environment", f"of the shell that it is run from: {len(environment)} variables"
     if not manner.redact:

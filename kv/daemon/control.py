@@ -24,7 +24,7 @@ _PACKET = 64  # bytes: what comes with the folder
 
 
 def take(descriptor: int | None, held: ExitStack) -> tuple[socket.socket, int]:
-    """The control socket, and the folder that was sent over it; `held` closes both. Raises `bad-argument`."""
+    """The control socket, and what was sent over it as the folder; `held` closes both. Raises `bad-argument`."""
     bad = KvError("bad-argument", argument="control", why="it is a SOCK_SEQPACKET socket with a folder in it")
     if descriptor is None or not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
         raise bad
@@ -37,17 +37,27 @@ def take(descriptor: int | None, held: ExitStack) -> tuple[socket.socket, int]:
         raise bad from None
     for each in found:
         held.callback(os.close, each)
-    if len(found) != 1 or not _is_folder(data) or not stat.S_ISDIR(os.fstat(found[0]).st_mode):
+    if len(found) != 1 or not _is_folder(data):
         raise bad
     return control, found[0]
 
 
 def place(folder: int) -> Place:
-    """Where an open folder is. Raises `KvError("run-folder")` for one that was removed."""
-    found = os.fstat(folder)
-    if not found.st_nlink:
-        raise KvError("run-folder", why="it was removed")
-    return Place(os.readlink(f"/proc/self/fd/{folder}"), (found.st_dev, found.st_ino))
+    """Where an open folder is. May hang, where its file system does. Raises `KvError("run-folder")`.
+
+    Its path has to lead there for everybody: in a mount namespace of its own an agent can give any folder the path
+    of any other, and the card shows the path.
+    """
+    path = os.readlink(f"/proc/self/fd/{folder}")
+    try:
+        found, same = os.fstat(folder), os.stat(path)
+    except OSError:
+        raise KvError("run-folder", why="it was removed, or is none") from None
+    if not stat.S_ISDIR(found.st_mode) or not path.isprintable():
+        raise KvError("run-folder", why="it is none, or its path cannot be shown")
+    if (found.st_dev, found.st_ino) != (same.st_dev, same.st_ino):
+        raise KvError("run-folder", why="its path leads elsewhere here: it is another container's, or was moved")
+    return Place(path, (found.st_dev, found.st_ino))
 
 
 def words(body: bytes, count: int) -> list[bytes]:

@@ -21,6 +21,7 @@ from kv.daemon.clock import boot_time
 from kv.errors import KvError
 
 if TYPE_CHECKING:
+    from kv.audit.entry import Fields
     from kv.daemon.dispatch import Exchange
     from kv.daemon.house import House
     from kv.daemon.releases import Judged, Releases
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from kv.model import Approval, Caller
 
 SECONDS = 60.0  # the shell takes it in the same breath
-_REMEMBERED = 600.0  # s that a used token is known, for an alarm about who comes second
-_MOST = 256  # tokens: sixteen names of sixteen askings
+_REMEMBERED = 60.0  # s that a used token is known, for an alarm about who comes second
+_MOST, _MOST_OF_ONE = 256, 32  # tokens, and of one session: two askings of the longest
 _ONCE = "a value is handed over once, to the session that asked for it"
 
 
@@ -41,6 +42,7 @@ class _Token:
     approval: Approval | None
     until: float
     used: bool = False
+    alarmed: bool = False
 
 
 class HandOffs:
@@ -57,18 +59,19 @@ class HandOffs:
         """
         caller, args = exchange.caller, cast("HandOff", exchange.request.args)
         self.house.count_request(caller.session)
-        self._check_room(len(args.names))
+        self._check_room(caller.session, len(args.names))
         judged = self.releases.judge(caller, _plan(args.names), "get")
         approval = await self.releases.approval(exchange, judged, args.wait, args.reason)
         if isinstance(approval, dict):
             return approval
-        self._check_room(len(args.names))
+        self._check_room(caller.session, len(args.names))
         made = {name: self._token(name, caller, judged, approval) for name in args.names}
         return {"tokens": made, "seconds": int(SECONDS)}
 
-    def _check_room(self, more: int) -> None:
+    def _check_room(self, session: str, more: int) -> None:
         self._sweep()
-        if len(self._tokens) + more > _MOST:
+        held = sum(token.session == session for token in self._tokens.values())
+        if len(self._tokens) + more > _MOST or held + more > _MOST_OF_ONE:
             raise KvError("busy", what="values to be handed over")
 
     def _token(self, name: str, caller: Caller, judged: Judged, approval: Approval | None) -> str:
@@ -79,16 +82,18 @@ class HandOffs:
     async def take(self, exchange: Exchange) -> tuple[dict[str, object], bytes]:
         """The value behind a token, once. Raises `KvError`."""
         caller = exchange.caller
+        self.house.count_request(caller.session)
         self._sweep()
         token = self._tokens.get(cast("Take", exchange.request.args).token)
         if token is None:
             raise KvError("token-unknown")
         if token.used or token.session != caller.session:
             token.used = True
+            again, token.alarmed = token.alarmed, True
             why = "a token of another session" if token.session != caller.session else "a token that was used"
-            self.house.audit.alarm(
-                **record.merge(record.who(caller), {"verb": "take", "title": f"{why}: {token.name}"})
-            )
+            if not again:
+                told: Fields = {"verb": "take", "title": f"{why}: {token.name}"}
+                self.house.audit.alarm(**record.merge(record.who(caller), told))
             raise KvError("denied", rule=_ONCE, why=f"this is {why}", help="ask the user to look at kv audit tail")
         if boot_time() >= token.until:
             raise KvError("token-unknown")

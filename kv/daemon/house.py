@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING
 from brokers.contract import BrokerError, Connection, Credential
 from kv import registry, strangers
 from kv.audit import Peer
-from kv.daemon import admissions
+from kv.daemon import admissions, record
 from kv.daemon.approvals import Approvals
 from kv.daemon.caller import alive
 from kv.daemon.clock import boot_time
 from kv.daemon.entry import Entry, catalogued, decode_entry, scheme
 from kv.errors import KvError, clean
 from kv.paths import Runtime
-from kv.redact import Needles
+from kv.redact import Needles, Redaction
 from kv.seen import remember
 from kv.similar import similar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from brokers.contract import Broker
+    from brokers.contract import Broker, Plan
     from kv.audit import AuditLog
     from kv.daemon.budget import Budget
     from kv.model import Caller, Pending, Standing
@@ -80,6 +80,13 @@ class House:
         self.needles.merge()
         self.needles.database()
 
+    def title(self, plan: Plan) -> str:
+        """A plan's title for the audit: no value that an agent put into it gets there, and no guess is confirmed.
+
+        Who made the call can read it.
+        """
+        return Redaction(self.needles.database(), overlook=True).present(record.title(plan), "title")
+
     def wanted(self) -> list[Wanted]:
         """All that the needles are made of: for a process that is to have the same ones."""
         return [*self._needles_of(self.vault.names("secret"))]
@@ -94,9 +101,9 @@ class House:
             forms = [
                 form for connection in uses if name in connection.secrets.values() for form in self._forms(connection)
             ]
-            for record in self.vault.history("secret", name):
-                value = self.vault.value("secret", name, record.revision).expose()
-                yield name, value, _bits(record), tuple(forms)
+            for kept in self.vault.history("secret", name):
+                value = self.vault.value("secret", name, kept.revision).expose()
+                yield name, value, _bits(kept), tuple(forms)
                 forms = []
 
     def _forms(self, connection: Connection) -> tuple[bytes, ...]:

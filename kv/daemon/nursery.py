@@ -146,13 +146,12 @@ class Nursery:
             return Runner(ours)
 
     async def _ready(self) -> socket.socket:
-        """The line to a nursery that knows the needles of now. Raises `KvError`, `OSError`."""
-        database = await self._house.database()
+        """The line to a nursery that knows the needles of now, as long as nobody waits. Raises `KvError`, `OSError`."""
         if self._line is None:
             self._line = await asyncio.to_thread(spawn, _MODULE, socket.SOCK_SEQPACKET)
             self._line.settimeout(0)
             await self._hear(self._line)
-        if self._knows is not database:
+        while self._knows is not (database := await self._house.database()):  # it may change while they travel
             self._tell(self._line)
             await self._hear(self._line)
             self._knows = database

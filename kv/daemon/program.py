@@ -131,9 +131,19 @@ def _executable(place: str, folder: int) -> bool:
 
 
 def _is_ours(found: os.stat_result, place: str, folder: int) -> bool:
-    """Whether programs of this user can change or replace it."""
-    above = os.path.dirname(place) or "."
-    return found.st_uid == os.geteuid() != 0 or any(os.access(each, os.W_OK, dir_fd=folder) for each in (place, above))
+    """Whether programs of this user can change or replace it: the file, a folder above it, or a link on the way."""
+    if found.st_uid == os.geteuid() != 0:
+        return True
+    here = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), place)
+    return any(os.access(above, os.W_OK) for path in (here, os.path.realpath(here)) for above in _chain(path))
+
+
+def _chain(path: str) -> list[str]:
+    """The path, and all folders above it."""
+    found = [os.path.normpath(path)]
+    while found[-1] != "/":
+        found.append(os.path.dirname(found[-1]))
+    return found
 
 
 def _read(file: int) -> tuple[str, bool]:

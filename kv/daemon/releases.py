@@ -19,7 +19,6 @@ from kv.daemon.tickets import Ticket, Tickets
 from kv.errors import KvError
 from kv.model import Approval, Decision, Terms, Verdict
 from kv.policy import decide
-from kv.redact import Redaction
 from kv.similar import similar
 
 if TYPE_CHECKING:
@@ -100,11 +99,14 @@ class Releases:
         if not await self.tickets.wait(ticket, seconds):
             ticket.handed = True
             return self._waits(ticket)
+        first = self.tickets.is_open(ticket)
         try:
             approval = self.tickets.collect(ticket)
         except KvError as refusal:
             await self.record_refusal(caller, judged, reason, refusal.code)
             raise
+        if approval.scope == "once" and not first:  # whoever joined the asking has not been said yes to
+            raise KvError("unknown-ticket", id=ticket.id)
         if approval.policy_revision != self.house.revision:
             raise KvError("run-changed", what="the policy")
         return approval
@@ -147,10 +149,10 @@ class Releases:
 
     async def facts(self, caller: Caller, judged: Judged, reason: str) -> Fields:
         """The audit's fields. A value that an agent put into a command does not get into the audit by that."""
-        redaction = Redaction(await self.house.database())
+        await self.house.database()
         told = record.what(judged.plan, judged.digest, judged.decision, reason)
-        title = redaction.present(judged.plan.title, "title")
-        return record.merge(record.who(caller), told, {"verb": judged.verb, "title": title, "bytes_out": 0})
+        said: Fields = {"verb": judged.verb, "title": self.house.title(judged.plan), "bytes_out": 0}
+        return record.merge(record.who(caller), told, said)
 
     async def record_refusal(self, caller: Caller, judged: Judged, reason: str, outcome: str) -> None:
         """The audit has that it was refused, and by what."""

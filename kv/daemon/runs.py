@@ -20,8 +20,9 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+from collections import Counter
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from kv import running
 from kv.daemon import command, control, environment, record
@@ -35,6 +36,8 @@ from kv.paths import Runtime
 from kv.redact import has_reference
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from brokers.contract import Plan
     from kv.audit.entry import Fields
     from kv.daemon.dispatch import Exchange
@@ -45,8 +48,13 @@ if TYPE_CHECKING:
     from kv.model import Approval, Caller
     from kv.running import Running
 
+_WORDS = 2 << 20  # bytes of a command and its environment: what Linux takes for both
+_LOOKS, _LOOKS_OF_ONE, _LOOK_SECONDS = 8, 2, 20.0  # at once, and of one session: a file system can be slow, or hang
 _LENT_BYTES = 8 << 20  # of one run: an environment holds 2 MiB, files and descriptors seldom more
 _LIVE, _LIVE_OF_ONE = 128, 32  # runs at once, and of one session: each is a process with the needles
+
+
+_Found = TypeVar("_Found")
 
 
 class Descriptors(NamedTuple):
@@ -72,7 +80,9 @@ class Runs:
         self.house, self.releases = house, releases
         self._nursery = Nursery(house)
         self._programs = Programs()
-        self._aside = Aside(1)  # a digest is read once, an environment in a millisecond: a second place gains nothing
+        self._aside = Aside(_LOOKS, "programs and folders being looked at")
+        self._looks: Counter[str] = Counter()
+        self._starting: Counter[str] = Counter()
         self._live: dict[int, _Live] = {}
         self._closing = False
         self._folder = Runtime(house.vault.path).folder
@@ -97,7 +107,11 @@ class Runs:
             if isinstance(approval, dict):
                 return approval
             self._check_room(caller.session)
-            await self._start(exchange, judged, program, approval, Descriptors(line.fileno(), folder))
+            self._starting[caller.session] += 1
+            try:
+                await self._start(exchange, judged, program, approval, Descriptors(line.fileno(), folder))
+            finally:
+                self._starting[caller.session] -= 1
         return {"running": True}
 
     async def carried(self, exchange: Exchange) -> dict[str, object]:
@@ -106,7 +120,26 @@ class Runs:
         count = cast("Variables", exchange.request.args).environment
         given = environment.variables(control.words(exchange.request.body, count))
         database = await self.house.database()
-        return {"names": await self._aside.do(lambda: carried(given, database))}
+        return {"names": await self._look(exchange.caller.session, lambda: carried(given, database))}
+
+    async def _look(self, session: str, work: Callable[[], _Found]) -> _Found:
+        """What is found beside the loop, where files and folders of the caller's may hold up whoever looks at them."""
+        if self._looks[session] >= _LOOKS_OF_ONE:
+            raise KvError("busy", what=f"programs of one session being looked at ({_LOOKS_OF_ONE})")
+        self._looks[session] += 1
+
+        def end() -> None:
+            self._looks[session] -= 1
+
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                return await self._aside.do(work, ended=end)
+        except TimeoutError:
+            raise KvError("run-folder", why="it, or the program, does not answer") from None
+        except KvError as error:
+            if error.code == "busy":  # it has not begun
+                end()
+            raise
 
     def kill(self) -> None:
         """`kv panic`: end every program, now."""
@@ -124,19 +157,25 @@ class Runs:
 
     async def _judge(self, caller: Caller, args: Run, body: bytes, folder: int) -> tuple[Judged, Program]:
         """Steps 1 to 3. Raises `KvError`."""
+        if len(body) > _WORDS:
+            raise KvError("too-large", argument="argv", limit=f"{_WORDS >> 20} MiB with its environment")
         words = control.words(body, args.argv + args.environment)
         if any(has_reference(word) for word in words[: args.argv]):
             raise KvError("reference-argument", argument="argv")
         command.check_lent(args.lent)
         argv = [word.decode("utf-8", "surrogateescape") for word in words[: args.argv]]
-        place, manner = control.place(folder), command.Manner(_is_persons(args), args.redact, args.timeout)
+        manner = command.Manner(_is_persons(args), args.redact, args.timeout)
+        if not manner.person:
+            command.check_readable(argv, args.lent)
+        place = await self._look(caller.session, lambda: control.place(folder))
         given = environment.variables(() if args.clear else words[args.argv :])
         own = environment.of_agent(given, self._person, place.path)
         if manner.person and not args.clear:
             own = environment.of_person(given)
         for each in args.lent:
             own.pop(each.to if each.via == "env" else "", None)
-        program = await self._aside.do(lambda: self._programs.find(argv[0], folder, own.get("PATH", "")))
+        path = own.get("PATH", "")
+        program = await self._look(caller.session, lambda: self._programs.find(argv[0], folder, path))
         plan = command.plan(argv, program, place, own, args.lent, manner)
         judged = self.releases.judge(caller, plan, "run", person=manner.person)
         if not args.redact and not caller.is_person:  # what is remembered never covers it
@@ -144,7 +183,8 @@ class Runs:
         return judged, program
 
     def _check_room(self, session: str) -> None:
-        if len(self._live) >= _LIVE or sum(each.session == session for each in self._live.values()) >= _LIVE_OF_ONE:
+        of_one = sum(each.session == session for each in self._live.values()) + self._starting[session]
+        if len(self._live) + self._starting.total() >= _LIVE or of_one >= _LIVE_OF_ONE:
             raise KvError("busy", what="programs at once")
 
     async def _start(

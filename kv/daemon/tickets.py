@@ -85,6 +85,10 @@ class Tickets(Generic[Result]):
         ticket = self._open.get(name.upper())
         return ticket if ticket is not None and ticket.session == session else None
 
+    def is_open(self, ticket: Ticket[Result]) -> bool:
+        """Whether nobody has collected it."""
+        return self._open.get(ticket.id) is ticket
+
     def by_pending(self, name: str) -> Ticket[Result] | None:
         """The ticket whose approval has that id."""
         return self._open.get(name)

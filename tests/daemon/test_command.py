@@ -60,7 +60,7 @@ def test_the_card_of_an_agents_run_says_what_it_gives_away() -> None:
     assert told["program"] == "/usr/bin/npm"
     assert told["gives"] == "prod/STRIPE_KEY as $STRIPE_KEY"
     assert told["beware"] == (
-        "code in this folder, which the agent can edit, will hold prod/STRIPE_KEY; outside the agent's sandbox"
+        "code in this folder, which the agent can edit, will hold this; outside the agent's sandbox"
     )
 
 

@@ -110,7 +110,7 @@ def test_nothing_is_started_without_a_persons_yes(own: World) -> None:
     assert told["in"] == str(own.folder)
     assert told["program"].startswith(str(shutil.which("touch")))
     assert told["gives"] == "prod/TOKEN as $TOKEN"
-    assert "code in this folder, which the agent can edit, will hold prod/TOKEN" in told["beware"]
+    assert "code in this folder, which the agent can edit, will hold this" in told["beware"]
     assert "outside the agent's sandbox" in told["beware"]
     assert (card["scopes"], card["preselected"]) == (["once", "session"], "session")
     assert not (own.folder / "made").exists()
