@@ -60,7 +60,7 @@ class KeeperLine:
             if size > MAX_HEADER:
                 raise KvError("bad-frame", why="the order's length is out of bounds")
             order = ORDER.read(self._exactly(size))
-            values = {lent: bytes(self._exactly(lent.size)) for lent in order.lent}
+            values = _split(order.lent, self._exactly(sum(lent.size for lent in order.lent)))
         except OSError:
             raise KvError("gone") from None
         if len(values) != len(order.lent):
@@ -109,3 +109,12 @@ class KeeperLine:
         except KvError:
             self.ended = True
             return False
+
+
+def _split(lent: list[Lent], data: bytearray) -> dict[Lent, bytes]:
+    """Each secret with its value: they come one after the other."""
+    values, at = {}, 0
+    for one in lent:
+        values[one] = bytes(data[at : at + one.size])
+        at += one.size
+    return values
