@@ -77,9 +77,9 @@ class StandIn:
         args, words = frame.header["args"], frame.body.split(b"\0")[:-1]
         assert isinstance(args, dict)
         self.requests.append({**frame.header, "words": words})
-        if frame.header["verb"] == "held":
-            held = [word.partition(b"=") for word in words]
-            return {"ok": {"names": [name.decode() for name, _, value in held if value in VALUES.values()]}}
+        if frame.header["verb"] == "carried":
+            carried = [word.partition(b"=") for word in words]
+            return {"ok": {"names": [name.decode() for name, _, value in carried if value in VALUES.values()]}}
         with socket.socket(fileno=descriptors[0]) as control:
             _, (folder,), _, _ = socket.recv_fds(control, 4096, 1)
             if self.refuse is not None:

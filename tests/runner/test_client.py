@@ -138,7 +138,7 @@ def test_options_of_the_program_are_not_ours(kv: Callable[..., Run]) -> None:
 
 
 def test_what_is_asked_of_the_keeper(kv: Callable[..., Run], standin: StandIn) -> None:
-    """The words and variables in the body, the rest in the request; without a terminal nothing whole is asked for."""
+    """The words and variables in the body, the rest in the request; without a terminal nothing of a person."""
     ended(kv("--timeout", "9", "--reason", "why", "--clear-env", *lend("true", "a b"), environment={"ODD": "x=y\nz"}))
     (request,) = standin.requests
     args, words = request["args"], request["words"]
@@ -150,7 +150,7 @@ def test_what_is_asked_of_the_keeper(kv: Callable[..., Run], standin: StandIn) -
         "argv": 2,
         "environment": len(words) - 2,
         "lent": [{"name": "KEY", "via": "env", "to": "KEY"}],
-        "whole": False,
+        "person": False,
         "redact": True,
         "clear": True,
         "timeout": 9.0,
