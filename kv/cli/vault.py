@@ -129,29 +129,29 @@ def _open(options: Options, wishes: Mapping[str, object]) -> list[str]:
 def lock(options: Options) -> None:
     """Close the vault.
 
-    The keeper ends, and with it every copy of a value. Needs no proof.
+    The keeper ends, and with it every copy of a value but those that programs of kv run were lent. Needs no proof.
 
     \b
       kv lock
     """
     _end(options, "lock")
+    if programs := len(running.noted(Runtime(options.path).folder)):
+        tui.note(f"{counted(programs, 'program')} with secrets still running; kv panic ends them")
 
 
 def panic(options: Options) -> None:
     """Stop everything at once.
 
-    Calls are cancelled, grants dropped, programs of kv run ended, the vault is locked, an alarm is recorded. Needs no
-    proof. Programs that outlived a lock are ended as well.
+    Calls are cancelled, grants dropped, programs ended, the vault is locked, an alarm is recorded. Needs no proof.
 
     \b
       kv panic
     """
     folder = Runtime(options.path).folder
-    programs = len(running.noted(folder))
+    if programs := len(running.noted(folder)):
+        tui.note(f"ending {counted(programs, 'program')} of kv run")
     _end(options, "panic")
     running.end(folder)
-    if programs:
-        tui.note(f"ended {counted(programs, 'program')} of kv run")
 
 
 def _end(options: Options, act: str) -> None:

@@ -46,6 +46,7 @@ class Manner(NamedTuple):
     person: bool
     redact: bool
     timeout: float
+    clear: bool = False
 
 
 def plan(  # noqa: PLR0913, PLR0917 - a run has these parts
@@ -183,7 +184,7 @@ def _details(  # noqa: PLR0913, PLR0917 - a run has these parts
             yield "beware", "the program, and code that it runs in this folder, will hold this"
         else:
             yield "beware", "code in this folder, which the agent can edit, will hold this; outside the agent's sandbox"
-    if manner.person:
+    if manner.person and not manner.clear:
         yield "environment", f"of the shell that it is run from: {len(environment)} variables"
     if not manner.redact:
         yield "output", "as the program writes it: nothing is taken out"

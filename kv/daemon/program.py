@@ -48,6 +48,8 @@ class Programs:
 
         Raises `KvError("run-missing" | "run-refused")`.
         """
+        if not command:
+            raise KvError("run-missing", name="''", help="")
         place = command if "/" in command else _search(command, folder, path)
         try:
             file = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)

@@ -164,7 +164,7 @@ class Runs:
             raise KvError("reference-argument", argument="argv")
         command.check_lent(args.lent)
         argv = [word.decode("utf-8", "surrogateescape") for word in words[: args.argv]]
-        manner = command.Manner(_is_persons(args), args.redact, args.timeout)
+        manner = command.Manner(_is_persons(args), args.redact, args.timeout, args.clear)
         if not manner.person:
             command.check_readable(argv, args.lent)
         place = await self._look(caller.session, lambda: control.place(folder))

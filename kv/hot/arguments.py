@@ -68,6 +68,8 @@ class Arguments:
             self._switches[name] = True
         elif metavar.endswith("…"):
             self._lists[name].append(value)
+        elif name in self._values:
+            raise KvError("usage", why=f"--{name.replace('_', '-')} is given twice")
         else:
             self._values[name] = value
 

@@ -62,6 +62,8 @@ def execute(argv: list[str], environment: dict[str, str]) -> NoReturn:
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and a program would inherit that
         signal.signal(number, signal.SIG_DFL)
     last: OSError | None = None
+    if not argv[0]:
+        raise KvError("run-missing", name="''", help="")
     for path in _places(argv[0], environment.get("PATH", os.defpath)):
         try:
             _become(path, argv, environment)

@@ -6,6 +6,7 @@ Rules of this file
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 
@@ -57,6 +58,11 @@ class Control:
     def hand_over(self) -> None:
         """Let go of the other end: from here on the runner has it, or nobody."""
         self.theirs.close()
+
+    def hang_up(self) -> None:
+        """End it from another thread: whoever receives here sees the end."""
+        with contextlib.suppress(OSError):
+            self._ours.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """The end of the run, if it still runs."""

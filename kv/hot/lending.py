@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from kv.errors import KvError
 from kv.hot.arguments import full_name
+from kv.variable import variable as proposed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def lent(found: Arguments) -> list[dict[str, object]]:
     rows = []
     for text in found.all("secret"):
         name, given, variable = text.partition("=")
-        rows.append(_row(full_name(name, env), "env", variable if given else _variable(name)))
+        rows.append(_row(full_name(name, env), "env", variable if given else proposed(name)))
     for name, variable in _from_file(found.get("env_file")):
         rows.append(_row(full_name(name, env), "env", variable))
     if (given_to_stdin := found.get("stdin_secret")) is not None:
@@ -60,11 +61,6 @@ def _row(name: str, via: str, to: str) -> dict[str, object]:
     if via == "env" and not _is_variable(to):
         raise KvError("usage", why="--secret takes NAME or NAME=VARIABLE, a variable of letters, digits and _")
     return {"name": name, "via": via, "to": to}
-
-
-def _variable(name: str) -> str:
-    """The variable that a secret's name proposes: its last part."""
-    return name.rpartition("/")[2]
 
 
 def _is_variable(text: str) -> bool:

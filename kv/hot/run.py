@@ -55,6 +55,8 @@ def main(_: str, argv: list[str]) -> int:
     rows = lent(found)
     if rows and found.on("no_secrets"):
         raise KvError("usage", why="--no-secrets, or secrets to lend")
+    if not rows and found.get("env_file") is not None:
+        raise KvError("usage", why="--env-file lends nothing: it has no line VARIABLE=kv://NAME")
     if not rows:
         _bare(found, command)
     return Run(found, command, rows).perform()
@@ -63,6 +65,11 @@ def main(_: str, argv: list[str]) -> int:
 def _bare(found: Arguments, command: list[str]) -> NoReturn:
     from kv.hot import bare
 
+    for name in ("timeout", "reason", "wait", "passphrase_fd"):
+        if found.get(name) is not None:
+            raise KvError("usage", why=f"--{name.replace('_', '-')} goes with secrets; none are named")
+    if found.on("no_redact"):
+        raise KvError("usage", why="--no-redact goes with secrets; none are named")
     variables = {} if found.on("clear_env") else dict(os.environ)
     removed = bare.without(variables, _held(vault_path(found.get("vault"))))
     if removed:
@@ -79,5 +86,6 @@ def _held(vault: str) -> list[str]:
     except KvError as error:
         if error.code != "locked":
             raise
+        note("the vault is locked: its values were not looked for, only names and shapes of credentials")
         return []
     return [str(name) for name in names] if isinstance(names, list) else []

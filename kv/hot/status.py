@@ -61,6 +61,8 @@ def _print(status: dict[str, object]) -> None:
     print(f"unlocked: {shown}   {times(status)}")
     print(f"  keeper   pid {status.get('pid')}, version {status.get('version')}, tier {status.get('tier')}")
     print(f"  holds    {', '.join(counted(status.get(f'{noun}s'), noun) for noun in ('secret', 'connection'))}")
+    if status.get("runs"):
+        print(f"  runs     {counted(status['runs'], 'program')} with secrets (kv panic ends them)")
     if status.get("waiting"):
         print(f"  waiting  {counted(status['waiting'], 'call')} of this session (kv approvals)")
     for line in notes(status):

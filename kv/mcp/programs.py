@@ -16,6 +16,8 @@ import secrets
 import selectors
 import threading
 from concurrent.futures import Future
+from contextlib import ExitStack
+from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 from kv.client import AGENT, Answer, Client
@@ -25,7 +27,7 @@ from kv.hot.result import printable
 from kv.variable import variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _MOST = 16  # programs at once: a model that starts more has lost count
 _HEAD, _TAIL = 256 << 10, 768 << 10  # bytes of a stream that are kept: how it began, and above all how it ended
@@ -74,6 +76,7 @@ class Program:
         self._folder = str(found.get("cwd", "."))
         self._control = Control()
         self._over = False
+        self._client: Client | None = None
         self.says = "it is under way"
         self.answer: Future[Answer] = Future()
 
@@ -84,7 +87,9 @@ class Program:
     def end(self) -> None:
         """The model has taken it back: so has whoever waits for it."""
         self._over = True
-        self._control.close()
+        self._control.hang_up()
+        if self._client is not None:
+            self._client.hang_up()
 
     def _follow(self) -> None:
         try:
@@ -97,20 +102,15 @@ class Program:
             self._control.close()
 
     def _perform(self) -> Answer:
-        read, written = os.pipe(), [os.pipe(), os.pipe()]
-        theirs = [read[0], *(each[1] for each in written)]
-        try:
-            self._hand_over(theirs)
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
-        outputs = {each[0]: Output() for each in written}
-        try:
+        with ExitStack() as ours, ExitStack() as theirs:
+            streams = [os.pipe() for _ in range(3)]
+            files = [ours.enter_context(FileIO(fd, mode)) for fd, mode in _ends(streams, "wb", "rb")]
+            given = [theirs.enter_context(FileIO(fd, mode)) for fd, mode in _ends(streams, "rb", "wb")]
+            self._hand_over([each.fileno() for each in given])
+            theirs.close()
             self._ask()
-            said, ended = self._collect(read[1], outputs)
-        finally:
-            for descriptor in outputs:
-                os.close(descriptor)
+            outputs = {each: Output() for each in files[1:]}
+            said, ended = self._collect(files[0], outputs)
         out, err = outputs.values()
         members = {"exit": ended.get("exit"), "signal": ended.get("signal"), "timeout": ended.get("timeout")}
         body = json.dumps({"stdout": out.text(), "stderr": err.text(), **({"kv": said} if said else {})})
@@ -133,6 +133,9 @@ class Program:
         words = b"".join(os.fsencode(word) + b"\0" for word in [*self._argv, *variables])
         args: dict[str, object] = {"argv": len(self._argv), "environment": len(variables), **self._args}
         with Client(self._vault, AGENT, kind="mcp") as client:
+            self._client = client
+            if self._over:
+                raise KvError("gone")
             ok = client.ask("run", args, words, folder=self._control.theirs.fileno(), event=self._told).ok
         self._control.hand_over()
         if "pending" in ok:
@@ -141,36 +144,37 @@ class Program:
     def _told(self, event: dict[str, object]) -> None:
         self.says = str(event.get("say", ""))
 
-    def _collect(self, stdin: int, outputs: dict[int, Output]) -> tuple[list[str], dict[str, Any]]:
+    def _collect(self, stdin: FileIO, outputs: dict[FileIO, Output]) -> tuple[list[str], dict[str, Any]]:
         """Until it has ended and its streams have: what kv says about it, and how it ended."""
-        os.set_blocking(stdin, False)
+        os.set_blocking(stdin.fileno(), False)
         rest = memoryview(self._stdin)
         said: list[str] = []
         ended: dict[str, Any] = {}
         self.says = "it runs"
         with selectors.DefaultSelector() as ready:
-            for each in (*outputs, self._control.fileno()):
+            for each in outputs:
                 ready.register(each, selectors.EVENT_READ)
+            ready.register(self._control, selectors.EVENT_READ)
             ready.register(stdin, selectors.EVENT_WRITE)
             while ready.get_map():
                 for key, _ in ready.select():
-                    descriptor = key.fd
-                    if descriptor == stdin:
+                    source = key.fileobj
+                    if source is stdin:
                         rest = _fed(stdin, rest)
                         if not rest:
                             ready.unregister(stdin)
-                            os.close(stdin)
-                    elif descriptor in outputs:
-                        data = os.read(descriptor, _CHUNK)
-                        outputs[descriptor].add(data)
-                        if not data:
-                            ready.unregister(descriptor)
-                    else:
+                            stdin.close()
+                    elif source is self._control:
                         message = self._control.receive()
                         said += _said(message)
                         if "error" in message or "ended" in message:
-                            ready.unregister(descriptor)
+                            ready.unregister(self._control)
                             ended = _end(message)
+                    elif isinstance(source, FileIO):
+                        data = source.read(_CHUNK)
+                        outputs[source].add(data or b"")
+                        if not data:
+                            ready.unregister(source)
         return said, ended
 
 
@@ -186,8 +190,11 @@ class Programs:
 
     async def start(self, found: Mapping[str, Any], seconds: float) -> Answer:
         """Start a program; its end, or a ticket for it after `seconds`. Raises `KvError`."""
-        if len(self._kept) >= _MOST:
+        ended = [each for each, program in self._kept.items() if program.answer.done()]
+        if len(self._kept) - len(ended) >= _MOST:
             raise KvError("busy", what="programs at once")
+        for each in ended[:-_MOST]:  # nobody came for their ends
+            del self._kept[each]
         ticket, program = f"R{secrets.token_hex(4)}", Program(self._vault, found)
         self._kept[ticket] = program
         program.start()
@@ -214,12 +221,16 @@ def _lent(text: object) -> dict[str, object]:
     return {"name": name, "via": "env", "to": given if mark else variable(name)}
 
 
-def _fed(stdin: int, rest: memoryview) -> memoryview:
+def _ends(streams: Sequence[tuple[int, int]], first: str, others: str) -> Iterator[tuple[int, str]]:
+    """One end of each pipe and how it is opened: that of standard input as `first` says, those of the two outputs."""
+    for (reading, writing), mode in zip(streams, (first, others, others), strict=True):
+        yield (reading if mode == "rb" else writing), mode
+
+
+def _fed(stdin: FileIO, rest: memoryview) -> memoryview:
     """What is left to be written; nothing where nobody reads."""
     try:
-        return rest[os.write(stdin, rest) :] if rest else rest
-    except BlockingIOError:
-        return rest
+        return rest[stdin.write(rest) or 0 :] if rest else rest
     except OSError:
         return rest[:0]
 

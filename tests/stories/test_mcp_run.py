@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from time import monotonic, sleep
@@ -30,7 +31,8 @@ def lent(world: World) -> World:
 async def _approved(one: Agent, **args: object) -> dict[str, Any]:
     """Start it, have a person say yes for the session, and take up what became of it."""
     told = (await one.call("kv_run", **{**ARGS, **args})).json
-    await asyncio.to_thread(one.world.must, "approve", str(told["say"]).split("kv approve ")[1][:4], proof=True)
+    ident = str(told["say"]).split("kv approve ")[1][:4]
+    await asyncio.to_thread(one.world.must, "approve", ident, "--scope", "session", proof=True)
     return await _end(one, told)
 
 
@@ -145,13 +147,20 @@ def test_a_program_ends_when_the_model_is_gone(lent: World, tmp_path: Path) -> N
         argv = ["sh", "-c", "echo $$ >pid; exec sleep 600"]
         told = (await one.call("kv_run", **{**ARGS, "argv": argv})).json
         await asyncio.to_thread(one.world.must, "approve", str(told["say"]).split("kv approve ")[1][:4], proof=True)
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        while told["say"] != "it runs; take it up with kv_wait":
             told = (await one.call("kv_wait", ticket=told["pending"])).json
-        assert told["say"] == "it runs; take it up with kv_wait"
+        await asyncio.to_thread(_written, tmp_path / "pid")
 
     play(lent, story, serve=IMPATIENT)
     pid = (tmp_path / "pid").read_text().strip()
     _gone(pid)
+
+
+def _written(path: Path) -> None:
+    until = monotonic() + 30
+    while not path.exists() or not path.read_text():
+        assert monotonic() < until, "it has not begun"
+        sleep(0.05)
 
 
 def _gone(pid: str) -> None:
@@ -159,3 +168,29 @@ def _gone(pid: str) -> None:
     while Path(f"/proc/{pid}").exists():
         assert monotonic() < until, "the program still runs"
         sleep(0.05)
+
+
+def test_what_is_refused_or_never_fetched_leaves_nothing_behind(lent: World) -> None:
+    """Neither a descriptor nor a place: the next program starts as the first did."""
+
+    async def story(one: Agent) -> None:
+        await _approved(one, argv=["true"])
+        before = _descriptors()
+        for _ in range(20):
+            assert "no secret" in (await one.call("kv_run", argv=["true"], secrets=["NO_SUCH"])).error
+            await one.call("kv_run", **{**ARGS, "argv": ["true"]})
+        assert (await _approved(one, argv=["sh", "-c", "exit 5"]))["exit"] == 5
+        assert _descriptors() <= before + 3
+
+    play(lent, story, serve=IMPATIENT)
+
+
+def _descriptors() -> int:
+    """What the server below us has open."""
+    (server,) = [pid for pid in _below(os.getpid()) if b"kv.mcp" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return len(list(Path(f"/proc/{server}/fd").iterdir()))
+
+
+def _below(pid: int) -> list[int]:
+    found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*found, *(each for child in found for each in _below(child))]
