@@ -33,6 +33,7 @@ class Relay:
         self._control, self._terminal, self._stream = control, terminal, stream
         self._whole = whole  # input and output are the terminal: the program has it whenever we do
         self._typed = bytearray()
+        self._closed = False  # the window, under us
         self._said: list[str] = []
         self._ended: dict[str, object] | None = None
         self._wake = -1
@@ -107,6 +108,7 @@ class Relay:
         if self._stream is not None:
             self._stream.close()
         self._terminal = self._stream = None
+        self._closed = True
 
     def _show(self, events: int) -> None:
         """Output of the program to the terminal, typing to the program; each as far as it goes."""
@@ -148,8 +150,8 @@ class Relay:
         import signal
 
         wants_it = number in {signal.SIGTTIN, signal.SIGTTOU}
-        if wants_it and (self._terminal is None or self._terminal.gone):
-            self._hang_up()
+        if self._closed or (self._terminal is not None and self._terminal.gone):
+            self._hang_up()  # nobody is left who would continue us
         elif self._terminal is not None and wants_it and self._terminal.foreground:
             self._whole = True
         else:
