@@ -35,8 +35,8 @@ def card(pending: Pending, now: float) -> dict[str, object]:
     """The card as JSON: what the wire, the terminal and a page show alike.
 
     `{id, session, kind, ask, title, effect, connection, secrets, label, project, waits, left, why,
-    details: [[label, text]], reason, scopes, preselected, minutes}`; `waits` and `left` in whole seconds; `kind` is
-    "admission" where that is all the question, else the effect; `ask` the question in one sentence.
+    details: [[label, text]], reason, scopes, preselected, minutes, bound}`; `waits` and `left` in whole seconds; `kind`
+    is "admission" where that is all the question, else the effect; `ask` the question in one sentence.
     """
     plan, decision, caller = pending.plan, pending.decision, pending.caller
     only_admission = decision.admission and not decision.minutes and "session" in decision.scopes
@@ -63,6 +63,7 @@ def card(pending: Pending, now: float) -> dict[str, object]:
         "scopes": list(decision.scopes),
         "preselected": "session" if "session" in decision.scopes else "once",
         "minutes": decision.minutes,
+        "bound": bool(decision.tree),
     }
 
 
@@ -116,7 +117,10 @@ def choices(card: Mapping[str, object]) -> str:
         "project": "this project, 30 days",
     }
     if effect == _RELEASE:
-        says["session"], says["project"] = "this exact command, this session", "this exact command here, 30 days"
+        says["session"] = "this exact command, this session"
+        says["project"] = "this exact command here, 30 days"
+        if card.get("bound"):
+            says["project"] += ", while git sees no change in this work tree (what it ignores can change)"
     order = ("session", "project", "once") if admission else ("once", "session", "project")
     offered = _texts(card, "scopes")
     return "  ".join([*(f"[{_KEYS[s]}] {says[s]}" for s in order if s in offered), "[d] deny"])

@@ -141,7 +141,7 @@ class Decision:
 
     `admission`: the ask is (also) this session's admission to the connection. `scopes` are what the person may
     choose from ("once", "session", "project"); `minutes` how long a "session" choice is a grant for this effect
-    (0: it is the admission alone).
+    (0: it is the admission alone). `tree` is the content that a "project" choice is bound to, or "".
     """
 
     verdict: Verdict
@@ -151,6 +151,7 @@ class Decision:
     admission: bool = False
     scopes: tuple[str, ...] = ()
     minutes: int = 0
+    tree: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +200,18 @@ class Pending:
     def admits(self) -> str:
         """What a person's yes to it can be remembered as: the connection, or of a release that very plan."""
         name = self.plan.connection.name
-        return f"{name}:{self.digest}" if self.plan.effect is Effect.RELEASE else name
+        return admission(name, self.digest, self.decision.tree) if self.plan.effect is Effect.RELEASE else name
 
     def approved(self, by: str, approver: str, scope: str, at: float, *, under: str) -> Approval:
         """The approval of this asking, given as the answer to the asking `under`: its own id, or that of its like."""
         return Approval(
             under, self.digest, self.caller.session, self.policy_revision, self.nonce, by, approver, scope, at
         )
+
+
+def admission(name: str, digest: str, tree: str = "") -> str:
+    """What a release is admitted as: that very plan, and with `tree` as long as the work tree holds what it held."""
+    return ":".join(part for part in (name, digest, tree) if part)
 
 
 @dataclass(frozen=True, slots=True)

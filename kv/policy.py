@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from brokers.contract import Effect
-from kv.model import QUIET, Decision, Verdict
+from kv.model import QUIET, Decision, Verdict, admission
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -151,7 +151,7 @@ def _ask_or_grant(case: _Case, minutes: int, says: str) -> Decision:
             return Decision(ALLOW, f"granted by {grant.approval}", what)
     scopes: tuple[str, ...] = ("once", "session") if minutes else ("once",)
     if plan and case.terms.preset == "relaxed":
-        if f"{case.name}:{plan}" in case.standing.admitted:
+        if admission(case.name, plan) in case.standing.admitted:
             return Decision(ALLOW, "this exact command is allowed in this project", what)
         scopes = (*scopes, "project") if case.caller.project else scopes
     return case.ask(says, what, scopes, minutes)

@@ -11,13 +11,14 @@ Rules of this file
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kv.daemon import descriptors, notice, record
 from kv.daemon.clock import boot_time
 from kv.daemon.tickets import Ticket, Tickets
 from kv.errors import KvError
-from kv.model import Approval, Decision, Terms, Verdict
+from kv.model import Approval, Decision, Terms, Verdict, admission
 from kv.policy import decide
 from kv.similar import similar
 
@@ -45,6 +46,12 @@ class Judged(NamedTuple):
     decision: Decision
     person: bool
 
+    @property
+    def bindable(self) -> bool:
+        """Whether a person is going to be asked, who could say yes for good if it were bound to something."""
+        ask = self.decision.verdict is Verdict.ASK
+        return ask and not self.person and "session" in self.decision.scopes and "project" not in self.decision.scopes
+
 
 class Releases:
     """Judges and asks. One per keeper."""
@@ -61,6 +68,17 @@ class Releases:
         if caller.uid != os.geteuid():
             decision = Decision(Verdict.DENY, _OWNER, "the caller is another user", "ask the user to do it")
         return Judged(verb, plan, plan.digest(), decision, person)
+
+    def bind(self, caller: Caller, judged: Judged, tree: str) -> Judged:
+        """The same, where a yes for good can be bound to the content of a work tree; allowed if it has been."""
+        if not tree:
+            return judged
+        decision, name = judged.decision, judged.plan.connection.name
+        if admission(name, judged.digest, tree) in self.house.standing(caller).admitted:
+            rule = "this exact command is allowed while this work tree is what it was"
+            return judged._replace(decision=Decision(Verdict.ALLOW, rule, decision.why))
+        bound = replace(decision, scopes=(*decision.scopes, "project"), tree=tree)
+        return judged._replace(decision=bound)
 
     def _terms(self, plan: Plan) -> Terms:
         """By the dearest secret: never allowed, asked about each one, or asked and perhaps remembered for good."""

@@ -22,6 +22,7 @@ import os
 import pwd
 from collections import Counter
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from kv import running
@@ -31,6 +32,7 @@ from kv.daemon.carried import carried
 from kv.daemon.clock import boot_time
 from kv.daemon.nursery import Nursery
 from kv.daemon.program import Program, Programs
+from kv.daemon.tree import tree
 from kv.errors import KvError
 from kv.paths import Runtime
 from kv.redact import has_reference
@@ -178,6 +180,10 @@ class Runs:
         program = await self._look(caller.session, lambda: self._programs.find(argv[0], folder, path))
         plan = command.plan(argv, program, place, own, args.lent, manner)
         judged = self.releases.judge(caller, plan, "run", person=manner.person)
+        if judged.bindable and caller.project:
+            judged = self.releases.bind(
+                caller, judged, await self._look(caller.session, partial(tree, place.path, path))
+            )
         if not args.redact and not caller.is_person:  # what is remembered never covers it
             raise KvError("proof-needed", verb="run")
         return judged, program

@@ -482,3 +482,28 @@ def test_a_low_secrets_run_can_be_remembered_for_good(own: World) -> None:
     assert mixed.json["card"]["scopes"] == ["once", "session"]
     own.store("CI", b"low-value-0123456789abcd", "--class", "normal")
     assert own.kv(*args).status == PENDING
+
+
+@pytest.mark.needs("git")
+def test_a_yes_for_good_is_bound_to_the_work_tree(own: World) -> None:
+    """In a repository it holds while git sees no change, whichever keeper; the card says what that leaves open."""
+    shop = own.folder / "shop"
+    shop.mkdir()
+    (shop / "test.sh").write_text("exit 6\n")
+    (shop / ".gitignore").write_text("cache\n")
+    subprocess.run(["git", "init", "-q"], cwd=shop, check=True, timeout=60)
+    args = ("run", "--secret", "prod/TOKEN", "--wait", "0", "--json", "--", "sh", "test.sh")
+    asked = own.kv(*args, cwd=shop)
+    assert asked.json["card"]["scopes"] == ["once", "session", "project"]
+    assert asked.json["card"]["bound"]
+    own.must("approve", asked.json["pending"], "--scope", "project", proof=True)
+    own.must("lock")
+    own.must("unlock", proof=True)
+    (shop / "cache").write_text("x")
+    assert own.kv(*args, cwd=shop).status == 6
+    (shop / "test.sh").write_text("exit 7\n")
+    assert own.kv(*args, cwd=shop).status == PENDING
+    (shop / "test.sh").write_text("exit 6\n")
+    assert own.kv(*args, cwd=shop).status == 6
+    (shop / "new").write_text("")
+    assert own.kv(*args, cwd=shop).status == PENDING
