@@ -171,7 +171,7 @@ def _offer_import(options: Options, keeper: Keeper, terminal: Terminal) -> None:
 def _offer_clients(options: Options, keeper: Keeper) -> None:
     """Tell the AI clients that are here of kv, one question each. The vault is made, whatever becomes of that."""
     from kv.cli.setup import offer
-    from kv.cli.standing import Asked, chosen, rows
+    from kv.cli.told import Asked, chosen, rows
 
     try:
         offer(options, [row for client in chosen([]) for row in rows(client, Asked(options.path))], keeper)

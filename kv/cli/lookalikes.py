@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kv.cli import receipts
 from kv.cli.finding import Finding
-from kv.cli.standing import Asked, argv, chosen, folder, places, rows, shown
+from kv.cli.told import Asked, argv, chosen, folder, places, rows, shown
 from kv.errors import KvError
 from kv.rows import tidy
 

@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 from kv.cli import tui
-from kv.cli.standing import places, shown, wanted
+from kv.cli.told import places, shown, wanted
 
 if TYPE_CHECKING:
     from editor_setup.client import Client
     from kv.cli.options import Options
-    from kv.cli.standing import Asked
+    from kv.cli.told import Asked
 
 
 def print_text(options: Options, clients: list[Client], asked: Asked) -> None:

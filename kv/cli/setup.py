@@ -12,7 +12,7 @@ from kv.cli import completing, receipts, tui
 from kv.cli.keeper import acting
 from kv.cli.options import Options, verb
 from kv.cli.paste import print_text
-from kv.cli.standing import Asked, Row, chosen, folder, places, rows, shown
+from kv.cli.told import Asked, Row, chosen, folder, places, rows, shown
 from kv.cli.terminal import Terminal
 from kv.errors import FAILED, KvError, clean
 

@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from editor_setup.client import Client, Places
     from editor_setup.setup import Change, Wanted
 
-STYLE = {
-    "ok": "green",
-    "missing": "dim",
-    "outdated": "yellow",
-    "altered": "red",
-    "broken": "red",
-    "untrusted": "yellow",
-}
-
 _PATH = 1000  # characters of a path that are shown
 
 
