@@ -116,8 +116,13 @@ def take(arguments: dict[str, object]) -> Options:
     return found
 
 
-def verb(app: typer.Typer, name: str, *, extra: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function as a verb of `app`, with the common options added. `extra`: see `Options.extra`."""
+def verb(
+    app: typer.Typer, name: str, *, extra: bool = False, more: str = ""
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a verb of `app`, with the common options added. `extra`: see `Options.extra`.
+
+    Its help is the function's docstring, and `more` below that.
+    """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         def run(ctx: typer.Context, **arguments: object) -> None:
@@ -132,7 +137,7 @@ def verb(app: typer.Typer, name: str, *, extra: bool = False) -> Callable[[Calla
         ]
         context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         sign(run, [context, *own, *common(hidden=not completing())])  # kv's own page lists them once
-        run.__doc__ = function.__doc__
+        run.__doc__ = "\n\n".join(filter(None, [inspect.getdoc(function), more]))
         app.command(name, epilog=EPILOG, context_settings={"allow_extra_args": extra})(run)
         return function
 

@@ -8,21 +8,37 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from kv.cli import completing, receipts, tui
+from kv.cli import completing, receipts, telling, tui
 from kv.cli.keeper import acting
 from kv.cli.options import Options, verb
 from kv.cli.paste import print_text
-from kv.cli.told import Asked, Row, chosen, folder, places, rows, shown
 from kv.cli.terminal import Terminal
-from kv.errors import FAILED, KvError, clean
+from kv.cli.told import Asked, Row, chosen, folder, places, rows, shown
+from kv.errors import FAILED, KvError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from kv.cli.keeper import Keeper
 
-_LINE = 1000  # characters of a line of other people's settings
 _WRITTEN = {"missing", "outdated", "altered"}  # what setup changes
+_NOTHING = "nothing was changed"
+_MORE = """\b
+  CLIENT is one of aider, amp, antigravity, auggie, claude-code,
+  claude-desktop, cline, cline-vscode, codex, continue, copilot-cli, crush,
+  cursor, gemini, goose, junie, kiro, opencode, qwen, vscode,
+  vscode-insiders, windsurf, zed.
+
+How each of their files stands:
+
+\b
+  ok         as kv wants it
+  missing    nothing of kv is there; setup writes it
+  outdated   as kv wrote it, and would not any more; setup renews it
+  altered    somebody else wrote what is there; setup shows and repairs it
+  broken     not understood, or not to be written; setup leaves it alone
+  untrusted  the client waits for your consent, which no setup can give
+"""
 
 
 class _How(NamedTuple):
@@ -31,12 +47,11 @@ class _How(NamedTuple):
     yes: bool = False
     dry_run: bool = False
     keeper: Keeper | None = None
-    offered: bool = False  # it was kv that began
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to `app`."""
-    verb(app, "setup")(setup)
+    verb(app, "setup", more=_MORE)(setup)
 
 
 def setup(  # noqa: PLR0913 - the options of the verb
@@ -57,7 +72,7 @@ def setup(  # noqa: PLR0913 - the options of the verb
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing but the proof.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take everything back.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Status 1 unless all are as they should be.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Status 1 unless all is ok: untrusted is not.")] = False,
     show: Annotated[
         bool, typer.Option("--print", help="What to paste by hand; for any client without a name.")
     ] = False,
@@ -74,14 +89,15 @@ def setup(  # noqa: PLR0913 - the options of the verb
       kv setup --all --dry-run
       kv setup --print
     """
-    if scope not in {"user", "project"}:
-        raise KvError("usage", why="--scope is user or project")
-    if scope == "project" and folder() == Path.home():
-        raise KvError("usage", why="this folder is your home, and no project")
-    named = bool(clients or every)
-    if (dry_run or undo) and not named:
+    named = bool(_only("a client's name" if clients else "", "--all" if every else ""))
+    mode = _only("--undo" if undo else "", "--check" if check else "", "--print" if show else "")
+    if mode in {"--check", "--print"} and (dry_run or yes):
+        raise KvError("usage", why=f"{mode} changes nothing: it takes neither --dry-run nor --yes")
+    if undo and not (instructions and permissions):
+        raise KvError("usage", why="--undo takes everything back: it takes no --no-instructions, no --no-permissions")
+    if (dry_run or undo or yes) and not named:
         raise KvError("usage", why="name the clients, or --all; kv setup --help shows how")
-    asked = Asked(options.path, scope, instructions=instructions or undo, permissions=permissions or undo)
+    asked = _asked(options, scope, instructions=instructions, permissions=permissions)
     if show:
         print_text(options, chosen(clients or []) if named else [], asked)
         return
@@ -95,6 +111,23 @@ def setup(  # noqa: PLR0913 - the options of the verb
         _show(options, found, fails=check)
         if not check and not options.as_json:
             offer(options, found, None)
+
+
+def _only(*given: str) -> str:
+    """The one of them that was given, if any. Raises `KvError("usage")` where there are two."""
+    found = [each for each in given if each]
+    if len(found) > 1:
+        raise KvError("usage", why=f"{' or '.join(found)}: one of them; kv setup --help shows how")
+    return "".join(found)
+
+
+def _asked(options: Options, scope: str, *, instructions: bool, permissions: bool) -> Asked:
+    """What is asked for. Raises `KvError("usage")` for a scope that is none."""
+    if scope not in {"user", "project"}:
+        raise KvError("usage", why="--scope is user or project")
+    if scope == "project" and folder() == Path.home():
+        raise KvError("usage", why="this folder is your home, and no project")
+    return Asked(options.path, scope, instructions=instructions, permissions=permissions)
 
 
 def offer(options: Options, found: list[Row], keeper: Keeper | None) -> None:
@@ -111,7 +144,7 @@ def offer(options: Options, found: list[Row], keeper: Keeper | None) -> None:
             if terminal.confirm(f"{its[0].client.title} is installed. {question}"):
                 wanted += its
     if wanted:
-        _put(options, wanted, _How(keeper=keeper, offered=True))
+        _put(options, wanted, _How(keeper=keeper))
 
 
 def _show(options: Options, found: list[Row], *, fails: bool) -> None:
@@ -125,128 +158,80 @@ def _show(options: Options, found: list[Row], *, fails: bool) -> None:
         if not found:
             tui.note("no client that kv knows is installed here; kv setup NAME sets one up all the same")
         elif any(row.standing == "missing" for row in found) and not fails and not sys.stdout.isatty():
-            tui.note(f"kv setup --all{_here(found)} tells them of kv; kv setup NAME{_here(found)} one of them")
+            tui.note(
+                f"kv setup --all{telling.here(found)} tells them of kv; kv setup NAME{telling.here(found)} one of them"
+            )
     if fails and any(row.standing != "ok" for row in found):
         raise typer.Exit(FAILED)
 
 
 def _put(options: Options, found: list[Row], how: _How) -> None:
+    found = [row.with_diff() if row.standing in _WRITTEN else row for row in found]
     wanted = [row for row in found if row.standing in _WRITTEN]
-    _warn(found)
-    if wanted and not options.as_json:
-        for row in {(row.path, row.what): row for row in wanted}.values():  # some read the same file
-            tui.say(tui.styled(shown(row.path), "bold"))
-            for line in row.change.diff() if row.change else ():
-                line_shown = clean(line.expandtabs(4), limit=_LINE)
-                tui.say(tui.styled(line_shown, {"+": "green", "-": "red"}.get(line[:1], "dim")))
+    telling.warn(found)
     if how.dry_run or not wanted:
+        _say(options, [] if options.as_json else _lines(wanted))
         _done(options, found, "" if wanted else "nothing to change")
         return
-    if not _agreed("write this?", how):
+    if not _agreed(options, _lines(wanted), "write this?", how):
+        _done(options, found, _NOTHING)
         return
     _record(options, wanted, how.keeper, undo=False)
     told = [row for row in found if row.standing not in {"broken", "untrusted"}]  # also where all is there already
-    failed = _each(told, _write)
+    failed = telling.write(told)
     counted = tui.counted(len({row.client.name for row in told} - {row.client.name for row in failed}), "client")
-    _done(options, _again(found, failed), f"{counted} told; kv setup --all{_here(found)} --undo takes it back")
+    back = f"kv setup --all{telling.here(found)} --undo takes it back"
+    _done(options, telling.again(found, failed), f"{counted} told; {back}")
     if not options.as_json:
         _say_steps(found)
     if failed:
         raise typer.Exit(FAILED)
 
 
-def _write(row: Row) -> None:
-    from editor_setup.receipt import edited
-
-    for edit in row.change.edits if row.change else ():
-        made = edited(row.path, edit.made)
-        left = row.change.digests()[edit.key] if row.change else ""
-        receipts.keep(receipts.Use(row.client.name, str(row.path), edit.key, left, made))
-
-
 def _undo(options: Options, found: list[Row], how: _How) -> None:
-    _warn(found)
+    telling.warn(found)
     wanted = [row for row in found if row.change and row.standing != "broken" and row.change.is_there()]
-    if not wanted:
-        _done(options, found, "nothing of kv is there")
+    lines = [f"{row.client.title}: {row.what} in {shown(row.path)}" for row in wanted]
+    if how.dry_run or not wanted:
+        _say(options, [] if options.as_json else lines)
+        _done(options, wanted if how.dry_run else found, "" if wanted else "nothing of kv is there")
         return
-    if not options.as_json:
-        for row in wanted:
-            tui.say(f"{row.client.title}: {row.what} in {shown(row.path)}")
-    if not _agreed("take it out?", how):
+    if not _agreed(options, lines, "take it out?", how):
+        _done(options, found, _NOTHING)
         return
     _record(options, wanted, how.keeper, undo=True)
-    failed = _each(list(reversed(wanted)), lambda row: _take_out(row, wanted))
-    _done(options, _again(found, failed), "" if failed else "taken back")
+    failed = telling.take_out(wanted)
+    _done(options, telling.again(found, failed), "" if failed else "taken back")
     if failed:
         raise typer.Exit(FAILED)
 
 
-def _each(found: list[Row], act: Callable[[Row], None]) -> list[Row]:
-    """Do it for each, whatever becomes of the others; those whose file was left alone, which is said."""
-    from editor_setup.contract import EditError
-
-    failed = []
-    for row in found:
-        try:
-            act(row)
-        except EditError as error:
-            failed.append(row._replace(standing="broken", why=error.message))
-    _warn(failed)
-    return failed
+def _lines(wanted: list[Row]) -> list[str]:
+    """What is to be written, file by file."""
+    found: list[str] = []
+    for row in {(row.path, row.what): row for row in wanted}.values():  # some read the same file
+        found.append(tui.styled(shown(row.path), "bold"))
+        found += [tui.styled(line, {"+": "green", "-": "red"}.get(line[:1], "dim")) for line in row.diff]
+    return found
 
 
-def _take_out(row: Row, beside: list[Row]) -> None:
-    """What is in a file, by whichever edit, from the last to the first."""
-    from editor_setup.receipt import edited, undone
-
-    edits = {edit.key: edit for each in beside if each.change and each.path == row.path for edit in each.change.edits}
-    if not receipts.shared(row.client.name, row.path):
-        for use in reversed(receipts.uses(row.client.name, row.path)):
-            if use.receipt is not None:
-                undone(row.path, use.receipt, edits[use.edit].drop if use.edit in edits else lambda _: [])
-        for edit in edits.values():
-            if edit.ours:
-                edited(row.path, edit.drop)  # what a person copied, or an older kv wrote
-    receipts.give_up(row.client.name, row.path)
+def _say(options: Options, lines: Iterable[str]) -> bool:
+    """Lines of the result, beside it where that is JSON; whether a terminal shows them."""
+    out = sys.stderr if options.as_json else sys.stdout
+    for line in lines:
+        tui.say(line, out)
+    return out.isatty()
 
 
-def _again(found: list[Row], failed: list[Row]) -> list[Row]:
-    """The rows as they are now."""
-    written = receipts.written()
-    left = {(row.client.name, row.path, row.what): row for row in failed}
-    now = []
-    for row in found:
-        if row.change and row.standing != "broken" and (row.client.name, row.path, row.what) not in left:
-            now.append(row._replace(standing=row.change.standing(written.get(str(row.path), {}))))
-        else:
-            now.append(left.get((row.client.name, row.path, row.what), row))
-    return now
-
-
-def _warn(found: list[Row]) -> None:
-    for row in found:
-        if row.standing == "broken":
-            by_hand = f"kv setup {row.client.name}{_here([row])} --print shows what to put there by hand"
-            tui.warn(f"{shown(row.path)} is left alone: {row.why}; {by_hand}")
-
-
-def _here(found: list[Row]) -> str:
-    """What a command line needs to mean the same."""
-    return " --scope project" if found and found[0].scope == "project" else ""
-
-
-def _agreed(question: str, how: _How) -> bool:
-    """Whether a person says yes. Raises `KvError("usage")` where they began it themselves and say no."""
+def _agreed(options: Options, lines: list[str], question: str, how: _How) -> bool:
+    """Whether a person, who sees `lines` before they are asked, says yes, or said so by --yes."""
+    seen = _say(options, lines)
     if how.yes:
         return True
     with Terminal() as terminal:
-        if terminal.confirm(question):
-            return True
-    if not how.offered:
-        raise KvError("usage", why="nothing was changed")
-    tui.say("nothing was changed")
-    return False
+        for line in [] if seen else lines:
+            terminal.print(line)
+        return terminal.confirm(question)
 
 
 def _record(options: Options, found: list[Row], keeper: Keeper | None, *, undo: bool) -> None:

@@ -7,6 +7,7 @@ Rules of this file
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from importlib.resources import files
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from editor_setup.setup import Change, Wanted
 
 _PATH = 1000  # characters of a path that are shown
+_LINE = 1000  # and of a line of other people's settings
 
 
 class Row(NamedTuple):
@@ -32,6 +34,7 @@ class Row(NamedTuple):
 
     `ok`; `missing`; `outdated`, we wrote it and would write it otherwise now; `altered`, somebody else wrote it;
     `broken`, the file is not understood; `untrusted`, the client waits for a person's consent. `why` of the last two.
+    `diff` are the lines that setup writes and takes out, once somebody is to see them.
     """
 
     client: Client
@@ -41,6 +44,12 @@ class Row(NamedTuple):
     standing: str
     why: str = ""
     change: Change | None = None
+    diff: tuple[str, ...] = ()
+
+    def with_diff(self) -> Row:
+        """The same, with what is to be written. Raises `EditError`."""
+        lines = self.change.diff() if self.change else ()
+        return self._replace(diff=tuple(clean(line.expandtabs(4), limit=_LINE) for line in lines))
 
     def as_json(self) -> dict[str, object]:
         """For `--json`."""
@@ -51,6 +60,7 @@ class Row(NamedTuple):
             "file": str(self.path),
             "standing": self.standing,
             **({"why": self.why} if self.why else {}),
+            **({"diff": self.diff} if self.diff else {}),
         }
 
 
@@ -86,6 +96,23 @@ def folder() -> Path:
         return Path.home()
 
 
+def _meant(name: str) -> str:
+    """` (did you mean 'vscode'?)`: by a name, title or command that is near, or is part of what was typed."""
+    from editor_setup import catalogue
+
+    spellings = {
+        _plain(each): client.name
+        for client in map(catalogue.load, catalogue.names())
+        for each in (*client.programs, client.title, client.name)
+    }
+    parts = [each for each in spellings if each in _plain(name)]
+    return similar(spellings.get(max(parts, key=len, default=""), name), catalogue.names())
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
 def chosen(names: list[str], also: set[str] | None = None) -> list[Client]:
     """The clients of those names; without any, those that are here, and those of `also`. Raises `KvError("usage")`."""
     from editor_setup import catalogue
@@ -93,7 +120,7 @@ def chosen(names: list[str], also: set[str] | None = None) -> list[Client]:
 
     for name in names:
         if name not in catalogue.names():
-            why = f"kv knows no such client{similar(name, catalogue.names())}; it knows {', '.join(catalogue.names())}"
+            why = f"kv knows no such client{_meant(name)}; kv setup --help names them"
             raise KvError("usage", why=why)
     where = places()
     known = map(catalogue.load, names or catalogue.names())

@@ -23,6 +23,7 @@ from kv.rows import tidy, usable, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import TextIO
 
 __all__ = ["ago", "beside", "counted", "note", "print_json", "say", "span", "styled", "table", "tilde", "times", "warn"]
 
@@ -30,9 +31,9 @@ _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _CELL = 200  # characters: a title or note; longer ones keep head and tail
 
 
-def say(text: str = "") -> None:
-    """A line of the result."""
-    print(text)
+def say(text: str = "", out: TextIO | None = None) -> None:
+    """A line of the result; `out` is where, if not on stdout."""
+    print(text, file=out)
 
 
 def width() -> int:

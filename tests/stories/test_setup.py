@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+
+from editor_setup.catalogue import names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +118,77 @@ def test_a_text_that_two_clients_read_stays_for_the_other(world: World, tmp_path
     assert not (project / "AGENTS.md").exists()
 
 
-def test_a_client_that_kv_does_not_know_is_named(world: World) -> None:
-    """With the nearest that it knows."""
-    ran = world.kv("setup", "claude-cod")
-    assert (ran.status, "did you mean 'claude-code'?" in ran.err) == (2, True)
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("claude-cod", "claude-code"),
+        ("Claude Desktop", "claude-desktop"),
+        ("vs-code", "vscode"),
+        ("copilot", "copilot-cli"),
+        ("openai-codex", "codex"),
+        ("qwen-code", "qwen"),
+    ],
+)
+def test_a_client_that_kv_does_not_know_is_named(world: World, name: str, meant: str) -> None:
+    """The likely one, by its name, title or command; nothing of the sentence is cut off."""
+    ran = world.kv("setup", name)
+    line = f"kv: kv knows no such client (did you mean '{meant}'?); kv setup --help names them"
+    assert (ran.status, ran.err.splitlines()[0]) == (2, line)
+
+
+def test_help_names_every_client_and_every_standing(world: World) -> None:
+    """Whoever asks what to type, or what a word of the table means, finds it there."""
+    text = world.must("setup", "--help").out
+    named = text[text.index("CLIENT is one of") :].partition(".")[0].removeprefix("CLIENT is one of")
+    assert [each.strip() for each in named.split(",")] == list(names())
+    for standing in ("ok", "missing", "outdated", "altered", "broken", "untrusted"):
+        assert re.search(rf"^ +{standing}  +\w", text, re.MULTILINE)
+    assert "untrusted is not" in text
+
+
+def test_a_dry_run_takes_nothing_out(world: World, home: Path) -> None:
+    """It names what --undo would take, and that is all, whatever else is said."""
+    world.must("setup", "--all", "--yes", proof=True)
+    told = tree(home)
+    shown = world.must("setup", "--all", "--undo", "--dry-run", "--yes", proof=True).out
+    assert "Cursor: server in ~/.cursor/mcp.json" in shown
+    assert "taken back" not in shown
+    rows = world.must("setup", "cursor", "--undo", "--dry-run", "--json").json
+    assert [(row["what"], row["standing"]) for row in rows] == [("server", "ok")]
+    assert tree(home) == told
+    assert world.must("setup", "--check", "--json").status == 0
+
+
+@pytest.mark.usefixtures("home")
+def test_what_is_written_is_in_the_rows_too(world: World) -> None:
+    """`--json` carries each line, before anything is done and after; what is done at once is also said beside it."""
+    dry = world.must("setup", "--all", "--dry-run", "--json").json
+    assert all(row["diff"] for row in dry)
+    lines = [line for row in dry for line in row["diff"]]
+    assert '+    "kv": {' in lines
+    ran = world.must("setup", "--all", "--yes", "--json", proof=True)
+    assert [row["diff"] for row in ran.json] == [row["diff"] for row in dry]
+    assert {row["standing"] for row in ran.json} == {"ok"}
+    assert all(line in ran.err.splitlines() for line in lines)
+    assert all("diff" not in row for row in world.must("setup", "--json").json)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--all --undo --check", "--undo or --check: one of them"),
+        ("--all --undo --print", "--undo or --print: one of them"),
+        ("--all --check --print", "--check or --print: one of them"),
+        ("--all --check --dry-run", "--check changes nothing"),
+        ("--all --print --yes", "--print changes nothing"),
+        ("cursor --all", "a client's name or --all: one of them"),
+        ("--all --undo --no-permissions", "--undo takes everything back"),
+        ("--yes", "name the clients, or --all"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(world: World, home: Path, words: str, says: str) -> None:
+    """As a wrong command line, with nothing done."""
+    before = tree(home)
+    ran = world.kv("setup", *words.split(), proof=True)
+    assert (ran.status, says in ran.err) == (2, True)
+    assert tree(home) == before

@@ -274,3 +274,25 @@ def test_a_person_is_asked_for_each_client(world: World, home: Path) -> None:
         assert not (home / ".cursor" / "mcp.json").exists()
         status, text = person.run("kv setup", ("Cursor is installed. set it up?", "n"))
         assert "Codex is installed" not in text
+
+
+def test_a_no_is_an_answer(world: World, home: Path) -> None:
+    """Of who began it, too: one plain sentence, status 0. What they are asked about is on their terminal by then."""
+    before = (home / ".codex" / "config.toml").read_bytes()
+    with Person(home, world.environment) as person:
+        status, text = person.run("kv setup codex", ("write this?", "n"))
+        assert (status, text.splitlines()[-1]) == (0, "nothing was changed")
+        status, text = person.run("kv setup codex --json 2>err >out", ("write this?", "n"))
+        assert (status, "+[mcp_servers.kv]" in text.partition("write this?")[0]) == (0, True)
+        rows = json.loads((home / "out").read_text())
+        assert {row["standing"] for row in rows} == {"missing"}
+        assert any("+[mcp_servers.kv]" in row["diff"] for row in rows)
+        assert "+[mcp_servers.kv]" in (home / "err").read_text()
+        status, text = person.run("kv setup codex >out", ("write this?", "n"))
+        assert (status, "+[mcp_servers.kv]" in text.partition("write this?")[0]) == (0, True)
+    assert (home / ".codex" / "config.toml").read_bytes() == before
+    world.must("setup", "codex", "--yes", proof=True)
+    with Person(home, world.environment) as person:
+        status, text = person.run("kv setup codex --undo", ("take it out?", ""))
+    assert (status, text.splitlines()[-1]) == (0, "nothing was changed")
+    assert world.must("setup", "codex", "--check").status == 0
