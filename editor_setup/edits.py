@@ -72,7 +72,7 @@ def member(file: Path, path: Sequence[str], value: object, keep: Sequence[str] =
     form = format_of(file)
 
     def put(text: str) -> list[Splice]:
-        there = form.find(text, path)
+        there = form.find(text, path) if keep else ABSENT
         kept = {name: there[name] for name in keep if name in there} if isinstance(there, dict) else {}
         return form.put(text, path, {**value, **kept} if isinstance(value, dict) else value)
 

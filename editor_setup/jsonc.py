@@ -5,6 +5,8 @@ Rules of this file
 - A path is of steps as `contract` has them: a member's name, or an item of a list.
 - Read: JSON (RFC 8259) with comments and trailing commas, which many clients take. What is not that is refused.
 - Written: in the file's own style; a comment or a trailing comma of ours only where the file has it.
+- The result is parsed, too: unless it says what the text said, with our value and nothing else changed, the text is
+  left alone. Where a comment ends and a comma is due is guessed by nobody.
 - Own code, since no maintained library for Python edits such texts: those that keep comments write the file anew.
 """
 
@@ -14,7 +16,7 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from editor_setup.contract import BOM, EditError, Item, Splice, at, nested, step
+from editor_setup.contract import ABSENT, BOM, EditError, Item, Splice, at, nested, spliced, step
 from editor_setup.jsonc_tree import parse
 
 if TYPE_CHECKING:
@@ -37,9 +39,14 @@ def find(text: str, path: Sequence[str]) -> object:
 def put(text: str, path: Sequence[str], value: object) -> list[Splice]:
     """The splices by which `value` is at `path`; none if it is. Objects and lists on the way are made.
 
-    Raises `EditError`: `unreadable`, `deep`, `twice`, and `occupied` where something else is on the way.
+    Raises `EditError`: `unreadable`, `deep`, `twice`, `occupied` where something else is on the way, and `form`.
     """
     root = parse(text, path)
+    splices = _put(text, root, path, value)
+    return _proved(text, splices, path, _changed({} if root is None else root.value, path, value))
+
+
+def _put(text: str, root: Node | None, path: Sequence[str], value: object) -> list[Splice]:
     style = _Style.of(text)
     if root is None:
         return [_whole(text, path, value, style)]
@@ -56,20 +63,51 @@ def put(text: str, path: Sequence[str], value: object) -> list[Splice]:
 
 def drop(text: str, path: Sequence[str]) -> list[Splice]:
     """The splices by which there is nothing at `path`; none if there is nothing. Raises what `put` raises."""
-    node = parse(text, path)
+    root = node = parse(text, path)
     for depth in range(len(path)):
         member = None if node is None else _member(node, path, depth)
-        if node is None or member is None:
+        if root is None or node is None or member is None:
             return []
         if depth == len(path) - 1:
-            return _removed(text, node, member)
+            return _proved(text, _removed(text, node, member), path, _changed(root.value, path, ABSENT))
         node = member.node
     return []
 
 
+def _proved(text: str, splices: list[Splice], path: Sequence[str], wanted: object) -> list[Splice]:
+    """`splices`, if the text says by them what is wanted, and that in the types of JSON at `path`."""
+    if not splices:
+        return []
+    try:
+        after = parse(spliced(text, splices), path)
+        right = after is not None and after.value == wanted and _same(at(after.value, path), at(wanted, path))
+    except RecursionError:
+        raise EditError("deep") from None
+    except EditError:
+        right = False
+    if not right:
+        raise EditError("form", name=path[-1])
+    return splices
+
+
+def _changed(value: object, path: Sequence[str], new: object) -> object:
+    """`value` with `new` at `path`, and nothing there where that is `ABSENT`."""
+    if not path:
+        return new
+    wanted, rest = step(path[0]), path[1:]
+    if isinstance(wanted, Item):
+        items = list(value) if isinstance(value, list) else []
+        place = next((index for index, each in enumerate(items) if wanted.matches(each)), len(items))
+        inner = _changed(items[place] if place < len(items) else ABSENT, rest, new)
+        return [*items[:place], *([] if inner is ABSENT else [inner]), *items[place + 1 :]]
+    members = dict(value) if isinstance(value, dict) else {}
+    members[wanted] = _changed(members.get(wanted, ABSENT), rest, new)
+    return {name: each for name, each in members.items() if each is not ABSENT}
+
+
 def _same(one: object, other: object) -> bool:
     """Equal as JSON: for Python 1, 1.0 and true are."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    return one is other or json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _member(node: Node, path: Sequence[str], depth: int) -> Member | None:

@@ -34,7 +34,7 @@ How each of their files stands:
 \b
   ok         as kv wants it
   missing    nothing of kv is there; setup writes it
-  outdated   as kv wrote it, and would not any more; setup renews it
+  outdated   what kv itself put there before; setup renews it
   altered    somebody else wrote what is there; setup shows and repairs it
   broken     not understood, or not to be written; setup leaves it alone
   untrusted  the client waits for your consent, which no setup can give
@@ -158,9 +158,8 @@ def _show(options: Options, found: list[Row], *, fails: bool) -> None:
         if not found:
             tui.note("no client that kv knows is installed here; kv setup NAME sets one up all the same")
         elif any(row.standing == "missing" for row in found) and not fails and not sys.stdout.isatty():
-            tui.note(
-                f"kv setup --all{telling.here(found)} tells them of kv; kv setup NAME{telling.here(found)} one of them"
-            )
+            scope = telling.here(found)
+            tui.note(f"kv setup --all{scope} tells them of kv; kv setup NAME{scope} one of them")
     if fails and any(row.standing != "ok" for row in found):
         raise typer.Exit(FAILED)
 

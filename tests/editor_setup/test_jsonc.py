@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from settings_texts import json_texts
 
 from editor_setup import jsonc
-from editor_setup.contract import EditError, inverse, spliced
+from editor_setup.contract import EditError, Splice, inverse, spliced
 
 ENTRY = {"command": "/opt/kv", "args": ["mcp"], "env": {}}
 PATH = ("mcpServers", "kv")
@@ -136,6 +136,38 @@ def test_whatever_the_file_looks_like(text: str, value: object) -> None:
     del servers["kv"]
     assert plain(left) == {**expected, "mcpServers": servers}
     assert jsonc.drop(left, PATH) == []
+
+
+def test_an_edit_that_goes_wrong_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A brace would end up in the comment above it: the text is left alone."""
+    monkeypatch.setattr(jsonc, "_has_comment", lambda *_: False)
+    with pytest.raises(EditError) as caught:
+        jsonc.drop('{"mcpServers":{ // a {\n"kv":null}}', PATH)
+    assert caught.value.code == "form"
+
+
+@pytest.mark.parametrize(
+    ("start", "old", "new"),
+    [
+        (0, "", "// "),
+        (1, '"b": 1', '"b": 2, "kv": 1'),
+        (1, '"b": 1', '"kv": 1'),
+        (7, "", ', "x": {"kv": 1}'),
+        (7, "", ', "kv": true'),
+        (7, "", ', "kv": 1, "c": 2'),
+        (7, "", ' /* , "kv": 1 */'),
+    ],
+)
+def test_what_an_edit_says_is_read_before_it_is_made(
+    start: int, old: str, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Splices that say anything but our value, or change what stands beside it, are refused."""
+    monkeypatch.setattr(jsonc, "_inserted", lambda *_: [Splice(start, old, new)])
+    with pytest.raises(EditError) as caught:
+        jsonc.put('{"b": 1}', ("kv",), 1)
+    assert caught.value.code == "form"
+    monkeypatch.setattr(jsonc, "_inserted", lambda *_: [Splice(7, "", ', "kv": 1')])
+    assert put('{"b": 1}', ("kv",), 1) == '{"b": 1, "kv": 1}'
 
 
 @pytest.mark.parametrize(
