@@ -1,5 +1,7 @@
 """A block of ours in a text that people write, between two marks: put in at the end, kept up to date, taken out.
 
+The marks are comments of the text's kind: Markdown shows nothing of its own, lists of patterns skip lines with `#`.
+
 Rules of this file
 - Pure: text in, splices out.
 - What is between the marks is ours; a person who wants to keep something moves it out.
@@ -9,17 +11,26 @@ Rules of this file
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from editor_setup.contract import EditError, Splice
 
-BEGIN, END = "<!-- kv:begin -->", "<!-- kv:end -->"  # a comment in Markdown, which shows nothing of it
+
+class Marks(NamedTuple):
+    """What stands before a block and behind it."""
+
+    begin: str
+    end: str
 
 
-def put(text: str, block: str) -> list[Splice]:
+MARKDOWN, PATTERNS = Marks("<!-- kv:begin -->", "<!-- kv:end -->"), Marks("# kv:begin", "# kv:end")
+
+
+def put(text: str, block: str, marks: Marks = MARKDOWN) -> list[Splice]:
     """The splices by which `text` has the block; none if it has. Raises `EditError`: `unreadable`, `twice`."""
     newline = "\r\n" if "\r\n" in text else "\n"
-    made = newline.join([BEGIN, *block.strip("\n").split("\n"), END])
-    place = _place(text)
+    made = newline.join([marks.begin, *block.strip("\n").split("\n"), marks.end])
+    place = _place(text, marks)
     if place is not None:
         start, end = place
         old = text[start:end]
@@ -28,15 +39,15 @@ def put(text: str, block: str) -> list[Splice]:
     return [Splice(len(text), "", f"{gap}{made}{newline}")]
 
 
-def found(text: str) -> str:
+def found(text: str, marks: Marks = MARKDOWN) -> str:
     """The block that is there, its marks included; "" where none is. Raises what `put` raises."""
-    place = _place(text)
+    place = _place(text, marks)
     return "" if place is None else "\n".join(_lines(text[place[0] : place[1]]))
 
 
-def drop(text: str) -> list[Splice]:
+def drop(text: str, marks: Marks = MARKDOWN) -> list[Splice]:
     """The splices by which `text` has no block; none if it has none. Raises what `put` raises."""
-    place = _place(text)
+    place = _place(text, marks)
     if place is None:
         return []
     start, end = place
@@ -50,14 +61,14 @@ def _lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").split("\n")
 
 
-def _place(text: str) -> tuple[int, int] | None:
+def _place(text: str, marks: Marks) -> tuple[int, int] | None:
     """Where the block stands, its marks included."""
-    begins, ends = ([found.start() for found in re.finditer(re.escape(mark), text)] for mark in (BEGIN, END))
+    begins, ends = ([found.start() for found in re.finditer(re.escape(mark), text)] for mark in marks)
     if not begins and not ends:
         return None
     if len(begins) > 1 or len(ends) > 1:
-        raise EditError("twice", name=BEGIN)
+        raise EditError("twice", name=marks.begin)
     if not begins or not ends or ends[0] < begins[0]:
         at = (begins or ends)[0]
         raise EditError("unreadable", line=text.count("\n", 0, at) + 1)
-    return begins[0], ends[0] + len(END)
+    return begins[0], ends[0] + len(marks.end)

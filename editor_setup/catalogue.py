@@ -26,6 +26,7 @@
     path = ["permissions", "deny"]       # a list, into which `rules` go, or an object, into which `members` go
     rules = ["Read(./.env)", "Read({private}/**)"]  # `{private}`: each folder of ours, below `~/` or behind `//`
     members = { "*.env" = "deny" }
+    patterns = [".env"]                  # or lines of a file that is a list of patterns, where `#` begins a comment
     text = ""                            # or a file of our own: `{patterns}` are those folders in a regular expression
     [[step]]                             # what only a person may do
     scope = "project"                    # left out: in both
@@ -115,12 +116,13 @@ def _instructions(data: Mapping[str, object]) -> Instructions:
 
 
 def _permissions(data: Mapping[str, object]) -> Permissions:
-    _only(data, {"file", "or", "path", "rules", "members", "text"})
+    _only(data, {"file", "or", "path", "rules", "members", "patterns", "text"})
     return Permissions(
         _by_platform(data["file"], _texts(data.get("or", []))),
         _texts(data.get("path", [])),
         _texts(data.get("rules", [])),
         _texts_by_name(data.get("members", {})),
+        _texts(data.get("patterns", [])),
         _text(data.get("text", "")),
     )
 

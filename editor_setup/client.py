@@ -88,12 +88,13 @@ class Instructions(NamedTuple):
 
 
 class Permissions(NamedTuple):
-    """Rules for the client's own tools: items of a list, members of an object, or a file of ours."""
+    """Rules for the client's own tools: items of a list, members of an object, lines of patterns, or a file of ours."""
 
     files: Mapping[str, tuple[str, ...]]
     path: tuple[str, ...]
     rules: tuple[str, ...]
     members: Mapping[str, str]
+    patterns: tuple[str, ...]
     text: str
 
 

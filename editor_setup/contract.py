@@ -21,7 +21,8 @@ BOM = "\ufeff"
 _ERRORS = {
     "unreadable": "line {line} is not what the format allows",
     "occupied": "'{name}' is there already, and is something else",
-    "form": "'{name}' is written in a form that is not edited here",
+    "unlisted": "'{name}' is there already, and is no list: make it one",
+    "form": "the place of '{name}' is in a form that is not edited here",
     "unmade": "it is not there yet: the client makes it when it is first started",
     "twice": "'{name}' is there twice: which one counts is for a person to say",
     "deep": "it is nested deeper than any settings are",
@@ -38,7 +39,7 @@ class EditError(Exception):
         super().__init__(code)
         self.code = code
         self.line = line
-        self.message = _ERRORS[code].format(line=line, name=name)
+        self.message = _ERRORS[code].format(line=line, name=step(name))
 
     def __str__(self) -> str:
         return self.message
@@ -103,6 +104,11 @@ def step(text: str) -> str | Item:
     """A step of a path: a member's name, or `[=text]` and `[field=text]` for an item of a list."""
     found = _ITEM.fullmatch(text)
     return Item(found[1], found[2]) if found else text
+
+
+def occupied(wanted: str | Item) -> str:
+    """The code for what stands where a step leads into something else."""
+    return "unlisted" if isinstance(wanted, Item) else "occupied"
 
 
 def at(value: object, path: Iterable[str]) -> object:

@@ -87,9 +87,10 @@ def member(file: Path, path: Sequence[str], value: object, keep: Sequence[str] =
     return Edit("/".join(map(_name, path)), put, partial(form.drop, path=path), found, ours)
 
 
-def marked(text: str) -> Edit:
+def marked(text: str, marks: block.Marks = block.MARKDOWN) -> Edit:
     """A block in a text that people write."""
-    return Edit("block", partial(block.put, block=text), block.drop, block.found)
+    drop, found = partial(block.drop, marks=marks), partial(block.found, marks=marks)
+    return Edit("block", partial(block.put, block=text, marks=marks), drop, found)
 
 
 def whole(text: str) -> Edit:

@@ -16,7 +16,7 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from editor_setup.contract import ABSENT, BOM, EditError, Item, Splice, at, nested, spliced, step
+from editor_setup.contract import ABSENT, BOM, EditError, Item, Splice, at, nested, occupied, spliced, step
 from editor_setup.jsonc_tree import parse
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def find(text: str, path: Sequence[str]) -> object:
 def put(text: str, path: Sequence[str], value: object) -> list[Splice]:
     """The splices by which `value` is at `path`; none if it is. Objects and lists on the way are made.
 
-    Raises `EditError`: `unreadable`, `deep`, `twice`, `occupied` where something else is on the way, and `form`.
+    Raises `EditError`: `unreadable`, `deep`, `twice`, `form`, and where something else is on the way `occupied` or
+    `unlisted`.
     """
     root = parse(text, path)
     splices = _put(text, root, path, value)
@@ -114,7 +115,7 @@ def _member(node: Node, path: Sequence[str], depth: int) -> Member | None:
     """What the step of `path` at `depth` leads to."""
     wanted = step(path[depth])
     if not isinstance(node.value, list if isinstance(wanted, Item) else dict):
-        raise EditError("occupied", name=path[depth - 1] if depth else "the file")
+        raise EditError(occupied(wanted), name=path[depth - 1] if depth else "the file")
     if isinstance(wanted, Item):
         return next((member for member in node.members if wanted.matches(member.node.value)), None)
     found = [member for member in node.members if member.name == wanted]

@@ -35,7 +35,8 @@ def find(text: str, path: Sequence[str]) -> object:
 def put(text: str, path: Sequence[str], value: object) -> list[Splice]:
     """The splices by which `value` is at `path`; none if it is. Objects and lists on the way are made.
 
-    Raises `EditError`: `unreadable`, `deep`, `large`, `twice`, `occupied` where something else is on the way, `form`.
+    Raises `EditError`: `unreadable`, `deep`, `large`, `twice`, `form`, and where something else is on the way
+    `occupied` or `unlisted`.
     """
     root = parsed(text)
     places = places_on(root, path)

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from editor_setup.contract import ABSENT, EditError, Item, step
+from editor_setup.contract import ABSENT, EditError, Item, occupied, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +54,7 @@ def places_on(root: Node | None, path: Sequence[str]) -> list[Place]:
             break
         wanted = step(each)
         if not isinstance(node, SequenceNode if isinstance(wanted, Item) else MappingNode):
-            raise EditError("occupied", name=path[depth - 1] if depth else "the file")
+            raise EditError(occupied(wanted), name=path[depth - 1] if depth else "the file")
         hits = [place for place in members(node) if _leads(wanted, place)]
         if not hits:
             break

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from editor_setup import block
 from editor_setup.contract import EditError, inverse, spliced
 
+MARKDOWN = block.MARKDOWN
 LINES = "# kv\n\nCredentials are used through kv.\n"
-MADE = f"{block.BEGIN}\n# kv\n\nCredentials are used through kv.\n{block.END}\n"
+MADE = f"{MARKDOWN.begin}\n# kv\n\nCredentials are used through kv.\n{MARKDOWN.end}\n"
 
 
-def put(text: str, lines: str = LINES) -> str:
+def put(text: str, lines: str = LINES, marks: block.Marks = MARKDOWN) -> str:
     """The text with the block."""
-    return spliced(text, block.put(text, lines))
+    return spliced(text, block.put(text, lines, marks))
 
 
 def drop(text: str) -> str:
@@ -41,7 +42,7 @@ def test_it_stands_at_the_end_behind_an_empty_line(before: str, after: str) -> N
 def test_a_newer_one_takes_the_place_of_the_older() -> None:
     """Wherever a person moved it."""
     moved = f"above\n\n{MADE}\nbelow\n"
-    assert put(moved, "new\n") == f"above\n\n{block.BEGIN}\nnew\n{block.END}\n\nbelow\n"
+    assert put(moved, "new\n") == f"above\n\n{MARKDOWN.begin}\nnew\n{MARKDOWN.end}\n\nbelow\n"
 
 
 def test_what_a_person_wrote_around_it_stays() -> None:
@@ -51,7 +52,8 @@ def test_what_a_person_wrote_around_it_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [block.BEGIN, f"x\n{block.END}", f"{block.END}\n{block.BEGIN}", MADE + MADE, f"{MADE}{block.BEGIN}"]
+    "text",
+    [MARKDOWN.begin, f"x\n{MARKDOWN.end}", f"{MARKDOWN.end}\n{MARKDOWN.begin}", MADE + MADE, f"{MADE}{MARKDOWN.begin}"],
 )
 def test_half_a_block_is_left_alone(text: str) -> None:
     """Neither edit is made."""
@@ -60,11 +62,20 @@ def test_half_a_block_is_left_alone(text: str) -> None:
             edit(text)
 
 
-@given(st.text(st.sampled_from("ab \n\r#<!-"), max_size=30), st.text(st.sampled_from("xy\n"), max_size=9))
-def test_every_byte_can_be_taken_back(text: str, lines: str) -> None:
-    """Whatever the text is; and dropped instead, what a person wrote is still there."""
-    splices = block.put(text, lines)
+@given(
+    st.text(st.sampled_from("ab \n\r#<!-"), max_size=30),
+    st.text(st.sampled_from("xy\n"), max_size=9),
+    st.sampled_from([block.MARKDOWN, block.PATTERNS]),
+)
+def test_every_byte_can_be_taken_back(text: str, lines: str, marks: block.Marks) -> None:
+    """Whatever the text and its kind are; and dropped instead, what a person wrote is still there."""
+    splices = block.put(text, lines, marks)
     made = spliced(text, splices)
-    assert block.put(made, lines) == []
+    assert block.put(made, lines, marks) == []
     assert spliced(made, inverse(splices)) == text
-    assert drop(made).rstrip("\r\n") == text.rstrip("\r\n")
+    assert spliced(made, block.drop(made, marks)).rstrip("\r\n") == text.rstrip("\r\n")
+
+
+def test_patterns_have_marks_that_are_no_patterns() -> None:
+    """Each mark is a comment on a line of its own, whether the text ended its last line or not."""
+    assert put("dist/\n!x", ".env\n.env.*", block.PATTERNS) == "dist/\n!x\n\n# kv:begin\n.env\n.env.*\n# kv:end\n"

@@ -30,7 +30,7 @@ _YAML = (
     b"# mine\nservers:\n  other: &x\n    cmd: y # c\n    text: |\n      a\n\n  kv: {cmd: old}\nlist:\n- *x\n- a\n",
     b"---\r\nservers: {}\r\nlist: [a, {name: b}]\r\n...\r\n",
 )
-_PROSE = (f"# Mine\r\n\r\nBe brief.\n{block.BEGIN}\nold\n{block.END}\n".encode(),)
+_PROSE = (f"# Mine\r\n\r\nBe brief.\n{block.MARKDOWN.begin}\nold\n{block.MARKDOWN.end}\n".encode(),)
 
 
 def settings_targets() -> list[Target]:

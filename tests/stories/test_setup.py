@@ -192,3 +192,20 @@ def test_what_contradicts_itself_is_refused(world: World, home: Path, words: str
     ran = world.kv("setup", *words.split(), proof=True)
     assert (ran.status, says in ran.err) == (2, True)
     assert tree(home) == before
+
+
+def test_patterns_of_a_project(world: World, tmp_path: Path) -> None:
+    """`.cursorignore` gets lines of ours below its own; they go to the byte, and alone where it was changed since."""
+    project = tmp_path / "shop"
+    project.mkdir()
+    ignored = project / ".cursorignore"
+    ignored.write_bytes(b"dist/\r\n!.env.example")
+    told = ("setup", "cursor", "--scope", "project", "--yes")
+    for added in (b"", b"# mine\r\n"):
+        world.must(*told, proof=True, cwd=project)
+        ours = b"# kv:begin\r\n.env\r\n.env.*\r\n# kv:end\r\n"
+        assert ignored.read_bytes() == b"dist/\r\n!.env.example\r\n\r\n" + ours
+        ignored.write_bytes(ignored.read_bytes() + added)
+        world.must(*told, "--undo", proof=True, cwd=project)
+    assert ignored.read_bytes() == b"dist/\r\n!.env.example\r\n" + added
+    assert [each.name for each in project.iterdir()] == [".cursorignore"]

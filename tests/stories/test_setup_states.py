@@ -296,3 +296,25 @@ def test_a_no_is_an_answer(world: World, home: Path) -> None:
         status, text = person.run("kv setup codex --undo", ("take it out?", ""))
     assert (status, text.splitlines()[-1]) == (0, "nothing was changed")
     assert world.must("setup", "codex", "--check").status == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("read: a.md\n", "'read' is there already, and is no list: make it one"),
+        (
+            "note: |\n  a\n  b",
+            "the place of 'HOME/.aider/kv.md' is in a form that is not edited here",
+        ),
+    ],
+)
+def test_what_is_not_edited_is_pasted(world: World, text: str, why: str) -> None:
+    """A text where a list has to be, a last value that a line more would change: said, and what to put there shown."""
+    config = world.folder / ".aider.conf.yml"
+    config.write_text(text)
+    ran = world.must("setup", "aider", "--yes", proof=True)
+    by_hand = "kv setup aider --print shows what to put there by hand"
+    assert f"~/.aider.conf.yml is left alone: {why.replace('HOME', str(world.folder))}; {by_hand}" in ran.err
+    assert config.read_text() == text
+    pasted = world.must("setup", "aider", "--print").out.rpartition("~/.aider.conf.yml\n")[2]
+    assert pasted == f'read: ["{world.folder}/.aider/kv.md"]\n'
