@@ -87,8 +87,17 @@ def member(file: Path, path: Sequence[str], value: object, keep: Sequence[str] =
     return Edit("/".join(map(_name, path)), put, partial(form.drop, path=path), found, ours)
 
 
-def marked(text: str, marks: block.Marks = block.MARKDOWN) -> Edit:
+def marked(text: str) -> Edit:
     """A block in a text that people write."""
+    return _block(text, block.MARKDOWN)
+
+
+def patterns(lines: Sequence[str]) -> Edit:
+    """A block in a list of patterns."""
+    return _block("\n".join(lines), block.PATTERNS)
+
+
+def _block(text: str, marks: block.Marks) -> Edit:
     drop, found = partial(block.drop, marks=marks), partial(block.found, marks=marks)
     return Edit("block", partial(block.put, block=text, marks=marks), drop, found)
 

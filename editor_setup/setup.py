@@ -10,7 +10,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from editor_setup import block, edits, files
+from editor_setup import edits, files
 from editor_setup.client import is_there, of_platform
 from editor_setup.contract import ABSENT, at, spliced, step
 
@@ -140,7 +140,7 @@ def _rules(permissions: Permissions, path: Path, places: Places, private: Sequen
         patterns = "|".join(re.escape(str(each)) for each in private)
         yield edits.whole(permissions.text.replace("{patterns}", patterns))
     if permissions.patterns:
-        yield edits.marked("\n".join(permissions.patterns), block.PATTERNS)
+        yield edits.patterns(permissions.patterns)
     for rule in permissions.rules:
         for each in dict.fromkeys(rule.replace("{private}", _below_home(folder, places)) for folder in private):
             yield edits.member(path, (*permissions.path, f"[={each}]"), each, ours=False)

@@ -152,7 +152,11 @@ ERRORS: dict[str, tuple[int, str, str]] = {
     "keeper-start": (FAILED, "the keeper did not start: {why}", "kv daemon logs"),
     "traced": (FAILED, "a debugger is attached; kv will not handle secrets under one", "end the tracer (pid {pid})"),
     "busy": (FAILED, "the keeper has no room for more {what}", "close some, or try again in a moment"),
-    "settings": (FAILED, "{path} is left alone: {why}", "kv setup CLIENT --print shows what to put there by hand"),
+    "settings": (
+        FAILED,
+        "{path} is left alone: {why}",
+        "move it away, and kv setup goes on; --undo then leaves permission rules and empty files",
+    ),
     "gone": (
         FAILED,
         "the keeper ended before it answered",

@@ -170,10 +170,12 @@ def _offer_import(options: Options, keeper: Keeper, terminal: Terminal) -> None:
 
 def _offer_clients(options: Options, keeper: Keeper) -> None:
     """Tell the AI clients that are here of kv, one question each. The vault is made, whatever becomes of that."""
+    from kv.cli import receipts
     from kv.cli.setup import offer
     from kv.cli.told import Asked, chosen, rows
 
     try:
-        offer(options, [row for client in chosen([]) for row in rows(client, Asked(options.path))], keeper)
+        asked, written = Asked(options.path), receipts.written()
+        offer(options, [row for client in chosen([]) for row in rows(client, asked, written)], keeper)
     except KvError as error:
         tui.warn(f"{error.message}; kv setup tries again")

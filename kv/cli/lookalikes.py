@@ -33,6 +33,7 @@ _STARTS = (
 _ALIAS = re.compile(
     r"\s*(?:alias\s+(?:-\w\s+)*kv[=\s]|function\s+kv\b|kv\s*\(\s*\)|abbr\b.*\skv\b|hash\s+-p\s.*\skv\b)"
 )
+_BY_NAME = "judged by name and command: none is started to see whether it offers kv_* tools"
 _MAX_BYTES = 1 << 20  # of a shell's start file
 
 
@@ -46,11 +47,11 @@ def told_clients(options: Options) -> Iterator[Finding]:
     try:
         told, written = receipts.told(), receipts.written()
     except KvError as error:
-        yield Finding("note", "clients", error.message)
+        yield Finding("note", "clients", f"{error.message}; {error.hint}")
         return
     asked = [Asked(options.path, scope) for scope in _scopes()]
     clients = chosen(sorted(told)) if told else []
-    found = [row for client in clients for each in asked for row in rows(client, each)]
+    found = [row for client in clients for each in asked for row in rows(client, each, written)]
     theirs = [row for row in found if str(row.path) in written or row.standing == "untrusted"]
     for row in theirs:
         again = f"kv setup {row.client.name}{' --scope project' if row.scope == 'project' else ''}"
@@ -69,12 +70,19 @@ def told_clients(options: Options) -> Iterator[Finding]:
 
 def other_servers(options: Options) -> Iterator[Finding]:
     """MCP servers that go by kv's name, or start a program of that name, and are not this one."""
-    for client in chosen([]):
-        for scope in _scopes():
-            yield from _servers(client, Asked(options.path, scope))
+    try:
+        written = receipts.written()
+    except KvError:
+        written = {}  # `told_clients` says so; what kv wrote is then known by what it would write
+    asked = [Asked(options.path, scope) for scope in _scopes()]
+    found = [finding for client in chosen([]) for each in asked for finding in _servers(client, each, written)]
+    if found:
+        yield from found
+    else:
+        yield Finding("good", "servers", f"none of your AI clients has another that goes by kv's name; {_BY_NAME}")
 
 
-def _servers(client: Client, asked: Asked) -> Iterator[Finding]:
+def _servers(client: Client, asked: Asked, written: dict[str, dict[str, str]]) -> Iterator[Finding]:
     from editor_setup.contract import EditError
     from editor_setup.setup import servers
 
@@ -82,7 +90,7 @@ def _servers(client: Client, asked: Asked) -> Iterator[Finding]:
         found = servers(client, asked.scope, places(client))
     except EditError:
         return  # `kv setup --check` says so
-    ours = any(row.what == "server" and row.standing in {"ok", "outdated"} for row in rows(client, asked))
+    ours = any(row.what == "server" and row.standing in {"ok", "outdated"} for row in rows(client, asked, written))
     file = shown(places(client).file(client.servers[asked.scope].files)) if found else ""
     for name, entry in found.items():
         if name == "kv" and ours:
@@ -90,9 +98,9 @@ def _servers(client: Client, asked: Asked) -> Iterator[Finding]:
         where = f"{client.title}: '{tidy(name, 60)}' in {file}"
         mend = "remove it unless you put it there"
         if name.lower() == "kv":
-            yield Finding("bad", "servers", f"{where} starts another program under the name of kv; {mend}")
+            yield Finding("bad", "servers", f"{where} starts another program under the name of kv; {mend} ({_BY_NAME})")
         elif _NAMED.fullmatch(name) or _starts_kv(entry):
-            yield Finding("note", "servers", f"{where} could be taken for kv; {mend}")
+            yield Finding("note", "servers", f"{where} could be taken for kv; {mend} ({_BY_NAME})")
 
 
 def _starts_kv(entry: object) -> bool:

@@ -101,7 +101,8 @@ def setup(  # noqa: PLR0913 - the options of the verb
     if show:
         print_text(options, chosen(clients or []) if named else [], asked)
         return
-    found = [row for client in chosen(clients or [], receipts.told()) for row in rows(client, asked)]
+    written = receipts.written()
+    found = [row for client in chosen(clients or [], receipts.told()) for row in rows(client, asked, written)]
     how = _How(yes=yes, dry_run=dry_run)
     if undo:
         _undo(options, found, how)

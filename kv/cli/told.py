@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from kv.cli import receipts, tui
+from kv.cli import tui
 from kv.errors import KvError, clean
 from kv.paths import default_vault, state_folder
 from kv.similar import similar
@@ -128,11 +128,11 @@ def chosen(names: list[str], also: set[str] | None = None) -> list[Client]:
     return [client for client in known if client.name in always or is_here(client, where, shutil.which)]
 
 
-def rows(client: Client, asked: Asked) -> list[Row]:
-    """How a client stands."""
+def rows(client: Client, asked: Asked, written: Mapping[str, Mapping[str, str]]) -> list[Row]:
+    """How a client stands; `written` is what was left where, as `receipts` has it."""
     from editor_setup.setup import changes
 
-    written, where = receipts.written(), places(client)
+    where = places(client)
     found = [
         _row(client, asked.scope, change, written) for change in changes(client, asked.scope, where, wanted(asked))
     ]

@@ -13,6 +13,7 @@ from editor_setup.client import PLATFORMS, SCOPES, Places, of_platform
 from editor_setup.contract import spliced
 from editor_setup.setup import Wanted, changes
 
+ROOT = Path(__file__).parents[2]
 PLACES = Places(Path("/home/ada"), Path("/home/ada/.config"), Path("/home/ada/shop"), "linux")
 ARGV = ("/opt/kv/bin/kv", "mcp")
 
@@ -150,3 +151,13 @@ def test_a_variable_moves_a_clients_folder(name: str, variable: str, path: str) 
     assert str(PLACES.of(client, {variable: "/srv/c"}).file(files)) == path
     assert PLACES.of(client, {variable: ""}).file(files) == PLACES.file(files)
     assert PLACES.of(load("cursor"), {variable: "/srv/c"}).file(files) == PLACES.file(files)
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_a_model_is_told_is_short(name: str) -> None:
+    """25 lines at most, with what a client wants above them: models read it with every task, and the skill at need."""
+    text, skill = ((ROOT / "kv" / each).read_text() for each in ("instructions.md", "skill.md"))
+    wanted = Wanted(ARGV, {}, text, skill)
+    told = [each for scope in SCOPES for each in changes(load(name), scope, PLACES, wanted) if each.what != "server"]
+    for change in told:
+        assert len(re.sub(r"\A---\n.*?\n---\n", "", change.pasted(), flags=re.DOTALL).splitlines()) <= 25, change.path

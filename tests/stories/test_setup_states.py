@@ -136,6 +136,12 @@ def test_another_that_calls_itself_kv(world: World, home: Path) -> None:
         "~/.bashrc line 4",
     ]
     assert "steal" not in world.kv("doctor").all
+    for name in (".cursor/mcp.json", ".codex/config.toml"):
+        (home / name).write_text("")
+    (none,) = doctor(world, "servers")
+    assert none[0] == "good"
+    by_name = "judged by name and command: none is started to see whether it offers kv_* tools"
+    assert all(by_name in text for _, text in [*found, none])
 
 
 @pytest.mark.usefixtures("home")
@@ -318,3 +324,23 @@ def test_what_is_not_edited_is_pasted(world: World, text: str, why: str) -> None
     assert config.read_text() == text
     pasted = world.must("setup", "aider", "--print").out.rpartition("~/.aider.conf.yml\n")[2]
     assert pasted == f'read: ["{world.folder}/.aider/kv.md"]\n'
+
+
+def test_a_damaged_memory_is_named(world: World, home: Path) -> None:
+    """It stops what needs it, with what to do; that done, what kv wrote is seen, and taken out as far as it is kv's."""
+    before = (home / ".codex" / "config.toml").read_bytes()
+    world.must("setup", "codex", "--yes", proof=True)
+    state = home / ".local" / "state" / "kv" / "setup.json"
+    state.write_text("{")
+    ran = world.kv("setup", "codex", "--yes", "--json", proof=True)
+    assert (ran.status, ran.json["error"]["code"]) == (1, "settings")
+    assert str(state) in ran.json["error"]["message"]
+    hint = ran.json["error"]["hint"]
+    assert hint.startswith("move it away, and kv setup goes on")
+    assert hint in doctor(world, "clients")[0][1]
+    assert [verdict for verdict, _ in doctor(world, "servers")] == ["good"]
+    state.unlink()
+    assert set(standings(world, "codex").values()) == {"ok"}
+    world.must("setup", "codex", "--undo", "--yes", proof=True)
+    assert (home / ".codex" / "config.toml").read_bytes() == before
+    assert not (home / ".agents" / "skills" / "kv" / "SKILL.md").read_text()
