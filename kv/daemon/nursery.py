@@ -40,7 +40,6 @@ class Ended(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exit: int
     signal: int
     redactions: dict[str, int]
-    withheld: bool
     files: int
     left: int
     timeout: bool

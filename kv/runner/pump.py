@@ -3,8 +3,8 @@
 Rules of this file
 - Back-pressure: a reader that is slow makes the program wait, as it would without us; memory stays bounded.
 - The end of the reader is told to the program by the next write, as without us: our end of its pipe is closed.
-- Once redaction says withhold, nothing of that piece and nothing after it is released, on any stream; the program goes
-  on into the void.
+- Nothing that is said is withheld: where output stops would tell which of a thousand guesses was right. So a run's
+  redaction overlooks what could be guessed (`kv.redact`), and what it finds is replaced and nothing else.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from kv.redact import Redaction
     from kv.runner.sink import Sink
 
@@ -26,31 +24,13 @@ _PENDING = 1 << 20  # bytes that wait for the reader before the program waits
 SILENCE, PROMPT = 2.0, 0.02  # seconds after which held output is released: for an agent, and for a person with proof
 
 
-class Gate:
-    """What every stream of a run passes: one redaction, so that what is found on one closes all."""
-
-    def __init__(self, redaction: Redaction | None, announce: Callable[[], None]) -> None:
-        self.redaction = redaction
-        self.withheld = False
-        self._announce = announce
-
-    def passes(self) -> bool:
-        """Whether what was just scrubbed may be released. Once it is False it stays so."""
-        if self.redaction is not None and not self.withheld:
-            self.withheld = self.redaction.verdict.withhold
-            if self.withheld:
-                self._announce()
-        return not self.withheld
-
-
 class Pump:
     """Moves one stream. `source` is a descriptor that does not block, and is the pump's from now on."""
 
-    def __init__(self, place: str, source: int, sink: Sink, gate: Gate, silence: float) -> None:
+    def __init__(self, place: str, source: int, sink: Sink, redaction: Redaction | None, silence: float) -> None:
         self._source: int | None = source
         self._sink: Sink | None = sink
-        self._gate = gate
-        self._scrubber = gate.redaction.stream(place) if gate.redaction is not None else None
+        self._scrubber = redaction.stream(place) if redaction is not None else None
         self._silence = silence
         self._pending = bytearray()
         self._flush_at: float | None = None
@@ -101,42 +81,37 @@ class Pump:
             self._take(self._scrubber.feed(data) if self._scrubber else data)
             self._flush_at = time.monotonic() + self._silence if self._scrubber and self._source is not None else None
         else:
-            self._close_source()
-            if self._flush_at is None:  # nothing is held: the reader sees the end at once
-                self.conclude(self.settle())
+            self._end()
         return bool(data)
 
     def late(self) -> None:
         """Release what is held, if the silence has lasted."""
         if self._flush_at is not None and time.monotonic() >= self._flush_at:
-            self._flush()
+            self._take(self._flush())
 
     def pause(self) -> None:
         """The program has stopped. A person sees what it said before that; an agent could spell a secret by stops."""
         if self._silence <= PROMPT:
             while self._read() and len(self._pending) < _PENDING:
                 pass
-            self._flush()
+            self._take(self._flush())
 
     def finish(self) -> None:
         """Nobody is left who could write: take what is there (as far as the reader lets us), and end."""
         while self._source is not None and len(self._pending) < _PENDING:
-            if not self._read():
-                self._close_source()
+            if not self._read() and not self.ended:
+                self._end()
 
-    def _flush(self) -> None:
-        self._take(self.settle())
-
-    def settle(self) -> bytes:
-        """What is held, scrubbed. Of a stream that has ended it is the last."""
+    def _flush(self) -> bytes:
+        """What is held, scrubbed."""
         self._flush_at = None
-        data = self._scrubber.flush() if self._scrubber is not None else b""
-        if self.ended:
-            self._scrubber = None
-        return data
+        return self._scrubber.flush() if self._scrubber is not None else b""
 
-    def conclude(self, data: bytes) -> None:
-        """Release the last piece."""
+    def _end(self) -> None:
+        """The stream is over: what is held is the last of it, and the reader sees the end."""
+        self._close_source()
+        data = self._flush()
+        self._scrubber = None
         self._take(data)
         self._rest()
 
@@ -146,7 +121,7 @@ class Pump:
             self.close()
 
     def _take(self, data: bytes) -> None:
-        if self._gate.passes() and self._sink is not None:
+        if self._sink is not None:
             self._pending += data
             self.write()
 
@@ -181,10 +156,3 @@ class Pump:
             with contextlib.suppress(OSError):
                 self._sink.close()
             self._sink = None
-
-
-def conclude(pumps: Sequence[Pump]) -> None:
-    """Release what is held at the end of all streams: first all of it is looked at, then any of it goes out."""
-    if all(pump.ended for pump in pumps):
-        for pump, data in [(pump, pump.settle()) for pump in pumps]:
-            pump.conclude(data)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from kv.runner.messages import Continue, Resize, Signal
 from kv.runner.offspring import Ending
-from kv.runner.pump import conclude
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +138,6 @@ class Relay:
                 self._terminal.hang_up()
             for pump in self._pumps:
                 pump.finish()
-        conclude([pump for pump in self._pumps if not pump.done])
 
     def _abandon(self) -> None:
         """The client is gone: nobody reads, nobody types, and the terminal is no more."""

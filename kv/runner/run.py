@@ -13,7 +13,7 @@ from kv.harden import adopt_orphans
 from kv.redact import Redaction
 from kv.runner import child
 from kv.runner.delivery import Files, numbers, roots, sealed, variable
-from kv.runner.pump import PROMPT, SILENCE, Gate
+from kv.runner.pump import PROMPT, SILENCE
 from kv.runner.relay import Relay
 from kv.runner.streams import Streams
 from kv.runner.traces import Search
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _LAST_WORDS = 5.0  # seconds for a client to take its last messages
 _SAID = 10  # files that are named
-_WITHHELD = "what it says from here on is withheld: it would tell whether a guess at a secret is right"
 
 
 def perform(keeper: KeeperLine, control: Control, database: Database) -> None:
@@ -91,9 +90,8 @@ def _live(  # noqa: PLR0913, PLR0917 - what a run is between
 ) -> None:
     """From the first stream to the last word. Raises `KvError` where the program cannot be started."""
     order, names, began = given.order, given.names, time.time_ns()
-    redaction = Redaction(database, names)
-    gate = Gate(redaction if order.redact else None, lambda: control.say([_WITHHELD]))
-    streams = Streams(hello, descriptors, gate, PROMPT if order.prompt else SILENCE)
+    redaction = Redaction(database, names, overlook=True)
+    streams = Streams(hello, descriptors, redaction if order.redact else None, PROMPT if order.prompt else SILENCE)
     environment = _delivered(given, streams, files)
     foreground = streams.terminal.slave if streams.terminal is not None and hello.foreground else None
     pid = child.start(child.Setup(order, hello, environment, given.folder, streams.child, foreground))
@@ -106,11 +104,9 @@ def _live(  # noqa: PLR0913, PLR0917 - what a run is between
     relay.run()
     search = Search(database, names, began)
     found = search.look(given.folder) if not control.ended else []
-    lines = [redaction.present(line, "report") for line in _said(relay, found, complete=search.complete)]
-    if gate.passes():  # the name of a file can be a guess as well
-        control.say(lines)
+    control.say([*_said(relay, found, redaction, complete=search.complete)])
     ended = {**_status(relay.status), "timeout": relay.timed_out}
-    facts = {"redactions": _counted(redaction), "withheld": gate.withheld, "files": len(found), "left": relay.left}
+    facts = {"redactions": _counted(redaction), "files": len(found), "left": relay.left}
     keeper.tell({"ended": {**ended, **facts}})
     control.tell({"ended": ended})
 
@@ -134,12 +130,15 @@ def _delivered(given: Given, streams: Streams, files: Files) -> dict[str, str | 
     return environment
 
 
-def _said(relay: Relay, found: list[Trace], *, complete: bool) -> Iterator[str]:
+def _said(relay: Relay, found: list[Trace], redaction: Redaction, *, complete: bool) -> Iterator[str]:
     """The lines about a run that a person should read."""
     if relay.left:
         yield f"ended {relay.left} process{'es' if relay.left > 1 else ''} that it left behind"
     for trace in found[:_SAID]:
-        yield f"a file now holds {', '.join(trace.names)}: {clean(trace.path)}"
+        what = "a name" if trace.named else "a file"
+        # Before it is cleaned, for that may take a value's own signs away; and after it, with all that is said.
+        path = redaction.scrub(os.fsencode(trace.path), "report").decode("utf-8", "replace")
+        yield redaction.present(f"{what} now holds {', '.join(trace.names)}: {clean(path)}", "report")
     if len(found) > _SAID:
         yield f"and {len(found) - _SAID} more files"
     if not complete:

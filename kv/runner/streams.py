@@ -18,23 +18,26 @@ from kv.runner.sink import sink
 from kv.runner.terminal import Terminal
 
 if TYPE_CHECKING:
+    from kv.redact import Redaction
     from kv.runner.messages import Hello
-    from kv.runner.pump import Gate
 
 _PIPE = 256 << 10  # bytes at a time: a scan costs something before it begins
 _NAMES = ("stdin", "stdout", "stderr")
 
 
 class Streams:
-    """The streams of one run. `child` says which descriptor is to be at which number in the child."""
+    """The streams of one run. `child` says which descriptor is to be at which number in the child.
 
-    def __init__(self, hello: Hello, descriptors: list[int], gate: Gate, silence: float) -> None:
+    Without a redaction what is given is passed on as it is.
+    """
+
+    def __init__(self, hello: Hello, descriptors: list[int], redaction: Redaction | None, silence: float) -> None:
         self.child: dict[int, int] = {}
         self.pumps: list[Pump] = []
         self.inlets: list[Inlet] = []
         self.terminal: Terminal | None = None
         self._passed: list[int] = []  # the child's alone, once it has them
-        self._gate, self._silence = gate, silence
+        self._redaction, self._silence = redaction, silence
         given = iter(descriptors)
         found = {number: next(given) for number in range(3) if hello.streams[number] == "given"}
         if hello.terminal is not None:
@@ -43,7 +46,7 @@ class Streams:
             self.child.update({n: self.terminal.slave for n in range(3) if hello.streams[n] == "tty"})
         shared = {1, 2} <= found.keys() and os.path.sameopenfile(found[1], found[2])
         for number, descriptor in found.items():
-            if not number or gate.redaction is None:
+            if not number or redaction is None:
                 self.pass_on(number, descriptor)
             elif shared and 1 in self.child:
                 self.child[number] = self.child[1]
@@ -69,13 +72,13 @@ class Streams:
         with contextlib.suppress(OSError):  # a person's share of pipe memory may be used up
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
         self.pass_on(number, writing)
-        self.pumps.append(Pump(_NAMES[number], reading, sink(descriptor), self._gate, self._silence))
+        self.pumps.append(Pump(_NAMES[number], reading, sink(descriptor), self._redaction, self._silence))
 
     def _relay(self, terminal: Terminal, stream: int) -> None:
         """Both ways between the inner terminal and the client's, whose bytes travel by `stream`."""
         os.set_blocking(stream, False)
         self.inlets.append(Inlet(os.dup(terminal.master), source=os.dup(stream)))
-        self.pumps.append(Pump("terminal", os.dup(terminal.master), sink(stream), self._gate, self._silence))
+        self.pumps.append(Pump("terminal", os.dup(terminal.master), sink(stream), self._redaction, self._silence))
 
     def let_go(self) -> None:
         """Close what the child has now: a pipe ends when nobody holds it."""

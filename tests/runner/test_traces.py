@@ -30,7 +30,8 @@ def folder(tmp_path: Path) -> Iterator[int]:
 def search(since: int = 0) -> Search:
     """Of a run that was lent K, in a vault that also holds a strong and a weak secret."""
     needles = Needles()
-    for name, value, bits in (("K", VALUE, 128), ("OTHER", OTHER, 128), ("WEAK", WEAK, 30)):
+    slash = OTHER[:9] + b"/" + OTHER[9:]
+    for name, value, bits in (("K", VALUE, 128), ("OTHER", OTHER, 128), ("SLASH", slash, 128), ("WEAK", WEAK, 30)):
         needles.add(name, value, bits=bits)
     return Search(needles.database(), frozenset({"K"}), since)
 
@@ -44,6 +45,29 @@ def test_files_with_a_secret_in_any_encoding_are_found(folder: int, tmp_path: Pa
     (tmp_path / "none").write_bytes(b"nothing")
     found = {trace.path: trace.names for trace in search().look(folder)}
     assert found == {"both": ("K", "OTHER"), "deep/er/a": ("K",)}
+
+
+def test_names_that_hold_a_secret_are_found_once_where_they_begin(folder: int, tmp_path: Path) -> None:
+    """A folder's, a link's, a file's; across folders where a value has a slash, and in any encoding."""
+    (tmp_path / VALUE.decode() / "below").mkdir(parents=True)
+    (tmp_path / VALUE.decode() / "below" / "m.pyc").write_bytes(b"x")
+    (tmp_path / "way" / OTHER[:9].decode() / OTHER[9:].decode()).mkdir(parents=True)
+    (tmp_path / WEAK.decode()).write_bytes(b"x")
+    (tmp_path / f"a{VALUE.hex()}.log").symlink_to("nowhere")
+    traces = search().look(folder)
+    assert {(trace.path, trace.names) for trace in traces} == {
+        (VALUE.decode(), ("K",)),
+        (f"a{VALUE.hex()}.log", ("K",)),
+        (f"way/{OTHER[:9].decode()}/{OTHER[9:].decode()}", ("SLASH",)),
+    }
+    assert all(trace.named for trace in traces)
+
+
+def test_old_names_are_left_alone(folder: int, tmp_path: Path) -> None:
+    """What was named so before the run is not of it."""
+    (tmp_path / VALUE.decode()).write_bytes(b"x")
+    time.sleep(0.05)
+    assert search(time.time_ns()).look(folder) == []
 
 
 def test_old_files_links_pipes_and_git_are_left_alone(folder: int, tmp_path: Path) -> None:

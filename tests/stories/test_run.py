@@ -292,26 +292,35 @@ def test_the_value_comes_back_in_no_form(lent: World) -> None:
     assert not lent.leaked(VALUE)
 
 
-def test_a_guess_at_a_weak_secret_withholds_what_follows_and_the_third_freezes(own: World) -> None:
-    """A program that prints guesses learns of one at most that something was withheld, and its session ends soon."""
+def test_nothing_reacts_to_a_guess_at_a_weak_secret(own: World) -> None:
+    """A program that prints guesses sees them all come out; nothing is counted, told, or held against its session."""
     own.store("WEAK", b"sunshine42")
-    for number in range(3):
-        ran = _run(own, "sh", "-c", f"echo {number} guess: sunshine42; echo after")
-        assert "sunshine42" not in ran.out
-        assert "after" not in ran.out
-        assert "withheld" in ran.err
-    assert own.kv("run", "--secret", "prod/TOKEN", "--wait", "0", "--", "true").status == DENIED
-    alarms = own.must("audit", "list", "--alarms", "--json", proof=True).json
-    assert any("confirmed a guess" in entry.get("rule", "") for entry in alarms)
+    for number in range(4):
+        ran = _run(own, "sh", "-c", f"echo {number} guess: sunshine42; echo after; mkdir sunshine42-{number}")
+        assert (ran.status, ran.out, ran.err) == (0, f"{number} guess: sunshine42\nafter\n", "")
+    with Raw(own) as raw:
+        entries = raw.ask("audit")["ok"]["entries"]
+    assert not any(entry.get("redactions") for entry in entries)
+    assert {entry["outcome"] for entry in entries if entry["kind"] == "settle"} == {"ok"}
+    assert not own.must("audit", "list", "--alarms", "--json", proof=True).json
+
+
+def test_where_output_stops_does_not_tell_which_guess_was_right(own: World) -> None:
+    """Guesses a few KiB apart, as many as one likes: they all come out."""
+    own.store("WEAK", b"sunshine42")
+    guesses = [f"guess{number:05}" for number in range(200)]
+    guesses[133] = "sunshine42"
+    (own.folder / "guesses").write_text("\n".join(guesses))
+    printing = "import os\nfor g in open('guesses'): os.write(1,(g.strip()+' '*5000+'\\n').encode())"
+    assert _run(own, sys.executable, "-c", printing).out.split() == guesses
 
 
 def test_the_name_of_a_file_confirms_no_guess(own: World) -> None:
-    """What is said of files passes the same gate as what the program says."""
+    """What is said of files overlooks a guess as what the program says does."""
     own.store("WEAK", b"sunshine42")
-    ran = _run(own, "sh", "-c", 'echo "$TOKEN" >sunshine42; echo "$TOKEN" >sunshine43')
-    assert "kv:WEAK" not in ran.all
-    assert "sunshine43" not in ran.all
-    assert "withheld" in ran.err
+    ran = _run(own, "sh", "-c", 'for g in moonlight1 sunshine42; do echo "$TOKEN" >"$g"; done')
+    told = sorted(line.partition(": ")[2] for line in ran.err.splitlines())
+    assert told == ["a file now holds prod/TOKEN: moonlight1", "a file now holds prod/TOKEN: sunshine42"]
 
 
 def test_a_file_that_now_holds_the_secret_is_told(own: World) -> None:
@@ -319,6 +328,14 @@ def test_a_file_that_now_holds_the_secret_is_told(own: World) -> None:
     ran = _run(own, "sh", "-c", 'mkdir -p build; echo "$TOKEN" >build/config; echo fine >build/other')
     assert "a file now holds prod/TOKEN: build/config" in ran.err
     assert "other" not in ran.err
+    assert not own.leaked(VALUE)
+
+
+def test_a_name_that_is_now_the_secret_is_told(own: World) -> None:
+    """A variable that says where a program writes: a listing of the folder would be the value."""
+    (own.folder / "m.py").write_text("x = 1\n")
+    ran = _run(own, sys.executable, "-c", "import os,sys; sys.pycache_prefix = os.environ['TOKEN']; import m")
+    assert "a name now holds prod/TOKEN: {{kv:prod/TOKEN}}" in ran.err
     assert not own.leaked(VALUE)
 
 
