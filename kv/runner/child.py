@@ -5,7 +5,10 @@ Rules of this file
   client's; nothing of the runner's is left on it but its parent.
 - Between fork and `exec` this process holds the lent values and is still not readable to anyone. What it cannot set up
   it reports by a pipe that `exec` closes, and ends.
-- What was approved is what is started: the file is the one that was looked at, or nothing is started.
+- What was approved is what is started: the file is opened once, held beside what was looked at, and that very file is
+  executed, whatever its path leads to by then. (Before Linux 6.14 `ps` calls it by the descriptor's number.)
+- Not a script's: its interpreter is given the path, without which it would not find what lies beside it, and opens that
+  for itself a moment after our last look.
 """
 
 from __future__ import annotations
@@ -165,22 +168,33 @@ def _reset_signals(ignored: Sequence[int]) -> None:
 
 
 def _execute(order: Order, environment: Mapping[str, str | bytes]) -> None:
-    found = os.stat(order.executable)
-    if (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns) != order.pin:
-        raise OSError(_OTHER, "changed")
     path = as_bytes(order.executable)
     argv = [as_bytes(word) for word in order.argv]
     spelled = {as_bytes(name): as_bytes(value) for name, value in environment.items()}
+    program = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    _check(order, os.fstat(program))
     try:
-        os.execve(path, argv, spelled)  # noqa: S606 - the very program, and no shell
+        os.execve(program, argv, spelled)  # noqa: S606 - the very program, and no shell
     except OSError as error:
-        if error.errno != errno.ENOEXEC or not _is_text(order.executable):
+        if error.errno not in {errno.ENOENT, errno.ENOEXEC}:
             raise
-        # A script without a first line: as shells do.
-        os.execve(_NO_SHEBANG, [b"sh", path, *argv[1:]], spelled)  # noqa: S606 - as above
+        textual = error.errno == errno.ENOEXEC
+    # The kernel executes no script whose interpreter could not open it: ours closes at `exec`.
+    _check(order, os.stat(path))
+    if not textual:
+        os.execve(path, argv, spelled)  # noqa: S606 - as above
+    if not _is_text(path):
+        raise OSError(errno.ENOEXEC, "no program")
+    # A script without a first line: as shells do.
+    os.execve(_NO_SHEBANG, [b"sh", path, *argv[1:]], spelled)  # noqa: S606 - as above
 
 
-def _is_text(path: str) -> bool:
+def _check(order: Order, found: os.stat_result) -> None:
+    if (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns) != order.pin:
+        raise OSError(_OTHER, "changed")
+
+
+def _is_text(path: bytes) -> bool:
     with open(path, "rb") as file:
         return b"\0" not in file.readline(_FIRST_LINE)
 
