@@ -94,8 +94,8 @@ class Runs:
 
     @property
     def live(self) -> int:
-        """How many programs run."""
-        return len(self._live)
+        """How many programs run, or are about to."""
+        return len(self._live) + self._starting.total()
 
     async def run(self, exchange: Exchange) -> dict[str, object]:
         """The whole path up to a program that runs; held for at most the `wait` that was asked. Raises `KvError`."""
@@ -144,7 +144,8 @@ class Runs:
             raise
 
     def kill(self) -> None:
-        """`kv panic`: end every program, now."""
+        """`kv panic`: end every program, now; one that is being started will not be."""
+        self._closing = True
         for each in self._live.values():
             each.runner.kill()
 
@@ -190,7 +191,7 @@ class Runs:
 
     def _check_room(self, session: str) -> None:
         of_one = sum(each.session == session for each in self._live.values()) + self._starting[session]
-        if len(self._live) + self._starting.total() >= _LIVE or of_one >= _LIVE_OF_ONE:
+        if self.live >= _LIVE or of_one >= _LIVE_OF_ONE:
             raise KvError("busy", what="programs at once")
 
     async def _start(
@@ -210,7 +211,7 @@ class Runs:
         try:
             self.releases.check_still(caller, judged)
             await self._order(runner, args, judged.plan, program, descriptors.folder)
-            pid = await runner.started()
+            pid = await self._started(runner)
         except BaseException as error:
             runner.kill()
             runner.close()
@@ -223,6 +224,13 @@ class Runs:
         self._live[number] = _Live(caller.session, runner, running.found(pid), task)
         task.add_done_callback(lambda _: self._over(number))
         self._note()
+
+    async def _started(self, runner: Runner) -> int:
+        """The program's pid. Raises `KvError`, also where everything was to end meanwhile."""
+        pid = await runner.started()
+        if self._closing:
+            raise KvError("locked")
+        return pid
 
     def _over(self, number: int) -> None:
         self._live.pop(number, None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import array
 import contextlib
 import os
+import select
 import socket
 from collections import deque
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from kv.runner.messages import Hello, Message
 
-_SECONDS = 30.0
+_SECONDS = 10.0  # for a first word: until then somebody has been promised a start that may never come
 _MOST = 64  # messages that wait for a client which does not read
 _MOST_DESCRIPTORS = 4
 _LINE = 400  # characters of a line that is said
@@ -40,6 +41,12 @@ class Control:
     def fileno(self) -> int:
         """What to poll, for writing too while `waiting`."""
         return self._socket.fileno()
+
+    def gone(self) -> bool:
+        """Whether the client is, whatever it has said before."""
+        poller = select.poll()
+        poller.register(self._socket, 0)
+        return self.ended or bool(poller.poll(0))
 
     @property
     def waiting(self) -> bool:

@@ -4,7 +4,8 @@ Rules of this file
 - No value reaches a disk: a descriptor is sealed memory, a file lies on a memory file system or is refused.
 - The file's place in the working folder is a link to it, made where nothing was, below the folder and nowhere else: no
   part of the way may be a link.
-- What a killed run left is removed by the next one: a run holds a lock on its folder as long as it lives.
+- What a killed run left its nursery removes, and if that was killed too, the next run: a run holds a lock on its folder
+  as long as it lives.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def variable(name: str) -> str:
 
 
 class Files:
-    """The files of one run. `clear` removes them; if that never comes, the next run does."""
+    """The files of one run, which this process is. `clear` removes them; if that never comes, `sweep` does."""
 
     def __init__(self, roots: Iterable[str]) -> None:
         self._roots = tuple(roots)
@@ -140,7 +141,7 @@ def roots() -> Iterator[str]:
 def _fresh(root: str) -> str:
     import secrets
 
-    path = os.path.join(root, f"{_PREFIX}{secrets.token_hex(8)}")
+    path = os.path.join(root, f"{_PREFIX}{os.getpid()}-{secrets.token_hex(8)}")
     os.mkdir(path, 0o700)
     return path
 
@@ -155,15 +156,16 @@ def _in_memory(path: str) -> bool:
     return ctypes.c_long.from_buffer(buffer).value in {_TMPFS, _RAMFS}
 
 
-def sweep(root: str) -> None:
-    """Remove what runs that were killed have left in `root`: folders of ours that nobody holds."""
+def sweep(root: str, pid: int = 0) -> None:
+    """Remove what runs that were killed have left in `root`: folders of ours that nobody holds; of all, or of one."""
+    prefix, young = (f"{_PREFIX}{pid}-", 0.0) if pid else (_PREFIX, _YOUNG)
     for entry in os.scandir(root):
-        if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False):
+        if entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False):
             with contextlib.suppress(OSError):
                 held = os.open(entry.path, _FOLDER)
                 try:
                     found = os.fstat(held)
-                    if found.st_uid == os.geteuid() and time.time() - found.st_mtime > _YOUNG:
+                    if found.st_uid == os.geteuid() and time.time() - found.st_mtime >= young:
                         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                         _clear(entry.path)
                 finally:

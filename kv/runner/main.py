@@ -1,8 +1,9 @@
 """The nursery: `python -I -m kv.runner.main DESCRIPTOR KIND`, started by the keeper alone (`kv.spawn`).
 
-It is kept warm, its modules loaded and its needles built, so that a run starts by a fork; and it lives as long as the
-keeper does, which is as long as the vault is unlocked. Runs that are under way outlive it: they hold what they were
-lent, and their own copy of the needles.
+It is kept warm, its modules loaded and its needles built, so that a run starts by a fork; and it serves as long as the
+keeper lives, which is as long as the vault is unlocked. Runs that are under way outlive the keeper: they hold what they
+were lent, and their own copy of the needles. So does the nursery, until the last of them has ended: what a runner that
+is killed had started is left to it, and ends.
 
 Rules of this file
 - Between the keeper and one run this process has no part: what it passes on it closes and does not read.
@@ -25,6 +26,7 @@ from kv.errors import KvError
 from kv.harden import adopt_orphans, refuse_tracer
 from kv.redact import Database, Needles
 from kv.runner.control import Control
+from kv.runner.delivery import roots, sweep
 from kv.runner.messages import MAX_PACKET, TO_NURSERY, Needled, spell
 from kv.runner.offspring import Nest
 from kv.runner.order import KeeperLine
@@ -39,15 +41,23 @@ def main() -> None:
     """Serve the keeper until its line ends. Ends by `os._exit`: no shutdown runs over memory that held values."""
     line = become(sys.argv)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    nest = Nest(_clear)
     with contextlib.suppress(KvError, OSError):
         refuse_tracer()
-        _serve(line)
+        _serve(line, nest)
+    nest.see_out()
     os._exit(0)
 
 
-def _serve(line: socket.socket) -> None:
+def _clear(runner: int) -> None:
+    for root in roots():
+        with contextlib.suppress(OSError):  # not every machine has each
+            sweep(root, runner)
+
+
+def _serve(line: socket.socket, nest: Nest) -> None:
     """Raises `KvError`, `OSError` where there is nobody to serve any more."""
-    database, nest = Needles().database(), Nest()
+    database = Needles().database()
     adopt_orphans()
     _tell_ready(line)
     while True:

@@ -16,7 +16,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container
 
 _GENTLE = (signal.SIGHUP, signal.SIGCONT, signal.SIGTERM)
 _STAT = 1024  # bytes: fifty numbers and a name
@@ -83,11 +83,13 @@ class Nest:
     """The runners of a nursery, whose parent this process is.
 
     A runner ends what it has started. One that is killed, or fails, cannot: its child dies with it
-    (`kv.harden.die_with`), and what that one had started becomes ours, and ends here.
+    (`kv.harden.die_with`), and what that one had started becomes ours, and ends here. `clear` is called with the pid
+    of such a runner, for what it left that is no process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clear: Callable[[int], None]) -> None:
         self._runners: set[int] = set()
+        self._clear = clear
         signal.signal(signal.SIGCHLD, self._reap)
 
     def fork(self) -> int:
@@ -100,16 +102,30 @@ class Nest:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
 
-    def _reap(self, *_: object) -> None:
-        killed = False
+    def see_out(self) -> None:
+        """Return when no runner, and nothing that one has left, is there any more."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
+        while not self._reap():
+            signal.sigwait((signal.SIGCHLD,))
+
+    def _reap(self, *_: object) -> bool:
+        """Wait for whoever has ended, and end what a runner has left. Whether this process has no child any more."""
+        childless, orphaned, failed = False, False, []
         try:
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                killed = killed or ended[0] not in self._runners or ended[1] != 0
-                self._runners.discard(ended[0])
+                pid, status = ended
+                if pid not in self._runners:
+                    orphaned = True
+                elif status:
+                    failed.append(pid)
+                self._runners.discard(pid)
         except ChildProcessError:
-            return
-        if killed:
+            childless = True
+        if orphaned or failed:
             _signal(descendants(os.getpid(), but=self._runners), signal.SIGKILL)
+        for pid in failed:
+            self._clear(pid)
+        return childless
 
 
 def _signal(pids: list[int], number: int) -> None:

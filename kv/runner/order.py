@@ -1,11 +1,13 @@
 """The keeper's line to one run: the order with its values comes in, what became of it goes out.
 
 Rules of this file
-- The keeper may end (a lock) while a program runs: what is sent to nobody is lost, and nothing waits for it.
+- The keeper may end (a lock) while a program runs: what is sent to nobody is lost, and nothing waits for it. Its last
+  word may be a kill, and is read all the same.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -81,13 +83,21 @@ class KeeperLine:
             filled += count
         return data
 
+    def silent(self) -> bool:
+        """Whether the keeper is there and has said nothing since the order: it still wants the program started."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
     def tell(self, message: dict[str, object]) -> None:
         """Say what became of the run, or nothing where nobody listens any more."""
         data = spell(message)
-        try:
+        with contextlib.suppress(OSError):
             self._socket.send(len(data).to_bytes(_PREFIX, "big") + data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-        except OSError:
-            self.ended = True
 
     def killed(self) -> bool:
         """Read what is there: whether the keeper wants the program ended. Sets `ended` at the end of the line."""

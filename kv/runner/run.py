@@ -94,6 +94,8 @@ def _live(  # noqa: PLR0913, PLR0917 - what a run is between
     streams = Streams(hello, descriptors, redaction if order.redact else None, PROMPT if order.prompt else SILENCE)
     environment = _delivered(given, streams, files)
     foreground = streams.terminal.slave if streams.terminal is not None and hello.foreground else None
+    if control.gone() or not keeper.silent():  # the order may have waited here for seconds, for the client's first word
+        raise KvError("interrupted", why="the run was given up before its program was started")
     pid = child.start(child.Setup(order, hello, environment, given.folder, streams.child, foreground))
     given.values.clear()
     environment.clear()

@@ -114,6 +114,21 @@ def test_what_a_killed_run_left_is_removed_and_a_live_ones_stays(root: Path, fol
     live.clear()
 
 
+def test_what_one_killed_run_left_is_removed_at_once(root: Path, folder: int, tmp_path: Path) -> None:
+    """However young it is; another's is left alone, and one whose number merely begins alike."""
+    dead, live = Files([str(root)]), Files([str(root)])
+    dead.add(folder, a_file("dead"), b"abc")
+    live.add(folder, a_file("live"), b"abc")
+    os.close(dead._held)  # as the end of the process does
+    (root / f"kv-run-{os.getpid()}0-x").mkdir()
+    sweep(str(root), os.getpid() + 1)
+    assert len(list(root.iterdir())) == 3
+    sweep(str(root), os.getpid())
+    assert [path.name for path in tmp_path.iterdir()] == ["live"]
+    assert len(list(root.iterdir())) == 2
+    live.clear()
+
+
 def test_another_users_folder_or_a_young_one_is_left_alone(root: Path) -> None:
     """Somebody may be about to lock it."""
     (root / "kv-run-young").mkdir()
