@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from runs import STRONG, Lending, Nursery, hello, pin
+from runs import STRONG, Lending, Nursery, an_order, hello, pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -244,6 +245,22 @@ def wait_for(true: Callable[[], bool], seconds: float = 10.0) -> None:
     while not true():
         assert time.monotonic() < until, "it never came"
         time.sleep(0.01)
+
+
+def test_a_client_that_is_gone_before_the_start_has_nothing_started(nursery: Nursery, tmp_path: Path) -> None:
+    """Its first word is there, and it is not."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.send(json.dumps(hello(streams=["closed"] * 3)).encode())
+    ours.close()
+    folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    with theirs:
+        keeper = nursery.begin(theirs, an_order(["touch", "ran"], tmp_path), [], folder)
+    os.close(folder)
+    failed = keeper.ended()["failed"]
+    keeper.socket.close()
+    assert isinstance(failed, dict)
+    assert failed["code"] == "interrupted"
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_run_goes_on_when_the_keeper_is_locked(start: Start) -> None:

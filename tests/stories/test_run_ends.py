@@ -9,6 +9,7 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 import pytest
+from raw import Raw
 from run_by_hand import Client, close_all, gone_soon, granted, script, written
 
 if TYPE_CHECKING:
@@ -48,6 +49,26 @@ def test_a_run_that_is_given_up_before_its_first_word_never_starts(own: World, h
     client.hello()
     assert "error" in client.hear()
     assert not (own.folder / "ran").exists()
+
+
+def test_a_panic_that_comes_as_a_program_starts_ends_it(own: World) -> None:
+    """Both words lie before the keeper at once: that the program has started, and that all is to end."""
+    argv = ["sh", "-c", "echo $$ >pid; exec sleep 600"]
+    granted(own, argv)
+    client = Client(own, argv, late=True)
+    sleep(0.5)
+    keeper = own.must("status", "--json").json["pid"]
+    with Raw(own, "kv") as person:
+        os.kill(keeper, signal.SIGSTOP)
+        try:
+            client.hello()
+            pid = int(written(own.folder / "pid"))
+            person.send("panic", {})
+        finally:
+            os.kill(keeper, signal.SIGCONT)
+        assert person.answer() == {"ok": {}}
+    client.finish(20)
+    assert gone_soon(pid)
 
 
 def test_a_run_counts_from_its_order_on(own: World) -> None:
