@@ -54,33 +54,36 @@ class Find(NamedTuple):
 
 
 class Shelf(NamedTuple):
-    """An engine and its patterns, by index."""
+    """An engine, its patterns by index, and the needles of each pattern; one without is no longer looked for."""
 
     engine: Engine
     patterns: Sequence[bytes]
+    owners: Mapping[bytes, Sequence[Needle]]
 
 
 class Database:
-    """Needles ready to scan with. `owners` maps each pattern to its needles; one without is no longer looked for.
+    """Needles ready to scan with.
 
     `lent` is None where all are looked for, else the names of which the guessable ones are, too.
     """
 
-    def __init__(
-        self,
-        shelves: Sequence[Shelf],
-        owners: Mapping[bytes, Sequence[Needle]],
-        lent: frozenset[str] | None = None,
-    ) -> None:
+    def __init__(self, shelves: Sequence[Shelf], lent: frozenset[str] | None = None) -> None:
         self._shelves = shelves
-        self._owners = owners
         self._lent = lent
-        self._kept: dict[bytes, Sequence[Needle]] = {}  # by pattern: an estimate takes milliseconds
+        self._strong: dict[tuple[str, bytes], bool] = {}  # by name and pattern: an estimate takes milliseconds
         self._markers: dict[str, bytes] = {}
 
+    def joined(self, other: Database) -> Database:
+        """The needles of both."""
+        return Database([*self._shelves, *other._shelves])
+
     def overlooking(self, lent: frozenset[str]) -> Database:
-        """The same needles, but for those that can be guessed and are of no secret in `lent`."""
-        return Database(self._shelves, self._owners, lent)
+        """The same needles, but for those that can be guessed and are of no secret in `lent`.
+
+        How long a scan takes still tells whether one of these is there. Where that can be measured, they must not be
+        in a shelf at all: see `Needles.add`.
+        """
+        return Database(self._shelves, lent)
 
     def scan(self, text: bytes) -> list[Find]:
         """Every find in `text`, in no particular order."""
@@ -103,9 +106,9 @@ class Database:
         """The needles in `data` as it stands, with the bytes at their ends that the folded form does not hold."""
         folded = fold(data)
         kept: Kept | None = None
-        for engine, patterns in self._shelves:
-            for start, end, index in engine.find(folded):
-                for needle in self._looked_for(patterns[index]):
+        for shelf in self._shelves:
+            for start, end, index in shelf.engine.find(folded):
+                for needle in self._looked_for(shelf, shelf.patterns[index]):
                     kept = kept or Kept(data, DELETED)
                     form = needle.form
                     edges = []
@@ -114,13 +117,17 @@ class Database:
                         edges.append(_widened(data, kept[last - 1], 1, form.right, shared=form.shared[1]) + 1)
                     yield Place(*edges), needle
 
-    def _looked_for(self, pattern: bytes) -> Sequence[Needle]:
+    def _looked_for(self, shelf: Shelf, pattern: bytes) -> Sequence[Needle]:
+        owners = shelf.owners.get(pattern, ())
         if self._lent is None:
-            return self._owners.get(pattern, ())
-        if pattern not in self._kept:
-            owners = self._owners.get(pattern, ())
-            self._kept[pattern] = [n for n in owners if n.name in self._lent or n.strength() >= GUESSABLE]
-        return self._kept[pattern]
+            return owners
+        return [needle for needle in owners if needle.name in self._lent or self._is_strong(needle)]
+
+    def _is_strong(self, needle: Needle) -> bool:
+        key = needle.name, needle.form.pattern
+        if key not in self._strong:
+            self._strong[key] = needle.strength() >= GUESSABLE
+        return self._strong[key]
 
     def marker(self, name: str) -> bytes:
         """What stands in place of a value: `{{kv:NAME}}`, or `{{kv:?}}` where that name would itself say a value."""
@@ -141,8 +148,12 @@ class Database:
     @cached_property
     def _braced(self) -> list[bytes]:
         """The few patterns that could take a marker's end: it ends and begins with braces."""
-        braced = (pattern for pattern in self._owners if b"}}" in pattern or b"{{" in pattern)
-        return [pattern for pattern in braced if self._looked_for(pattern)]
+        return [
+            pattern
+            for shelf in self._shelves
+            for pattern in shelf.owners
+            if (b"}}" in pattern or b"{{" in pattern) and self._looked_for(shelf, pattern)
+        ]
 
 
 def _outermost(place: Place, above: tuple[View, ...]) -> Place | None:

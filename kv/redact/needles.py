@@ -16,6 +16,7 @@ from kv.redact.database import Database, Needle, Shelf
 from kv.redact.engine import AhoCorasick
 from kv.redact.forms import forms
 from kv.redact.parts import parts
+from kv.redact.strength import reaches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,24 +30,29 @@ class Needles:
     def __init__(self) -> None:
         self._owners: dict[bytes, dict[str, Needle]] = {}
         self._by_name: dict[str, set[bytes]] = {}
-        self._main = Shelf(AhoCorasick(()), ())
+        self._main: tuple[AhoCorasick, tuple[bytes, ...]] = AhoCorasick(()), ()
         self._in_main: frozenset[bytes] = frozenset()
         self._late: dict[bytes, None] = {}
         self._database: Database | None = None
 
-    def add(self, name: str, value: bytes, *, bits: int, derived: Iterable[bytes] = ()) -> None:
+    def add(self, name: str, value: bytes, *, bits: int, derived: Iterable[bytes] = (), least: int = 0) -> bool:
         """Look for `value` as `name`'s too, for its parts, and for `derived` strings that travel in its place.
 
         Adds to what the name has: each kept revision and each minted token is a call. `bits` is the value's
-        `strength`. What is `too_short` gets no needle.
+        `strength`. What is `too_short` gets no needle. What has fewer bits than `least` is left out; False says that
+        something was. To judge the parts takes milliseconds each.
         """
+        if bits < least:
+            return False
         wholes = dict.fromkeys((value, *derived))
+        whole_parts = dict.fromkeys(part for whole in wholes for part in parts(whole))
+        strong = [part for part in whole_parts if not least or reaches(part, least)]
         for whole in wholes:
             self._look_for(name, whole, bits, None)
-        for whole in wholes:
-            for part in parts(whole):
-                self._look_for(name, part, bits, part)
+        for part in strong:
+            self._look_for(name, part, bits, part)
         self._database = None
+        return len(strong) == len(whole_parts)
 
     def _look_for(self, name: str, value: bytes, bits: int, part: bytes | None) -> None:
         for form in forms(value):
@@ -69,7 +75,7 @@ class Needles:
     def merge(self) -> None:
         """Build one engine of all patterns: 0.2 s for 1,000 secrets. For after an unlock, and after removals."""
         patterns = tuple(self._owners)
-        self._main = Shelf(AhoCorasick(patterns), patterns)
+        self._main = AhoCorasick(patterns), patterns
         self._in_main = frozenset(patterns)
         self._late = {}
         self._database = None
@@ -80,7 +86,9 @@ class Needles:
             if len(self._late) > _LATE:
                 self.merge()
             late = tuple(self._late)
-            shelves = [self._main, Shelf(AhoCorasick(late), late)] if late else [self._main]
             owners = {pattern: tuple(named.values()) for pattern, named in self._owners.items()}
-            self._database = Database(shelves, owners)
+            shelves = [Shelf(*self._main, owners)]
+            if late:
+                shelves.append(Shelf(AhoCorasick(late), late, owners))
+            self._database = Database(shelves)
         return self._database

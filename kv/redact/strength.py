@@ -19,6 +19,7 @@ from kv.redact.parts import passwords
 GUESSABLE = 64  # bits under which a guess at a value can be worth confirming
 _MOST = 4096  # bits: no difference matters beyond
 _SAMPLE = 1024  # bytes that are read
+_BEGINNING = 16  # characters: 80 bits and more of a key
 _READ = 64  # characters that zxcvbn is given: its time grows with the square
 _LETTER = math.log2(10)  # bits of a letter in what may be a word or a name of a language that no list knows
 _STREAM = 11  # bytes that zlib adds to any input
@@ -34,6 +35,14 @@ def strength(value: bytes) -> int:
     The rest of a DSN can be known (host, user, database), and then a guess at the whole is one at the password.
     """
     return min(_estimate(part) for part in (value, *passwords(value)))
+
+
+def reaches(value: bytes, bits: int) -> bool:
+    """Whether a value's strength is `bits` or more: in a tenth of the time, for a random one shows it by its beginning.
+
+    Who guesses a value has guessed its beginning.
+    """
+    return all(_estimate(part[:_BEGINNING]) >= bits or _estimate(part) >= bits for part in (value, *passwords(value)))
 
 
 def _estimate(value: bytes) -> int:

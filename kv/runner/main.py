@@ -24,17 +24,16 @@ import msgspec
 
 from kv.errors import KvError
 from kv.harden import adopt_orphans, refuse_tracer
-from kv.redact import Database, Needles
 from kv.runner.control import Control
 from kv.runner.delivery import roots, sweep
+from kv.runner.known import Known, Row
 from kv.runner.messages import MAX_PACKET, TO_NURSERY, Needled, spell
 from kv.runner.offspring import Nest
 from kv.runner.order import KeeperLine
 from kv.runner.run import perform
 from kv.spawn import become
 
-_Row = tuple[str, bytes, int, list[bytes]]  # name, value, bits of strength, what travels in the value's place
-_ROWS = msgspec.msgpack.Decoder(list[_Row])
+_ROWS = msgspec.msgpack.Decoder(list[Row])
 
 
 def main() -> None:
@@ -57,7 +56,7 @@ def _clear(runner: int) -> None:
 
 def _serve(line: socket.socket, nest: Nest) -> None:
     """Raises `KvError`, `OSError` where there is nobody to serve any more."""
-    database = Needles().database()
+    known = Known(())
     adopt_orphans()
     _tell_ready(line)
     while True:
@@ -67,14 +66,14 @@ def _serve(line: socket.socket, nest: Nest) -> None:
         message = TO_NURSERY.read(data)
         if isinstance(message, Needled):
             (memory,) = descriptors
-            database = _build(memory, message.needles)
+            known = _build(memory, message.needles)
             os.close(memory)
             _tell_ready(line)
         else:
             order, control = descriptors
             if not nest.fork():
                 line.close()
-                _run(order, control, database)
+                _run(order, control, known)
             os.close(order)
             os.close(control)
 
@@ -85,22 +84,19 @@ def _tell_ready(line: socket.socket) -> None:
     line.send(spell({"ready": True}))
 
 
-def _build(memory: int, size: int) -> Database:
+def _build(memory: int, size: int) -> Known:
     """The needles in a memfd: a msgpack list of rows."""
-    needles = Needles()
-    if size:
-        with mmap.mmap(memory, size, prot=mmap.PROT_READ) as view:
-            for name, value, bits, derived in _ROWS.decode(view):
-                needles.add(name, value, bits=bits, derived=derived)
-    needles.merge()
-    return needles.database()
+    if not size:
+        return Known(())
+    with mmap.mmap(memory, size, prot=mmap.PROT_READ) as view:
+        return Known(_ROWS.decode(view))
 
 
-def _run(order: int, control: int, database: Database) -> NoReturn:
+def _run(order: int, control: int, known: Known) -> NoReturn:
     """Be a runner, and end."""
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        perform(KeeperLine(socket.socket(fileno=order)), Control(socket.socket(fileno=control)), database)
+        perform(KeeperLine(socket.socket(fileno=order)), Control(socket.socket(fileno=control)), known)
     except BaseException:  # noqa: BLE001 - a defect ends this run: no traceback over memory that held values
         os._exit(1)
     os._exit(0)

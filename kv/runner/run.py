@@ -21,8 +21,8 @@ from kv.runner.traces import Search
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kv.redact import Database
     from kv.runner.control import Control
+    from kv.runner.known import Known
     from kv.runner.messages import Hello
     from kv.runner.order import Given, KeeperLine
     from kv.runner.traces import Trace
@@ -31,7 +31,7 @@ _LAST_WORDS = 5.0  # seconds for a client to take its last messages
 _SAID = 10  # files that are named
 
 
-def perform(keeper: KeeperLine, control: Control, database: Database) -> None:
+def perform(keeper: KeeperLine, control: Control, known: Known) -> None:
     """Do what the keeper ordered, and tell both sides how it went. Returns when nothing of the run is left.
 
     Raises what is a defect of ours, after it was told: what the program had started is then the nursery's to end.
@@ -45,7 +45,7 @@ def perform(keeper: KeeperLine, control: Control, database: Database) -> None:
         control.wait()
         given = keeper.receive()
         hello, descriptors = control.hello()
-        _live(given, hello, descriptors, keeper, control, database, files)
+        _live(given, hello, descriptors, keeper, control, known, files)
     except KvError as error:
         _tell(keeper, control, error)
     except Exception as error:
@@ -85,11 +85,12 @@ def _live(  # noqa: PLR0913, PLR0917 - what a run is between
     descriptors: list[int],
     keeper: KeeperLine,
     control: Control,
-    database: Database,
+    known: Known,
     files: Files,
 ) -> None:
     """From the first stream to the last word. Raises `KvError` where the program cannot be started."""
     order, names, began = given.order, given.names, time.time_ns()
+    database = known.database(names)
     redaction = Redaction(database, names, overlook=True)
     streams = Streams(hello, descriptors, redaction if order.redact else None, PROMPT if order.prompt else SILENCE)
     environment = _delivered(given, streams, files)

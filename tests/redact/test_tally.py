@@ -7,6 +7,7 @@ import base64
 import pytest
 
 from kv.redact import GUESSABLE, Hit, Needles, Redaction, strength
+from kv.redact.strength import reaches
 
 
 def redaction(*lent: str, bits: int = 20) -> Redaction:
@@ -126,3 +127,20 @@ def test_guessable_values_are_weak(value: bytes) -> None:
 def test_random_values_are_strong(value: bytes) -> None:
     """Keys that services issue are 64 bits and more, and no estimate is beyond 4,096."""
     assert GUESSABLE <= strength(value) <= 4096
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"hunter2hunter2",
+        b"a" * 5000,
+        b"sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+        b"Xk3jQ9vLw2Zr8TnB:short",
+        bytes(range(256)),
+    ],
+)
+@pytest.mark.parametrize("bits", [1, GUESSABLE, 4096])
+def test_a_beginning_that_reaches_is_enough(value: bytes, bits: int) -> None:
+    """The short way and the whole estimate agree."""
+    assert reaches(value, bits) == (strength(value) >= bits)
