@@ -12,10 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from raw import Raw
+from run_by_hand import ENV, Client, close_all, granted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 VALUE = b"run-value-7Qm2Zx81-0123456789"
 WEAK = "sunshine42"
-SECONDS = 60.0
-ENV = [{"name": "prod/TOKEN", "via": "env", "to": "TOKEN"}]
 PENDING = 4
 
 # A folder of a file system that its owner answers for, in a mount namespace of its own: see fuse(4). `hang` answers
@@ -83,121 +82,6 @@ sock.recv(1)
 """
 
 
-_OPEN: list[Client] = []  # what a story leaves open
-
-
-class Client:
-    """A client of `run` by hand: what it says over the control socket, and when, is ours. `hello` if not `late`."""
-
-    def __init__(  # noqa: PLR0913 - the parts of a request
-        self,
-        world: World,
-        argv: list[str],
-        lent: list[dict[str, str]] = ENV,
-        *,
-        folder: str | Path = "",
-        late: bool = False,
-        wait: float = 0,
-    ) -> None:
-        _OPEN.append(self)
-        self._pipes: list[int] = []
-        self.raw = Raw(world)
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.control.settimeout(SECONDS)
-        opened = os.open(folder or world.folder, os.O_RDONLY | os.O_DIRECTORY)
-        socket.send_fds(self.control, [b'{"folder":true}'], [opened])
-        os.close(opened)
-        if not late:
-            self.hello()
-        body = b"".join(os.fsencode(word) + b"\0" for word in argv)
-        args = {"argv": len(argv), "environment": 0, "lent": lent, "wait": wait}
-        self.raw.send("run", args, body, theirs.fileno())
-        theirs.close()
-
-    def hello(self) -> None:
-        """The first word: three pipes, no terminal."""
-        first: dict[str, object] = {
-            "streams": ["given"] * 3,
-            "terminal": None,
-            "modes": None,
-            "umask": 0o22,
-            "limits": {},
-            "ignored": [],
-        }
-        reading, self._stdin = os.pipe()
-        self._stdout, out = os.pipe()
-        theirs = [reading, out, out]
-        socket.send_fds(self.control, [json.dumps({**first, "foreground": False}).encode()], theirs)
-        for number in (reading, out, self._stdin):
-            os.close(number)
-        self._pipes.append(self._stdout)
-
-    def close(self) -> None:
-        """The client is gone."""
-        self.raw.socket.close()
-        self.control.close()
-        while self._pipes:
-            os.close(self._pipes.pop())
-
-    def hear(self) -> dict[str, Any]:
-        """The runner's next word."""
-        found: dict[str, Any] = json.loads(self.control.recv(1 << 16) or b"{}")
-        return found
-
-    def finish(self, seconds: float = SECONDS) -> tuple[bytes, list[dict[str, Any]]]:
-        """All that is printed, and all that is said, until both end."""
-        out, said, until = b"", list[dict[str, Any]](), monotonic() + seconds
-        waiting = [self._stdout, self.control.fileno()]
-        while waiting:
-            ready, _, _ = select.select(waiting, [], [], max(0, until - monotonic()))
-            assert ready, "it did not end in time"
-            for number in ready:
-                try:
-                    data = os.read(number, 1 << 16)
-                except ConnectionResetError:
-                    data = b""
-                if not data:
-                    waiting.remove(number)
-                elif number == self._stdout:
-                    out += data
-                else:
-                    said.append(json.loads(data))
-        return out, said
-
-    def run(self) -> tuple[bytes, list[dict[str, Any]]]:
-        """What comes of a run that policy allows."""
-        answer = self.raw.answer()
-        assert answer.get("ok") == {"running": True}, answer
-        return self.finish()
-
-
-def _granted(world: World, argv: list[str], lent: list[dict[str, str]] = ENV, folder: str | Path = "") -> Any:  # noqa: ANN401 - a card
-    """A person's yes to this very command, for the session; the card."""
-    card = Client(world, argv, lent, folder=folder).raw.answer()["ok"]["card"]
-    world.must("approve", card["id"], "--scope", "session", proof=True)
-    return card
-
-
-def _script(world: World, text: str) -> list[str]:
-    (world.folder / "t.py").write_text(text)
-    return [sys.executable, "t.py"]
-
-
-def _written(path: Path) -> str:
-    until = monotonic() + 30
-    while not path.exists() or not path.read_text().endswith("\n"):
-        assert monotonic() < until, f"{path.name} was not written"
-        sleep(0.02)
-    return path.read_text().strip()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
-    except OSError:
-        return False
-
-
 @contextlib.contextmanager
 def _foreign(*words: str) -> Iterator[tuple[int, socket.socket]]:
     """A folder from a process in user and mount namespaces of its own; the socket that it listens to."""
@@ -216,23 +100,13 @@ def _foreign(*words: str) -> Iterator[tuple[int, socket.socket]]:
             process.kill()
 
 
-def _gone_soon(pid: int, seconds: float = 10) -> bool:
-    until = monotonic() + seconds
-    while _alive(pid) and monotonic() < until:
-        sleep(0.1)
-    if not (gone := not _alive(pid)):
-        os.kill(pid, signal.SIGKILL)
-    return gone
-
-
 @pytest.fixture
 def own(world: World) -> Iterator[World]:
     """A world with a secret, and a guessable one that is lent to nobody."""
     world.store("prod/TOKEN", VALUE)
     world.store("WEAK", WEAK.encode())
     yield world
-    while _OPEN:
-        _OPEN.pop().close()
+    close_all()
 
 
 # guesses that are confirmed
@@ -251,7 +125,7 @@ def test_ones_own_audit_confirms_no_guess_in_a_refused_command(own: World) -> No
 
 def test_a_value_in_a_command_is_in_no_entry_of_its_answer(own: World) -> None:
     """The entry of a person's yes has the command, too."""
-    _granted(own, ["echo", VALUE.decode()])
+    granted(own, ["echo", VALUE.decode()])
     entries = own.must("audit", "list", "--json", proof=True).json
     assert VALUE.decode() not in json.dumps(entries)
 
@@ -263,7 +137,7 @@ def test_a_place_that_looks_alike_is_another_plan(own: World) -> None:
     """`tok` and `tok ` are one slot of the plan: its digest, card and classes are the last one's alone."""
     argv = ["sh", "-c", "cat guesses; ls"]
     (own.folder / "guesses").write_text(f"moonlight1 {WEAK}\n")
-    _granted(own, argv, [{"name": "prod/TOKEN", "via": "file", "to": "tok"}])
+    granted(own, argv, [{"name": "prod/TOKEN", "via": "file", "to": "tok"}])
     more = [{"name": "WEAK", "via": "file", "to": "tok "}, {"name": "prod/TOKEN", "via": "file", "to": "tok\t"}]
     assert "running" not in Client(own, argv, more).raw.answer().get("ok", {})
 
@@ -334,7 +208,7 @@ def test_a_card_says_where_the_folder_is(own: World) -> None:
 def test_a_value_that_is_rotated_while_the_needles_travel_is_scrubbed(own: World) -> None:
     """The values are opened after the nursery has its needles; what is set in between is lent and not looked for."""
     argv = ["sh", "-c", "echo $TOKEN; sleep 1"]
-    _granted(own, argv)
+    granted(own, argv)
     client = Client(own, argv)
     client.raw.answer()
     parent = int(Path(f"/proc/{client.hear()['started']}/stat").read_text().rpartition(") ")[2].split()[1])
@@ -404,7 +278,7 @@ def test_one_sessions_large_programs_leave_others_theirs(own: World) -> None:
 def test_no_session_has_more_runs_than_its_part(own: World) -> None:
     """Runs that have not begun are counted nowhere."""
     argv = ["sleep", "20"]
-    _granted(own, argv)
+    granted(own, argv)
     clients = [Client(own, argv, late=True) for _ in range(34)]
     sleep(1)
     for client in clients:
