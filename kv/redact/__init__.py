@@ -53,9 +53,8 @@ __all__ = [
 class Redaction:
     """The redaction of one call: what it was lent, and all that was found, over every place of its outcome.
 
-    `overlook`: a guessable secret that was not lent is not looked for at all. That is for what cannot be withheld
-    whole, as the output of a program that goes on: there any reaction to a guess, a marker, a gap or a count, would
-    confirm it. What is lost is little, for whoever holds such a value has not had it from kv.
+    `overlook`: a guessable secret that was not lent leaves no trace. That is for what is shown whatever it holds, as
+    the title of a request: there any reaction to a guess, a marker or a count, would confirm it.
     """
 
     def __init__(self, database: Database, lent: Iterable[str] = (), *, overlook: bool = False) -> None:

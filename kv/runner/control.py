@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from kv.runner.messages import Hello, Message
 
-_SECONDS = 10.0  # for a first word: until then somebody has been promised a start that may never come
+SECONDS = 10.0  # for a first word: until then somebody has been promised a start that may never come
 _MOST = 64  # messages that wait for a client which does not read
 _MOST_DESCRIPTORS = 4
 _LINE = 400  # characters of a line that is said
@@ -55,7 +55,7 @@ class Control:
 
     def wait(self) -> None:
         """Wait for the client's first word. What is left unread would cut off our answer."""
-        self._socket.settimeout(_SECONDS)
+        self._socket.settimeout(SECONDS)
         with contextlib.suppress(KvError):
             self._first = self._packet()
         self._socket.settimeout(0)

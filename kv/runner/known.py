@@ -1,8 +1,9 @@
 """What a nursery knows of the vault: the needles of its runs.
 
 Rules of this file
-- What can be guessed is in no run's needles unless it was lent to it. That a scan overlooks it (`kv.redact`) would not
-  be enough: a program can fill a pipe with one guess and measure how long the reader takes, and a match takes longer.
+- What can be guessed is not among a run's needles unless it was lent to it. Whatever a run did about it would confirm a
+  guess: a marker, a gap, a count; and time, for a program can fill a pipe with one guess and measure how long the
+  reader takes. What is lost is little: who prints such a value has not had it from kv.
 - It is judged once, before any run: the estimates take milliseconds each, a fork takes one.
 """
 

@@ -3,8 +3,8 @@
 Rules of this file
 - Back-pressure: a reader that is slow makes the program wait, as it would without us; memory stays bounded.
 - The end of the reader is told to the program by the next write, as without us: our end of its pipe is closed.
-- Nothing that is said is withheld: where output stops would tell which of a thousand guesses was right. So a run's
-  redaction overlooks what could be guessed (`kv.redact`), and what it finds is replaced and nothing else.
+- Nothing that is said is withheld: where output stops would tell which of a thousand guesses was right. What could be
+  guessed is not looked for (`kv.runner.known`); what is found is replaced, and nothing else happens.
 """
 
 from __future__ import annotations

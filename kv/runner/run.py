@@ -91,7 +91,7 @@ def _live(  # noqa: PLR0913, PLR0917 - what a run is between
     """From the first stream to the last word. Raises `KvError` where the program cannot be started."""
     order, names, began = given.order, given.names, time.time_ns()
     database = known.database(names)
-    redaction = Redaction(database, names, overlook=True)
+    redaction = Redaction(database, names)
     streams = Streams(hello, descriptors, redaction if order.redact else None, PROMPT if order.prompt else SILENCE)
     environment = _delivered(given, streams, files)
     foreground = streams.terminal.slave if streams.terminal is not None and hello.foreground else None

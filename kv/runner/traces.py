@@ -3,7 +3,7 @@
 Rules of this file
 - It tells, and changes nothing: a build may well have been meant to write a secret. Names only.
 - Bounded in entries, bytes and time, and it says when a bound was reached. No link is followed; `.git` is left out.
-- A guess at a weak secret that was not lent is overlooked (`kv.redact`): to tell of it would confirm it.
+- A guess at a weak secret that was not lent is not looked for (`kv.runner.known`): to tell of it would confirm it.
 - A name counts with the way to it, for a value with a slash in it makes folders; what lies below one that was told is
   not told for that again.
 """
@@ -115,7 +115,7 @@ class Search:
         return _found(redaction)
 
     def _redaction(self) -> Redaction:
-        return Redaction(self._database, self._lent, overlook=True)
+        return Redaction(self._database, self._lent)
 
     def _names(self, folder: int) -> Iterator[str]:
         try:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kv.errors import KvError
+from kv.runner import control
 from kv.runner.control import Control
 from kv.runner.order import KeeperLine
 
@@ -37,6 +39,7 @@ def test_a_kill_is_heard_whatever_else_fails(ends: tuple[socket.socket, KeeperLi
         keeper.close()
     assert not line.silent()
     line.tell({"started": 1})
+    assert not line.ended, "it would not be listened to any more"
     assert line.killed()
 
 
@@ -51,9 +54,21 @@ def test_a_keeper_that_is_gone_is_not_silent(ends: tuple[socket.socket, KeeperLi
 def test_a_client_that_is_gone_is_noticed_behind_what_it_said() -> None:
     """What it has said before waits to be read, and is no sign of life."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    control = Control(theirs)
+    line = Control(theirs)
     ours.send(b'{"signal":15}')
-    assert not control.gone()
+    assert not line.gone()
     ours.close()
-    assert control.gone()
+    assert line.gone()
     theirs.close()
+
+
+def test_a_first_word_that_does_not_come_is_waited_for_in_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds, and the run is over before it began."""
+    assert control.SECONDS == 10
+    monkeypatch.setattr(control, "SECONDS", 0.05)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    line = Control(theirs)
+    with ours, theirs:
+        line.wait()
+        with pytest.raises(KvError, match="ended before"):
+            line.hello()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kv.redact import Needles
 from kv.runner import traces
+from kv.runner.known import Known
 from kv.runner.traces import Search
 
 if TYPE_CHECKING:
@@ -29,11 +29,10 @@ def folder(tmp_path: Path) -> Iterator[int]:
 
 def search(since: int = 0) -> Search:
     """Of a run that was lent K, in a vault that also holds a strong and a weak secret."""
-    needles = Needles()
     slash = OTHER[:9] + b"/" + OTHER[9:]
-    for name, value, bits in (("K", VALUE, 128), ("OTHER", OTHER, 128), ("SLASH", slash, 128), ("WEAK", WEAK, 30)):
-        needles.add(name, value, bits=bits)
-    return Search(needles.database(), frozenset({"K"}), since)
+    held = (("K", VALUE, 128), ("OTHER", OTHER, 128), ("SLASH", slash, 128), ("WEAK", WEAK, 30))
+    known = Known((name, value, bits, []) for name, value, bits in held)
+    return Search(known.database(["K"]), frozenset({"K"}), since)
 
 
 def test_files_with_a_secret_in_any_encoding_are_found(folder: int, tmp_path: Path) -> None:
