@@ -106,7 +106,8 @@ def restore_backup(
     if not yes and options.passphrase_fd is None:
         with Terminal() as terminal:
             if not terminal.confirm(f"replace {tui.tilde(path)} by this backup?"):
-                raise KvError("usage", why="nothing was replaced")
+                tui.note("nothing was replaced")
+                return
     kept = _replace(path, os.path.abspath(file))
     if options.as_json:
         tui.print_json({"vault": path, "kept": kept})

@@ -115,7 +115,8 @@ def perform(  # noqa: PLR0913 - the options of the verb
         tui.note("nothing to import")
         return report
     if not _asked(options, f"import {tui.counted(len(taken), 'value')}?", yes=yes):
-        raise KvError("usage", why="nothing was imported")
+        tui.note("nothing was imported")
+        return {**report, "imported": []}
     _store(keeper, taken, replace=replace)
     if not options.as_json:
         tui.say(f"imported {tui.counted(len(taken), 'value')}")

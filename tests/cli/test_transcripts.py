@@ -394,3 +394,11 @@ def test_a_person_hands_a_value_to_their_shell(world: World, person: Person) -> 
     status, text = person.run('eval "$(kv get K)"; echo "${#K}"', ("[d] deny     ", "o"), ASK)
     assert (status, "hand K to the shell" in text, "\n19\n" in text) == (0, True, True)
     assert "the-value-itself-77" not in text
+
+
+def test_a_no_is_an_answer(world: World, person: Person) -> None:
+    """Nothing is imported, nothing is replaced, and that is no misuse."""
+    (world.folder / "n.env").write_text("N_API_KEY=0123456789abcdef0123\n")
+    status, text = person.run("kv import n.env", ("[y/N] ", "n"))
+    assert (status, "nothing was imported" in text) == (0, True)
+    assert "N_API_KEY" not in world.must("ls").out
