@@ -60,7 +60,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.harden": {"kv.errors"},
     "kv.seen": {"kv.paths"},
     "kv.strangers": set(),
-    "kv.running": set(),
+    "kv.programs": set(),
     # the client side
     "kv.wire": {"kv.errors"},
     "kv.client": {"kv", "kv.errors", "kv.paths", "kv.strangers", "kv.wire"},
@@ -71,7 +71,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.cli": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.rows", "kv.seen", "kv.similar", "kv.variable"),
         "kv.registry",  # how an auth scheme is written stands in its class
-        *("kv.card", "kv.client", "kv.clients", "kv.hot", "kv.running"),
+        *("kv.card", "kv.client", "kv.clients", "kv.hot", "kv.programs"),
         *("kv.proofs", "kv.vault"),  # the passphrase opens its slot in the command, and never travels
     },
     "kv.demo": set(),  # it has what any outsider has: the command line and the official SDK
@@ -88,7 +88,7 @@ ARROWS: dict[str, set[str]] = {
     # the keeper
     "kv.daemon": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar", "kv.clients", "kv.strangers", "kv.wire"),
-        *("kv.running", "kv.spawn", "brokers.contract"),
+        *("kv.programs", "kv.spawn", "brokers.contract"),
         *("kv.audit", "kv.card", "kv.model", "kv.policy", "kv.proofs", "kv.redact", "kv.registry", "kv.vault"),
     },
 }
@@ -154,11 +154,11 @@ EXPOSURES: dict[str, str] = {
     "kv.cli.secret": "a typed value is sent to be stored",
     "kv.cli.vault": "a new passphrase makes its slot",
     "kv.daemon.enrolment": "a TOTP secret is replaced by one who has it",
-    "kv.daemon.fingerprint": "a keyed fingerprint is made of it",
+    "kv.daemon.release.fingerprint": "a keyed fingerprint is made of it",
     "kv.daemon.gate": "PIN and TOTP are checked",
-    "kv.daemon.handoffs": "a shell is given what a person released to it",
+    "kv.daemon.release.handoffs": "a shell is given what a person released to it",
     "kv.daemon.house": "every value becomes needles",
-    "kv.daemon.runs": "a program is given what it is lent",
+    "kv.daemon.release.runs": "a program is given what it is lent",
     "kv.daemon.secrets": "reveal, after a fresh proof",
     "kv.vault.keys": "the key is placed in the arena",
     "kv.vault.slots": "a passphrase opens its slot",
@@ -182,7 +182,8 @@ PURE = {
     *("editor_setup.block", "editor_setup.contract", "editor_setup.jsonc", "editor_setup.jsonc_tree"),
     *("editor_setup.toml_table", "editor_setup.yaml_text", "editor_setup.yaml_tree"),
     *("kv.audit.chain", "kv.audit.entry", "kv.audit.view", "kv.cli.dotenv", "kv.cli.secrecy"),
-    *("kv.daemon.budget", "kv.daemon.carried", "kv.daemon.command", "kv.daemon.environment", "kv.daemon.requests"),
+    *("kv.daemon.budget", "kv.daemon.requests", "kv.daemon.release.carried", "kv.daemon.release.command"),
+    "kv.daemon.release.environment",
     "kv.daemon.schema",
     *("kv.proofs.passphrase", "kv.proofs.pin", "kv.proofs.throttle", "kv.proofs.totp"),
     *("kv.vault.contents", "kv.vault.format", "kv.vault.names"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kv import running
+from kv import programs
 from kv.cli import tui
 from kv.cli.confirm import confirm_vault
 from kv.cli.keeper import Keeper, acting, take_shelter, wait_for_end
@@ -135,8 +135,8 @@ def lock(options: Options) -> None:
       kv lock
     """
     _end(options, "lock")
-    if programs := len(running.noted(Runtime(options.path).folder)):
-        tui.note(f"{counted(programs, 'program')} with secrets still running; kv panic ends them")
+    if going := len(programs.noted(Runtime(options.path).folder)):
+        tui.note(f"{counted(going, 'program')} with secrets still running; kv panic ends them")
 
 
 def panic(options: Options) -> None:
@@ -148,10 +148,10 @@ def panic(options: Options) -> None:
       kv panic
     """
     folder = Runtime(options.path).folder
-    if programs := len(running.noted(folder)):
-        tui.note(f"ending {counted(programs, 'program')} of kv run")
+    if going := len(programs.noted(folder)):
+        tui.note(f"ending {counted(going, 'program')} of kv run")
     _end(options, "panic")
-    running.end(folder)
+    programs.end(folder)
 
 
 def _end(options: Options, act: str) -> None:

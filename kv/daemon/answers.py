@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kv.daemon.dispatch import Answer, Exchange
     from kv.daemon.house import House
     from kv.daemon.pipeline import Pipeline
-    from kv.daemon.releases import Releases
+    from kv.daemon.release.releases import Releases
     from kv.daemon.schema import Approve, Id, Session
     from kv.model import Pending
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from kv.daemon.clock import boot_time
 from kv.daemon.gate import Gate
 from kv.daemon.pipeline import Pipeline
-from kv.daemon.releases import Releases
-from kv.daemon.runs import Runs
+from kv.daemon.release.releases import Releases
+from kv.daemon.release.runs import Runs
 from kv.daemon.server import Server, listen
 from kv.daemon.verbs import Verbs
 from kv.errors import KvError

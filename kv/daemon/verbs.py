@@ -16,8 +16,8 @@ from kv import __version__
 from kv.daemon import caller as callers
 from kv.daemon import enrolment, pages, record, secrets
 from kv.daemon.answers import Answers
-from kv.daemon.fingerprint import fingerprint
-from kv.daemon.handoffs import HandOffs
+from kv.daemon.release.fingerprint import fingerprint
+from kv.daemon.release.handoffs import HandOffs
 from kv.errors import KvError
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from kv.daemon.house import House
     from kv.daemon.keeper import Keeper
     from kv.daemon.pipeline import Pipeline
+    from kv.daemon.release.runs import Runs
     from kv.daemon.requests import Request
-    from kv.daemon.runs import Runs
     from kv.daemon.schema import Backup, Listing, Named, Page, Setup, Ticket, Wait
 
 

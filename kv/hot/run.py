@@ -9,8 +9,8 @@ from kv.errors import KvError
 from kv.hot.arguments import HELP, Table, parse, usage
 from kv.hot.lending import OPTIONS as LENDING
 from kv.hot.lending import lent
+from kv.hot.program import Run, environment, packed
 from kv.hot.result import note
-from kv.hot.running import Run, environment, packed
 from kv.paths import vault_path
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kv.daemon.tree import tree
+from kv.daemon.release.tree import tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable

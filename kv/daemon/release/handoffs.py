@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kv.audit.entry import Fields
     from kv.daemon.dispatch import Exchange
     from kv.daemon.house import House
-    from kv.daemon.releases import Judged, Releases
+    from kv.daemon.release.releases import Judged, Releases
     from kv.daemon.schema import HandOff, Take
     from kv.model import Approval, Caller
 

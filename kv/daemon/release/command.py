@@ -20,7 +20,7 @@ from kv.errors import KvError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from kv.daemon.program import Program
+    from kv.daemon.release.program import Program
     from kv.daemon.schema import Lent
 
 _READ = 3000  # characters of a command that a person reads on a card, and of what it is given: more hides in itself

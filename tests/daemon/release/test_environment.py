@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kv.daemon.environment import basics, of_agent, of_person, variables
+from kv.daemon.release.environment import basics, of_agent, of_person, variables
 from kv.errors import KvError
 
 PERSON = {"PATH": "/usr/bin", "HOME": "/home/ada", "USER": "ada"}

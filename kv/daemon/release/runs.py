@@ -25,14 +25,15 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
-from kv import running
-from kv.daemon import command, control, environment, record
+from kv import programs
+from kv.daemon import record
 from kv.daemon.aside import Aside
-from kv.daemon.carried import carried
 from kv.daemon.clock import boot_time
-from kv.daemon.nursery import Nursery
-from kv.daemon.program import Program, Programs
-from kv.daemon.tree import tree
+from kv.daemon.release import brought, command, environment
+from kv.daemon.release.carried import carried
+from kv.daemon.release.nursery import Nursery
+from kv.daemon.release.program import Program, Programs
+from kv.daemon.release.tree import tree
 from kv.errors import KvError
 from kv.paths import Runtime
 from kv.redact import has_reference
@@ -44,11 +45,11 @@ if TYPE_CHECKING:
     from kv.audit.entry import Fields
     from kv.daemon.dispatch import Exchange
     from kv.daemon.house import House
-    from kv.daemon.nursery import Ended, Runner
-    from kv.daemon.releases import Judged, Releases
+    from kv.daemon.release.nursery import Ended, Runner
+    from kv.daemon.release.releases import Judged, Releases
     from kv.daemon.schema import Run, Variables
     from kv.model import Approval, Caller
-    from kv.running import Running
+    from kv.programs import Running
 
 _WORDS = 2 << 20  # bytes of a command and its environment: what Linux takes for both
 _LOOKS, _LOOKS_OF_ONE, _LOOK_SECONDS = 8, 2, 20.0  # at once, and of one session: a file system can be slow, or hang
@@ -88,7 +89,7 @@ class Runs:
         self._live: dict[int, _Live] = {}
         self._closing = False
         self._folder = Runtime(house.vault.path).folder
-        self._before = running.noted(self._folder)
+        self._before = programs.noted(self._folder)
         user = pwd.getpwuid(os.geteuid())
         self._person = environment.basics(os.environ, user.pw_name, user.pw_dir, user.pw_shell)
 
@@ -101,7 +102,7 @@ class Runs:
         """The whole path up to a program that runs; held for at most the `wait` that was asked. Raises `KvError`."""
         caller, args = exchange.caller, cast("Run", exchange.request.args)
         with ExitStack() as held:
-            line, folder = control.take(exchange.folder, held)
+            line, folder = brought.take(exchange.folder, held)
             self.house.count_request(caller.session)
             self._check_room(caller.session)
             judged, program = await self._judge(caller, args, exchange.request.body, folder)
@@ -120,7 +121,7 @@ class Runs:
         """Which variables of an environment carry a value of the vault's. Raises `KvError`: rate, bad-frame."""
         self.house.count_request(exchange.caller.session)
         count = cast("Variables", exchange.request.args).environment
-        given = environment.variables(control.words(exchange.request.body, count))
+        given = environment.variables(brought.words(exchange.request.body, count))
         database = await self.house.database()
         return {"names": await self._look(exchange.caller.session, lambda: carried(given, database))}
 
@@ -162,7 +163,7 @@ class Runs:
         """Steps 1 to 3. Raises `KvError`."""
         if len(body) > _WORDS:
             raise KvError("too-large", argument="argv", limit=f"{_WORDS >> 20} MiB with its environment")
-        words = control.words(body, args.argv + args.environment)
+        words = brought.words(body, args.argv + args.environment)
         if any(has_reference(word) for word in words[: args.argv]):
             raise KvError("reference-argument", argument="argv")
         command.check_lent(args.lent)
@@ -170,7 +171,7 @@ class Runs:
         manner = command.Manner(_is_persons(args), args.redact, args.timeout, args.clear)
         if not manner.person:
             command.check_readable(argv, args.lent)
-        place = await self._look(caller.session, lambda: control.place(folder))
+        place = await self._look(caller.session, lambda: brought.place(folder))
         given = environment.variables(() if args.clear else words[args.argv :])
         own = environment.of_agent(given, self._person, place.path)
         if manner.person and not args.clear:
@@ -221,7 +222,7 @@ class Runs:
         if caller.is_person:  # the same command again, from the same shell, has been proved
             house.approvals.remember_release(caller.session, judged.digest)
         task = asyncio.create_task(self._follow(runner, number, begun))
-        self._live[number] = _Live(caller.session, runner, running.found(pid), task)
+        self._live[number] = _Live(caller.session, runner, programs.found(pid), task)
         task.add_done_callback(lambda _: self._over(number))
         self._note()
 
@@ -239,9 +240,9 @@ class Runs:
 
     def _note(self) -> None:
         """Write down who runs: those of keepers before this one as well."""
-        self._before = [each for each in self._before if running.found(each.pid) == each]
-        programs = [each.program for each in self._live.values() if each.program is not None]
-        running.note(self._folder, [*self._before, *programs])
+        self._before = [each for each in self._before if programs.found(each.pid) == each]
+        ours = [each.program for each in self._live.values() if each.program is not None]
+        programs.note(self._folder, [*self._before, *ours])
 
     async def _order(self, runner: Runner, args: Run, plan: Plan, program: Program, folder: int) -> None:
         """Hand over what is to be run and the values: opened here, forgotten at the end."""

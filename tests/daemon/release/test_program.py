@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kv.daemon.program import Programs, named
+from kv.daemon.release.program import Programs, named
 from kv.errors import KvError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import socket
 import stat
 from typing import TYPE_CHECKING
 
-from kv.daemon.command import Place
+from kv.daemon.release.command import Place
 from kv.errors import KvError
 
 if TYPE_CHECKING:

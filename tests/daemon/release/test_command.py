@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kv.daemon import command
-from kv.daemon.command import Manner, Place
-from kv.daemon.program import Program
+from kv.daemon.release import command
+from kv.daemon.release.command import Manner, Place
+from kv.daemon.release.program import Program
 from kv.daemon.schema import Lent
 from kv.errors import KvError
 
