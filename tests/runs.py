@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SECONDS = 30.0
+LIBRARYS_OWN = 0b11 << 31  # signals 32 and 33: the C library lets nobody set them, and some starters leave one ignored
 STRONG = 128
 
 

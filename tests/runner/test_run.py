@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from runs import STRONG, Lending, Nursery, an_order, hello, pin
+from runs import LIBRARYS_OWN, STRONG, Lending, Nursery, an_order, hello, pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,9 +56,6 @@ def test_a_signal_that_ends_it_is_reported(start: Start, number: signal.Signals)
     """By its number."""
     ended = start(sh(f"kill -{number.value} $$")).finish().ended
     assert (ended["exit"], ended["signal"]) == (-1, number.value)
-
-
-LIBRARYS_OWN = 0b11 << 31  # signals 32 and 33: the C library lets nobody set them, and some starters leave one ignored
 
 
 def test_a_program_starts_as_a_shell_would_start_it(start: Start, tmp_path: Path) -> None:
