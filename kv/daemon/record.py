@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from brokers.contract import Effect
 from kv.audit import Peer
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ def what(plan: Plan, digest: str, decision: Decision, reason: str) -> Fields:
 
 
 def title(plan: Plan) -> str:
-    """Method and path: the connection is a field of its own, and a query may hold anything."""
+    """Method and path: the connection is a field of its own, and a query may hold anything. A command is told whole."""
     request = plan.request
+    if plan.effect is Effect.RELEASE:
+        return plan.title
     return f"{request['method']} {request['path']}" if "path" in request else plan.title.partition("?")[0]
 
 

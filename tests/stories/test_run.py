@@ -341,13 +341,14 @@ def test_a_name_that_is_now_the_secret_is_told(own: World) -> None:
 
 def test_the_audit_has_who_ran_what_with_which_secret(own: World) -> None:
     """Intended before, settled after with the exit status and what was taken out; a value in the words is not in it."""
-    command = ("sh", "-c", f"echo $TOKEN; exit 9 # {VALUE.decode()}")
+    command = ("sh", "-c", f"echo $TOKEN; exit 9 # {VALUE.decode()}? to the end")
     assert _run(own, *command).status == 9
     entries = own.must("audit", "list", "--json", proof=True).json
     begun = next(entry for entry in entries if entry["verb"] == "run" and entry["kind"] == "intend")
     ended = next(entry for entry in entries if entry["kind"] == "settle" and entry["of"] == begun["seq"])
     assert (begun["effect"], begun["names"], "approval" in begun) == ("release", ["prod/TOKEN"], False)
     assert (ended["outcome"], ended["status"], ended["redactions"]) == ("ok", 9, {"stdout": 1})
+    assert begun["title"].endswith("? to the end'")
     assert VALUE.decode() not in json.dumps(entries)
 
 
