@@ -4,8 +4,9 @@ Rules of this file
 - A person is asked about this exact release, or proves it with the request; nothing else is covered by their yes.
 - A late yes is kept for the session that asked, for exactly that release, and is used once: its program and its streams
   are the caller's, who may have gone meanwhile and asks again.
-- A secret of class high is released to nobody without a person's proof; only where all are of class low can a yes be
-  remembered beyond the session.
+- A secret of class high is released to nobody without a person's proof.
+- A yes is remembered beyond the session only where all secrets are of class low, or while a git work tree, looked at
+  when the command is asked for, is what it was (`tree`).
 """
 
 from __future__ import annotations
