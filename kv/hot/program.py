@@ -12,7 +12,7 @@ import os
 import socket
 
 from kv.client import ADMIN, AGENT, Client
-from kv.errors import KvError, clean
+from kv.errors import TIMED_OUT, KvError, clean
 from kv.hot.control import Control, folder, process
 from kv.hot.person import announce, sits_here
 from kv.hot.result import note, show
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kv.hot.arguments import Arguments
 
 _WAIT = 180.0
-_TIMED_OUT, _SIGNALLED = 124, 128  # as timeout(1) and shells have them
+_SIGNALLED = 128  # and the number of the signal, as shells have it
 
 
 def environment() -> list[bytes]:
@@ -159,7 +159,7 @@ def _end_likewise(ended: dict[str, object]) -> int:
     """The program's exit status; where a signal ended it, that ends us as well, for whoever waits for us to see."""
     number = int(str(ended.get("signal", 0)))
     if ended.get("timeout"):
-        return _TIMED_OUT
+        return TIMED_OUT
     if not number:
         return int(str(ended.get("exit")))
     import resource
