@@ -35,7 +35,7 @@ from kv.daemon.release.nursery import Nursery
 from kv.daemon.release.program import Program, Programs
 from kv.daemon.release.tree import tree
 from kv.errors import KvError
-from kv.paths import Runtime
+from kv.paths import Runtime, home
 from kv.redact import has_reference
 
 if TYPE_CHECKING:
@@ -76,6 +76,15 @@ class _Live(NamedTuple):
     task: asyncio.Task[None]
 
 
+def user(number: int) -> tuple[str, str, str]:
+    """A user's name, home and shell; containers run as users whom the password database does not know."""
+    try:
+        known = pwd.getpwuid(number)
+    except KeyError:
+        return str(number), home(), "/bin/sh"
+    return known.pw_name, known.pw_dir, known.pw_shell
+
+
 class Runs:
     """Takes runs along the path. One per keeper."""
 
@@ -90,8 +99,7 @@ class Runs:
         self._closing = False
         self._folder = Runtime(house.vault.path).folder
         self._before = programs.noted(self._folder)
-        user = pwd.getpwuid(os.geteuid())
-        self._person = environment.basics(os.environ, user.pw_name, user.pw_dir, user.pw_shell)
+        self._person = environment.basics(os.environ, *user(os.geteuid()))
 
     @property
     def live(self) -> int:
@@ -106,6 +114,7 @@ class Runs:
             self.house.count_request(caller.session)
             self._check_room(caller.session)
             judged, program = await self._judge(caller, args, exchange.request.body, folder)
+            exchange.request = exchange.request._replace(raw={}, body=b"")  # a waiting connection holds no body
             approval = await self.releases.approval(exchange, judged, args.wait, args.reason)
             if isinstance(approval, dict):
                 return approval
