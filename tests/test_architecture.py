@@ -27,7 +27,9 @@ ARROWS: dict[str, set[str]] = {
     "brokers": set(),
     "brokers.contract": set(),
     "brokers.conformance": {"brokers.contract"},
-    "brokers.http": {"brokers.contract"},
+    "brokers.addresses": {"brokers.contract"},
+    "brokers.resolver": {"brokers.addresses", "brokers.contract"},
+    "brokers.http": {"brokers.addresses", "brokers.contract", "brokers.resolver"},
     # a library that edits other programs' configuration; it has never heard of secrets
     "editor_setup": set(),
     "editor_setup.contract": set(),
@@ -170,7 +172,7 @@ PURE = {
     *("brokers.contract", "kv.card", "kv.errors", "kv.model", "kv.policy", "kv.redact", "kv.rows", "kv.similar"),
     "kv.wire",
     *(
-        "brokers.http.addresses",
+        "brokers.addresses",
         "brokers.http.arguments",
         "brokers.http.auth",
         "brokers.http.card",

@@ -22,9 +22,9 @@ from brokers.http.arguments import decode
 from brokers.http.auth import check_added
 from brokers.http.driver import drive
 from brokers.http.reading import Readings
-from brokers.http.resolver import system_resolver
 from brokers.http.target import Origin, Pair, refuse
 from brokers.http.transport import Transport, Wired
+from brokers.resolver import system_resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from brokers.http.arguments import Draft
     from brokers.http.catalogue import Pack
     from brokers.http.reading import Destination, Reading
-    from brokers.http.resolver import Resolver
     from brokers.http.transport import Answer
+    from brokers.resolver import Resolver
 
 _SLASH = "%2F"
 _SENDS_LENGTH = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 section 8.6: an empty body is said to be empty

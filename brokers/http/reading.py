@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from brokers import addresses
 from brokers.contract import BrokerError, Credential, Secret
-from brokers.http import addresses, target
+from brokers.http import target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -24,8 +24,8 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import idna
 
+from brokers import addresses as _addresses
 from brokers.contract import BrokerError
-from brokers.http import addresses as _addresses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

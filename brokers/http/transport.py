@@ -21,18 +21,18 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from brokers.addresses import is_loopback
 from brokers.contract import BrokerError
-from brokers.http.addresses import is_loopback
 from brokers.http.exchange import Exchange
-from brokers.http.resolver import resolve
 from brokers.http.stream import Stream, dial, failure
+from brokers.resolver import resolve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from brokers.http.reading import Destination
-    from brokers.http.resolver import Resolver
     from brokers.http.target import Pair
+    from brokers.resolver import Resolver
 
 MAX_LANES = 64  # connections kept warm; the least recently used idle one gives way
 MAX_STREAMS = 32  # calls at once on one connection: room for slow inference, not for a flood

@@ -11,8 +11,8 @@ from http_world import refused
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brokers import addresses, resolver
 from brokers.contract import BrokerError
-from brokers.http import addresses, resolver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

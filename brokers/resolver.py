@@ -11,8 +11,8 @@ import ipaddress
 import socket
 from typing import TYPE_CHECKING
 
+from brokers.addresses import check_answers, check_pins
 from brokers.contract import BrokerError
-from brokers.http.addresses import check_answers, check_pins
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
