@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Mapping
 
+    from brokers.message import Request, Response
+
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -169,8 +171,11 @@ class Plan:
 class Outcome:
     """What came back, *before* redaction: nothing of it may leave except through the redactor.
 
-    `head` is the broker's JSON-able description (http: `{"status", "reason", "headers": [[name, value], …]}`);
-    `body` yields decoded chunks; `new_secrets` are what an auth flow minted, to be stored and needles at once.
+    `head` is the broker's JSON-able description (http: `{"status", "reason", "headers": [[name, value], …]}`); a broker
+    that learns something at the end only (an exit status) completes it before `body` ends.
+    `body` yields decoded chunks; `stderr` is a second stream of a broker that has one, and both must be read at once.
+    `new_secrets` are what an auth flow got in the place of a slot's secret: to be stored there, and needles at once.
+    `minted` are what it got beside them and keeps to itself, like an access token: needles before `body` is read.
     `aclose` frees the connection, and is called exactly once, whether or not the body was read to its end.
     """
 
@@ -178,6 +183,8 @@ class Outcome:
     body: AsyncIterator[bytes]
     aclose: Closer
     new_secrets: Mapping[str, Secret] = field(default_factory=dict)
+    stderr: AsyncIterator[bytes] | None = None
+    minted: tuple[Secret, ...] = ()
 
 
 class Closer(Protocol):
@@ -185,32 +192,6 @@ class Closer(Protocol):
 
     async def __call__(self) -> None:
         """Free it."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Request:
-    """A request as an auth scheme sees and changes it. Header names are lower case; `query` keeps its order.
-
-    It has no repr: once a scheme has changed it, it holds the credential.
-
-    `path` and the query's parts are unencoded text; the broker encodes them once. Only a slash within a segment of
-    `path` is written `%2F`.
-    """
-
-    method: str
-    path: str
-    query: tuple[tuple[str, str], ...]
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Response:
-    """An answer as an auth scheme sees it: enough to refresh a token, no more."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
 
 
 class AuthScheme(Protocol):
@@ -251,9 +232,13 @@ class Broker(Protocol):
     """Performs calls of one kind."""
 
     kind: str
+    wants: tuple[str, ...]  # the application's lookups that it is made with, by the names of its parameters
 
     def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
         """Pure: canonical plan of a call, or `BrokerError`."""
+
+    def preview(self, plan: Plan) -> Plan | None:
+        """Pure: a reading call whose answer tells how much `plan` would touch, `{"rows": N}`; None where none does."""
 
     async def perform(self, plan: Plan, credential: Credential) -> Outcome:
         """The only I/O to the outside. Raises `BrokerError`."""
@@ -274,6 +259,11 @@ BROKER_ERRORS = {
     "timeout": "no answer in time; fields: seconds",
     "broken": "the other side broke off or broke its protocol",
     "encoding": "the body's coding cannot be undone within bounds; fields: why",
+    "login": "the other side refuses the credential, or asks for it in a way that gives it away; fields: why",
+    "refused": "the other side refuses for a reason of its own before anything was performed; fields: why",
+    "too-large": "an answer is larger than may be held; fields: limit",
+    "host-key": "the other side shows another key than the pinned one; fields: pinned, found (fingerprints)",
+    "missing": "a driver is not installed; fields: what",
 }
 
 

@@ -220,7 +220,7 @@ ERRORS: dict[str, tuple[int, str, str]] = {
     ),
     "upstream-broken": (
         UPSTREAM,
-        "'{name}' broke off or did not speak HTTP properly",
+        "'{name}' broke off or did not keep to its protocol",
         "a write may have happened all the same: look before repeating it",
     ),
     "upstream-encoding": (
@@ -228,9 +228,16 @@ ERRORS: dict[str, tuple[int, str, str]] = {
         "'{name}' answered in an encoding that cannot be scanned for secrets ({why}); the body is withheld",
         "kv asks for plain bodies; the service ignored it",
     ),
+    "upstream-login": (UPSTREAM, "'{name}' refuses the credential: {why}", "a person stores the right one: kv rotate"),
+    "upstream-refused": (UPSTREAM, "'{name}' refuses: {why}", "kv connections shows where it leads"),
+    "upstream-too-large": (UPSTREAM, "'{name}' answered with more than may be held ({limit})", "ask for less of it"),
+    "upstream-key": (
+        *(DENIED, "ALARM: '{name}' shows the host key {found}, and pinned is {pinned}; nothing was sent"),
+        "was the host set up anew, or does somebody stand between? ask whoever runs it",
+    ),
+    "driver-missing": (FAILED, "a driver is not installed", "a person installs it: pip install '{what}'"),
     "save": (FAILED, "the result cannot be saved: {why}", "a new file name under the working folder, no links"),
     "unsupported": (FAILED, "{why}", ""),
-    # kv's own
     "internal": (INTERNAL, "a defect in kv ended this call ({id})", "kv daemon logs has the place, never values"),
 }
 

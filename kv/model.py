@@ -244,10 +244,12 @@ def terms_from(meta: Mapping[str, object]) -> Terms:
     return Terms(admission, preset, tuple(_rule(text) for text in rules), hourly)
 
 
-def initial_terms(name: str, *, kind: str = "http", loopback: bool = False) -> Terms:
-    """The terms a new connection starts on: `relaxed` under `dev/` and for databases on loopback."""
-    is_local_database = kind in {"postgres", "mysql", "sqlite"} and loopback
-    return Terms(preset="relaxed" if name.startswith("dev/") or is_local_database else "balanced")
+def initial_terms(name: str) -> Terms:
+    """The terms a new connection starts on: `relaxed` under `dev/`.
+
+    Not for a database on loopback: a tunnel to production ends there too, and who wants it says `--preset relaxed`.
+    """
+    return Terms(preset="relaxed" if name.startswith("dev/") else "balanced")
 
 
 _RULE = re.compile(

@@ -14,16 +14,39 @@ from importlib import import_module
 # kind of connection: the broker that performs its calls
 BROKERS = {
     "http": "brokers.http.broker:HttpBroker",
+    "mysql": "brokers.sql.mysql:MysqlBroker",
+    "postgres": "brokers.sql.postgres:PostgresBroker",
+    "sqlite": "brokers.sql.sqlite:SqliteBroker",
+    "ssh": "brokers.ssh.broker:SshBroker",
+}
+
+# the same kinds, as a person declares them: light, without the drivers. An http connection is declared by its provider
+# and its auth scheme, which are tables of their own.
+KINDS = {
+    "mysql": "brokers.sql.kind:Mysql",
+    "postgres": "brokers.sql.kind:Postgres",
+    "sqlite": "brokers.sql.kind:Sqlite",
+    "ssh": "brokers.ssh.kind:SshKind",
 }
 
 # auth scheme of an http connection: how the credential enters a request
 AUTH = {
     "basic": "brokers.http.auth.basic:Basic",
     "bearer": "brokers.http.auth.bearer:Bearer",
+    "cookie": "brokers.http.auth.cookie:Cookie",
+    "device": "brokers.http.auth.device:Device",
+    "github-app": "brokers.http.auth.github_app:GithubApp",
+    "google-service": "brokers.http.auth.google_service:GoogleService",
     "header": "brokers.http.auth.header:Header",
+    "hmac": "brokers.http.auth.hmac_signing:HmacSigning",
+    "mtls": "brokers.http.auth.mtls:Mtls",
+    "oauth2-client": "brokers.http.auth.oauth2_client:Oauth2Client",
+    "oauth2-refresh": "brokers.http.auth.oauth2_refresh:Oauth2Refresh",
     "path": "brokers.http.auth.path:Path",
     "query": "brokers.http.auth.query:Query",
     "several": "brokers.http.auth.several:Several",
+    "sigv4": "brokers.http.auth.sigv4:Sigv4",
+    "totp": "brokers.http.auth.totp:Totp",
 }
 
 

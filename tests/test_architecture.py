@@ -25,11 +25,15 @@ from kv.hot import HOT
 ARROWS: dict[str, set[str]] = {
     # a library that performs calls; it has never heard of a vault, a socket, a policy or a command line
     "brokers": set(),
-    "brokers.contract": set(),
-    "brokers.conformance": {"brokers.contract"},
+    "brokers.message": set(),
+    "brokers.contract": {"brokers.message"},
+    "brokers.conformance": {"brokers.contract", "brokers.message"},
+    "brokers.declaration": {"brokers.contract"},
     "brokers.addresses": {"brokers.contract"},
     "brokers.resolver": {"brokers.addresses", "brokers.contract"},
-    "brokers.http": {"brokers.addresses", "brokers.contract", "brokers.resolver"},
+    "brokers.http": {"brokers.addresses", "brokers.contract", "brokers.message", "brokers.resolver"},
+    "brokers.sql": {"brokers.addresses", "brokers.contract", "brokers.declaration", "brokers.resolver"},
+    "brokers.ssh": {"brokers.addresses", "brokers.contract", "brokers.declaration", "brokers.resolver"},
     # a library that edits other programs' configuration; it has never heard of secrets
     "editor_setup": set(),
     "editor_setup.contract": set(),
@@ -68,7 +72,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.client": {"kv", "kv.errors", "kv.paths", "kv.strangers", "kv.wire"},
     "kv.spawn": {"kv.errors", "kv.harden"},
     "kv.birth": {"kv.errors", "kv.paths", "kv.spawn", "kv.wire"},
-    "kv.hot": {"kv", "kv.client", "kv.errors", "kv.paths", "kv.similar", "kv.variable"},
+    "kv.hot": {"kv", "kv.client", "kv.errors", "kv.paths", "kv.rows", "kv.similar", "kv.variable"},
     "kv.mcp": {"kv", "kv.client", "kv.errors", "kv.hot", "kv.paths", "kv.variable"},
     "kv.cli": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.rows", "kv.seen", "kv.similar", "kv.variable"),
@@ -90,7 +94,7 @@ ARROWS: dict[str, set[str]] = {
     # the keeper
     "kv.daemon": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar", "kv.clients", "kv.strangers", "kv.wire"),
-        *("kv.programs", "kv.spawn", "brokers.contract"),
+        *("kv.programs", "kv.spawn", "brokers.contract", "brokers.declaration"),
         *("kv.audit", "kv.card", "kv.model", "kv.policy", "kv.proofs", "kv.redact", "kv.registry", "kv.vault"),
     },
 }
@@ -115,6 +119,9 @@ LATE: dict[tuple[str, str], str] = {
     ("kv.cli", "kv.redact"): "`import` leaves masks where they are",
     ("kv.cli", "brokers.contract"): "a scheme refuses in the brokers' words what it cannot read",
     ("kv.cli", "brokers.http"): "the packs know which service a key's shape belongs to",
+    ("kv.cli", "brokers.sql"): "a database's URL says where its connection leads",
+    ("kv.cli", "brokers.ssh"): "known_hosts is read on the person's side alone",
+    ("kv.daemon", "brokers.ssh"): "a connection that jumps has the other one within",
     ("kv.daemon", "brokers.http"): "the packs complete a connection's declaration",
     ("kv.daemon", "kv.client"): "the lock's holder is found in one way on both sides",
 }
@@ -124,18 +131,27 @@ LATE: dict[tuple[str, str], str] = {
 THIRD_PARTY: dict[str, tuple[str, set[str]]] = {
     "ahocorasick_rs": ("ahocorasick-rs", {"kv.redact.engine"}),
     "argon2": ("argon2-cffi", {"kv.vault.kdf"}),
+    "cryptography": (
+        "cryptography",
+        {"brokers.http.auth.assertion", "brokers.ssh.certificate", "brokers.ssh.credentials"},
+    ),
     "dotenv": ("python-dotenv", {"kv.cli.dotenv"}),
     "h11": ("h11", {"brokers.http.exchange"}),
     "httpx2": ("httpx2", {"brokers.http.broker"}),
     "idna": ("idna", {"brokers.http.target"}),
     "jmespath": ("jmespath", {"kv.daemon.select"}),
+    "jwt": ("pyjwt", {"brokers.http.auth.assertion"}),
     "mcp": ("mcp", {"kv.demo.show", "kv.mcp"}),
     "mcp_types": ("mcp", {"kv.mcp"}),
     "msgspec": ("msgspec", {"kv.audit.entry", "kv.cli.audit", "kv.daemon", "kv.runner"}),
     "nacl": ("pynacl", {"kv.vault.box"}),
-    "pyotp": ("pyotp", {"kv.proofs.totp"}),
+    "paramiko": ("paramiko", {"brokers.ssh"}),
+    "psycopg": ("psycopg", {"brokers.sql.postgres"}),
+    "pymysql": ("pymysql", {"brokers.sql.mysql"}),
+    "pyotp": ("pyotp", {"brokers.http.auth.totp", "brokers.ssh.credentials", "kv.proofs.totp"}),
     "ruamel": ("ruamel-yaml", {"editor_setup.yaml_text", "editor_setup.yaml_tree"}),
     "segno": ("segno", {"kv.proofs.qr"}),
+    "sqlglot": ("sqlglot", {"brokers.sql.statement"}),
     "trustme": ("trustme", {"kv.demo.upstream"}),
     "typer": ("typer", {"kv.cli"}),
     "zxcvbn": ("zxcvbn", {"kv.redact.strength", "kv.vault.passphrase"}),
@@ -148,6 +164,10 @@ DATA: dict[str, str] = {"xkcdpass": "kv.vault.passphrase"}
 EXPOSURES: dict[str, str] = {
     "brokers.conformance": "looks for the value in what a broker said",
     "brokers.http.auth": "the credential enters the request",
+    "brokers.ssh.credentials": "keys and passwords are handed to the driver",
+    "brokers.ssh.kind": "the key of a one-time password is taken out of its URI",
+    "brokers.http.tokens": "a token is kept under a keyed hash of what it was made with",
+    "brokers.sql.kind": "the password that logs in is taken out of its DSN",
     "kv.cli.enrolment": "a typed PIN is sent to be enrolled",
     "kv.cli.init": "the first passphrase makes its slot",
     "kv.cli.keeper": "a typed passphrase unlocks",
@@ -169,7 +189,18 @@ EXPOSURES: dict[str, str] = {
 # What judges, parses and counts does nothing else: no file, no clock, no chance, no waiting. A row is a module or what
 # is beneath it; `IMPURE` says which modules of the standard library would make a liar of it.
 PURE = {
-    *("brokers.contract", "kv.card", "kv.errors", "kv.model", "kv.policy", "kv.redact", "kv.rows", "kv.similar"),
+    *(
+        "brokers.contract",
+        "brokers.declaration",
+        "brokers.message",
+        "kv.card",
+        "kv.errors",
+        "kv.model",
+        "kv.policy",
+        "kv.redact",
+        "kv.rows",
+        "kv.similar",
+    ),
     "kv.wire",
     *(
         "brokers.addresses",
@@ -181,12 +212,16 @@ PURE = {
     *("brokers.http.decoding", "brokers.http.operations", "brokers.http.overrides", "brokers.http.pack"),
     *("brokers.http.pattern", "brokers.http.reading"),
     "brokers.http.target",
+    *("brokers.sql.arguments", "brokers.sql.dsn", "brokers.sql.kind", "brokers.sql.rows", "brokers.sql.statement"),
+    *("brokers.ssh.arguments", "brokers.ssh.book", "brokers.ssh.card", "brokers.ssh.command", "brokers.ssh.hostkeys"),
+    *("brokers.ssh.jump", "brokers.ssh.kind", "brokers.ssh.pattern", "brokers.ssh.profiles", "brokers.ssh.readonly"),
+    "brokers.ssh.remote",
     *("editor_setup.block", "editor_setup.contract", "editor_setup.jsonc", "editor_setup.jsonc_tree"),
     *("editor_setup.toml_table", "editor_setup.yaml_text", "editor_setup.yaml_tree"),
     *("kv.audit.chain", "kv.audit.entry", "kv.audit.view", "kv.cli.dotenv", "kv.cli.secrecy"),
     *("kv.daemon.budget", "kv.daemon.requests", "kv.daemon.release.carried", "kv.daemon.release.command"),
     "kv.daemon.release.environment",
-    "kv.daemon.schema",
+    *("kv.daemon.schema", "kv.daemon.uses"),
     *("kv.proofs.passphrase", "kv.proofs.pin", "kv.proofs.throttle", "kv.proofs.totp"),
     *("kv.vault.contents", "kv.vault.format", "kv.vault.names"),
 }
@@ -320,7 +355,11 @@ def test_third_party_permissions_are_used() -> None:
 def test_dependencies_are_those_that_are_used() -> None:
     """Every declared dependency is used and every used one is declared: none arrives by way of another."""
     with (ROOT / "pyproject.toml").open("rb") as file:
-        declared = tomllib.load(file)["project"]["dependencies"]
+        project = tomllib.load(file)["project"]
+    declared = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
     used = {*(distribution for distribution, _ in THIRD_PARTY.values()), *DATA}
     assert {re.split(r"[^a-z0-9-]", line)[0] for line in declared} == used
 

@@ -139,20 +139,18 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "loopback", "preset"),
+    ("name", "preset"),
     [
-        ("stripe", "http", False, "balanced"),
-        ("stripe", "http", True, "balanced"),
-        ("dev/stripe", "http", False, "relaxed"),
-        ("prod/dev/stripe", "http", False, "balanced"),
-        ("developer", "http", False, "balanced"),
-        ("database", "postgres", True, "relaxed"),
-        ("database", "postgres", False, "balanced"),
+        ("stripe", "balanced"),
+        ("dev/stripe", "relaxed"),
+        ("prod/dev/stripe", "balanced"),
+        ("developer", "balanced"),
+        ("database", "balanced"),
     ],
 )
-def test_only_what_is_for_development_starts_relaxed(name: str, kind: str, loopback: bool, preset: str) -> None:  # noqa: FBT001
-    """`dev/` and databases on loopback start relaxed, everything asks for admission."""
-    terms = initial_terms(name, kind=kind, loopback=loopback)
+def test_only_what_is_for_development_starts_relaxed(name: str, preset: str) -> None:
+    """`dev/` starts relaxed, everything asks for admission."""
+    terms = initial_terms(name)
     assert (terms.preset, terms.admission) == (preset, "ask")
 
 

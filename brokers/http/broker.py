@@ -6,56 +6,68 @@ Rules of this file
   stands in no plan, log or error.
 - Redirects are answers: their status and `location` go back (redacted), and a next call is judged by itself.
 - No cookie is kept, no environment variable read, no proxy used, no protocol but HTTP/1.1 spoken.
+- A token that a scheme mints is asked for at the declared place, and stands in every outcome of a call that had it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from httpx2 import URL, InvalidURL
 
-from brokers.contract import BrokerError, Plan, Request
+from brokers.contract import BrokerError, Plan
 from brokers.http import card, classify, pattern, target
 from brokers.http.arguments import decode
-from brokers.http.auth import check_added
+from brokers.http.auth import SLASH, check_added
+from brokers.http.auth.mtls import CERTIFICATE
 from brokers.http.driver import drive
+from brokers.http.identity import Identities
+from brokers.http.line import Line
+from brokers.http.minter import Minter
 from brokers.http.reading import Readings
 from brokers.http.target import Origin, Pair, refuse
-from brokers.http.transport import Transport, Wired
+from brokers.http.transport import Transport
+from brokers.message import Moment, Request
 from brokers.resolver import system_resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from brokers.contract import AuthScheme, Connection, Credential, Outcome
+    from brokers.contract import AuthScheme, Connection, Credential, Outcome, Secret
     from brokers.http.arguments import Draft
+    from brokers.http.auth.device import Prompt
     from brokers.http.catalogue import Pack
-    from brokers.http.reading import Destination, Reading
+    from brokers.http.reading import Reading
     from brokers.http.transport import Answer
     from brokers.resolver import Resolver
-
-_SLASH = "%2F"
-_SENDS_LENGTH = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 section 8.6: an empty body is said to be empty
 
 
 class HttpBroker:
     """Calls over HTTP. `schemes` and `catalogue` are lookups by name, so that new ones need no change here.
 
-    `resolver` is asked for names without pins; the system's unless a test brings its own.
+    `resolver` is asked for names without pins, `clock` for the time; the system's unless a test brings its own.
     """
 
     kind = "http"
+    wants: tuple[str, ...] = ("schemes", "catalogue")
 
     def __init__(
         self,
         schemes: Callable[[str], AuthScheme],
         catalogue: Callable[[str], Pack | None],
         resolver: Resolver = system_resolver,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._readings = Readings(schemes, catalogue)
         self._transport = Transport(resolver)
+        self._identities = Identities()
+        self._minter = Minter(self._transport, clock)
+        self._clock = clock
 
     def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
         """The canonical plan of a call. Raises `BrokerError`: `argument`, `options`, `address`, `credential`."""
@@ -88,29 +100,54 @@ class HttpBroker:
             limits=draft.limits,
         )
 
+    def preview(self, plan: Plan) -> Plan | None:
+        """None: HTTP has no way to ask what a request would do."""
+        del plan
+        return None
+
     async def perform(self, plan: Plan, credential: Credential) -> Outcome:
         """Send what was planned, with the credential. The body of the outcome is decoded and not yet redacted."""
         connection, given = plan.connection, plan.request
         reading = self._readings.of(connection)
-        to, scheme = reading.to, reading.scheme
-        base = _texts(given["base"])
-        request = _request(
-            str(given["method"]),
-            _texts(given["segments"]),
-            _pairs(given["query"]),
-            _pairs(given["headers"]),
-            plan.body,
-        )
-        deadline = asyncio.get_running_loop().time() + plan.limits.timeout
+        to = self._identities.of(reading.to, credential) if CERTIFICATE in credential.slots else reading.to
+        base, seconds = _texts(given["base"]), plan.limits.timeout
+        line = Line(self._transport, to, base, asyncio.get_running_loop().time() + seconds, seconds)
+        moment = Moment(self._clock(), secrets.token_hex(16), to.origin.authority, base)
+        pairs = _pairs(given["query"]), _pairs(given["headers"])
+        request = replace(_request(str(given["method"]), _texts(given["segments"]), *pairs, plan.body), moment=moment)
 
         async def send(step: Request) -> Answer:
             check_added(request, step)
-            return await self._transport.send(to, _wire(to, base, step), deadline, plan.limits.timeout)
+            return await line.send(step)
 
-        return await drive(scheme, scheme.flow(request, credential, connection.options), send)
+        def call(lent: Credential) -> Awaitable[Outcome]:
+            return drive(reading.scheme, reading.scheme.flow(request, lent, connection.options), send)
+
+        if reading.minting is None:
+            return await call(credential)
+        return await self._minter.call(reading, credential, line, call)
+
+    async def login(
+        self,
+        connection: Connection,
+        credential: Credential,
+        show: Callable[[Prompt], Awaitable[None]],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> Mapping[str, Secret]:
+        """A person's login where the connection's scheme has one: what from then on is the secret of its slots.
+
+        Raises `BrokerError`.
+        """
+        return await self._minter.login(self._readings.of(connection), credential, show, pause)
+
+    def unsaved(self) -> list[tuple[str, Mapping[str, Secret]]]:
+        """Connections, by name, and secrets that were replaced and that no call was lent yet: outcomes had them too."""
+        return self._minter.unsaved()
 
     async def aclose(self) -> None:
-        """Close every idle connection."""
+        """Close every idle connection, and forget tokens and certificates."""
+        await self._minter.aclose()
+        self._identities.clear()
         await self._transport.aclose()
 
 
@@ -154,7 +191,7 @@ def _request(
 ) -> Request:
     # Joining the segments loses nothing: a slash in one is written `%2F`, which none holds (it would be doubly
     # encoded). The base path is put before it after the flow.
-    path = "/".join(segment.replace("/", _SLASH) for segment in segments)
+    path = "/".join(segment.replace("/", SLASH) for segment in segments)
     return Request(method, f"/{path}", query, headers, body)
 
 
@@ -164,13 +201,3 @@ def _texts(given: object) -> tuple[str, ...]:
 
 def _pairs(given: object) -> tuple[Pair, ...]:
     return tuple((name, value) for name, value in cast("Sequence[Pair]", given))
-
-
-def _wire(to: Destination, base: Sequence[str], request: Request) -> Wired:
-    """The request as it is written, encoded once."""
-    headers = [("host", to.origin.authority), ("accept-encoding", "identity"), *request.headers]
-    if request.body or request.method in _SENDS_LENGTH:
-        headers.append(("content-length", str(len(request.body))))
-    segments = [segment.replace(_SLASH, "/") for segment in request.path.split("/")[1:]]
-    path, query = target.join_path((*base, *segments)), target.join_query(request.query)
-    return Wired(request.method, f"{path}?{query}" if query else path, tuple(headers), request.body)

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from brokers import addresses
 from brokers.contract import BrokerError, Credential, Secret
 from brokers.http import target
+from brokers.http.auth.minting import TOKEN, Minting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from ssl import SSLContext
 
     from brokers.contract import AuthScheme, Connection
+    from brokers.http.auth.minting import Endpoint
     from brokers.http.catalogue import Pack
     from brokers.http.target import Origin
 
@@ -28,16 +31,20 @@ _MOST = 256  # readings kept: more connections than a person declares
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Who a call goes to. Equal destinations may share streams, others never do."""
+    """Who a call goes to, and as whom. Equal destinations may share streams, others never do."""
 
     connection: str
     origin: Origin
     pins: tuple[str, ...]
     ca: str
+    identity: SSLContext | None = None  # with a client certificate, where the connection has one
 
 
 class Reading(NamedTuple):
-    """A connection, read. `headers` are sent where the agent gives none; `probe` stands for its secrets in a plan."""
+    """A connection, read. `headers` are sent where the agent gives none; `probe` stands for its secrets in a plan.
+
+    `minting` is the scheme once more, if it makes tokens; `made_at` is where, None for the connection's own origin.
+    """
 
     connection: Connection
     to: Destination
@@ -46,6 +53,8 @@ class Reading(NamedTuple):
     headers: Mapping[str, str]
     scheme: AuthScheme
     probe: Credential
+    minting: Minting | None
+    made_at: Destination | None
 
 
 class Readings:
@@ -77,7 +86,12 @@ class Readings:
         for slot in scheme.slots or connection.options:  # a scheme without slots of its own names them in its options
             probe[slot]
         headers = {name.lower(): value for name, value in fixed.items()}
-        return Reading(connection, to, pack, _base(connection, pack), headers, scheme, probe)
+        minting, made_at = None, None
+        if isinstance(scheme, Minting):
+            minting, endpoint = scheme, scheme.endpoint(connection.options)
+            probe = Credential({**probe.slots, TOKEN: Secret(TOKEN, b"probe:probe")})
+            made_at = _made_at(connection, to, endpoint) if endpoint is not None else None
+        return Reading(connection, to, pack, _base(connection, pack), headers, scheme, probe, minting, made_at)
 
 
 def destination(connection: Connection) -> Destination:
@@ -93,6 +107,13 @@ def destination(connection: Connection) -> Destination:
         if not insecure or not checked or not all(map(addresses.is_loopback, checked)):
             raise BrokerError("options", why="plain http is for loopback addresses only, and has to be allowed")
     return Destination(connection.name, parsed, checked, ca)
+
+
+def _made_at(connection: Connection, to: Destination, endpoint: Endpoint) -> Destination:
+    """The token endpoint as a destination. Plain http there is allowed where it is allowed for the connection."""
+    if endpoint.origin.scheme == "http" and connection.target.get("insecure_loopback") is not True:
+        raise BrokerError("options", why="a token_url over plain http has to be allowed like the connection's own")
+    return Destination(connection.name, endpoint.origin, endpoint.pins, to.ca if endpoint.own_ca else "")
 
 
 def _base(connection: Connection, pack: Pack | None) -> tuple[str, ...]:

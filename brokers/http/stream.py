@@ -56,6 +56,11 @@ def failure(error: BaseException, seconds: float = 0) -> BrokerError:
 
 @lru_cache(maxsize=64)  # as many as the transport keeps lanes; the system's roots take 20 ms to load
 def tls_context(ca: str) -> ssl.SSLContext:
+    """The context that connections without a client certificate share: see `new_context`."""
+    return new_context(ca)
+
+
+def new_context(ca: str) -> ssl.SSLContext:
     """A client context that trusts `ca` (PEM text) alone, or the system's roots where it is empty.
 
     Contexts hold no session of a server's: Python resumes one only when it is handed over explicitly.
@@ -189,19 +194,21 @@ class Stream(asyncio.Protocol):
             self._transport.abort()
 
 
-async def dial(origin: Origin, address: str, ca: str) -> Stream:
-    """A stream to `address`, verified to be `origin.host` where the scheme is https.
+async def dial(origin: Origin, address: str, tls: ssl.SSLContext | None) -> Stream:
+    """A stream to `address`, verified to be `origin.host`; without TLS only where the scheme is not https.
 
     The name goes into SNI and into the certificate check; the address is a literal, which asyncio dials as it is.
     Raises what sockets and TLS raise; `failure` knows them.
     """
     loop = asyncio.get_running_loop()
     secure = origin.scheme == "https"
+    if secure != (tls is not None):
+        raise TypeError("https is spoken over TLS, and nothing else is")
     _, stream = await loop.create_connection(
         lambda: Stream(address),
         address,
         origin.port,
-        ssl=tls_context(ca) if secure else None,
+        ssl=tls,
         server_hostname=origin.host if secure else None,
     )
     return stream

@@ -1,7 +1,8 @@
 """Connections kept alive, in lanes: one lane per declared connection, and no stream ever changes lanes.
 
 Rules of this file
-- A lane's key is everything that decides who is at the other end: the connection's name, origin, pins and CA.
+- A lane's key is everything that decides who is at either end: the connection's name, origin, pins, CA and client
+  certificate.
   A pool keyed by address would hand the TLS connection of host A to host B at the same address.
 - A stream remembers the address that was checked and dialled. Reuse asks no resolver; a new stream asks once.
 - A request is repeated only if it is safe (RFC 9110 section 9.2.1), went out on a stream that had been idle, and
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 from brokers.addresses import is_loopback
 from brokers.contract import BrokerError
 from brokers.http.exchange import Exchange
-from brokers.http.stream import Stream, dial, failure
+from brokers.http.stream import Stream, dial, failure, tls_context
 from brokers.resolver import resolve
 
 if TYPE_CHECKING:
@@ -164,13 +165,14 @@ class Transport:
             found = await resolve(to.origin.host, to.origin.port, to.pins, self._resolver)
         if to.origin.scheme != "https" and not all(map(is_loopback, found)):
             raise BrokerError("options", why="plain http is for loopback addresses only")
+        tls = (to.identity or tls_context(to.ca)) if to.origin.scheme == "https" else None
         last: OSError = TimeoutError()
         tries = found[:MAX_DIALS]
         for done, address in enumerate(tries):
             share = (deadline - loop.time()) / (len(tries) - done)
             try:
                 async with asyncio.timeout(share):
-                    return await dial(to.origin, address, to.ca)
+                    return await dial(to.origin, address, tls)
             except ssl.SSLError:
                 raise
             except OSError as error:

@@ -50,6 +50,11 @@ def call(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(methods, incomplete) if len(words) == 1 else []
 
 
+def database(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The first word of a query: a connection to a database. A statement is nobody's to guess."""
+    return [] if ctx.params.get("words") else _named(_options(ctx), "connections", incomplete)
+
+
 def _whole(words: list[str]) -> list[str]:
     """The words without what bash, which takes `-q a=b` for four of them, split off an option's value."""
     return [word for word, before in zip(words, ["", *words], strict=False) if "=" not in {word, before}]

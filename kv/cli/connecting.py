@@ -7,53 +7,50 @@ Rules of this file
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
-
-import typer
+from typing import TYPE_CHECKING, cast
 
 from kv.cli import tui
 from kv.cli.declare import Wish, parse_auth, schemes
-from kv.cli.recognise import Guess, beside, default_name, guess
+from kv.cli.hostkeys import pinned
+from kv.cli.recognise import Guess, beside, default_name, dsn, guess
 from kv.cli.terminal import Terminal
 from kv.errors import KvError
-from kv.registry import AUTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kv.cli.keeper import Keeper
 
-HostOption = Annotated[str | None, typer.Option("--host", metavar="URL", help="Where the credential may go: https://…")]
-AuthOption = Annotated[
-    str | None, typer.Option("--auth", metavar="SCHEME[:…]", help=f"How it enters a request: {', '.join(AUTH)}.")
-]
-ProviderOption = Annotated[
-    str | None, typer.Option("--provider", metavar="NAME", help="A known service: kv providers.")
-]
-CaOption = Annotated[str | None, typer.Option("--ca", metavar="FILE", help="A private CA, in PEM.")]
-AddressOption = Annotated[
-    list[str] | None,
-    typer.Option("--allow-address", metavar="IP", help="Pin this exact address, DNS is not asked; repeat for more."),
-]
-AdmissionOption = Annotated[
-    str | None, typer.Option("--admission", metavar="ask|always", help="Ask once per session (default), or never.")
-]
-SlashOption = Annotated[
-    bool | None,
-    typer.Option("--encoded-slash/--no-encoded-slash", help="Whether a segment of a path may hold a slash, as %2F."),
-]
-LoopbackOption = Annotated[bool, typer.Option("--insecure-loopback", help="Plain HTTP, to this machine only.")]
-
 
 def choose(  # noqa: PLR0913 - what is known of the secret and of the wish
     keeper: Keeper, secret: str, value: bytes, chosen: str | None, wish: Wish, *, interactive: bool
 ) -> dict[str, object] | None:
     """The declaration that goes with `kv set`, or None. `chosen` is the connection's name where one was given."""
+    if wish.ssh is not None:
+        name = chosen or default_name(secret)
+        return pinned(keeper, wish, name).declaration(name)
+    if (database := dsn(value)) is not None and database["kind"] != "sqlite":
+        return _database(keeper, secret, database, chosen, wish)
     if chosen is not None:
         return wish.declaration(chosen)
     if not wish.empty:
         return wish.declaration(beside(secret, wish.provider) if wish.provider else default_name(secret))
     return _recognised(keeper, secret, value, interactive=interactive)
+
+
+def _database(
+    keeper: Keeper, secret: str, stated: dict[str, object], chosen: str | None, wish: Wish
+) -> dict[str, object] | None:
+    """The declaration of the database that a DSN names; None where one uses this very secret and nothing was said."""
+    known = _connections(keeper)
+    using = [name for name, c in known.items() if secret in cast("list[str]", c.get("secrets", []))]
+    if chosen is None and using and wish.empty:
+        return None
+    name = chosen or (using[0] if len(using) == 1 else default_name(secret))
+    if chosen is None and not using and name in known:
+        tui.note(f"connection {name} exists and uses another secret: --connection NAME makes one more")
+        return None
+    return {**stated, **wish.declaration(name), "auth": {"scheme": "dsn"}}
 
 
 def _recognised(keeper: Keeper, secret: str, value: bytes, *, interactive: bool) -> dict[str, object] | None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, cast
 
 import typer
 
-from kv.cli import completing, connecting, tui
-from kv.cli.declare import Wish
+from kv.cli import completing, tui
+from kv.cli.declare import Server, Wish
+from kv.cli.hostkeys import pinned
 from kv.cli.keeper import acting, look
+from kv.cli.looking import after, look_at, tell
 from kv.cli.options import Options, verb
+from kv.cli.wishing import ruled, served, wished
 from kv.errors import KvError
-
-_RULE = "A rule, as in 'DELETE /v1/**'; repeat for more."
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
-    verb(app, "connect")(connect)
+    verb(app, "connect", groups={"wish": wished, "rules": ruled, "server": served})(connect)
     verb(app, "connections")(connections)
 
 
@@ -29,21 +31,12 @@ def connect(  # noqa: PLR0913 - the options of the verb
         list[str] | None,
         typer.Option("--secret", metavar="[SLOT=]NAME", help="The secret it uses; repeat where auth takes several."),
     ] = None,
-    host: connecting.HostOption = None,
-    auth: connecting.AuthOption = None,
-    provider: connecting.ProviderOption = None,
-    ca: connecting.CaOption = None,
-    allow_address: connecting.AddressOption = None,
-    admission: connecting.AdmissionOption = None,
-    insecure_loopback: connecting.LoopbackOption = False,
-    encoded_slash: connecting.SlashOption = None,
-    preset: Annotated[str | None, typer.Option("--preset", help="balanced, relaxed or strict.")] = None,
-    allow: Annotated[list[str] | None, typer.Option("--allow", metavar="RULE", help=_RULE)] = None,
-    ask: Annotated[list[str] | None, typer.Option("--ask", metavar="RULE", help=_RULE)] = None,
-    deny: Annotated[list[str] | None, typer.Option("--deny", metavar="RULE", help=_RULE)] = None,
-    calls_per_hour: Annotated[
-        int | None, typer.Option("--calls-per-hour", metavar="N", help="A budget; 0 for none.")
-    ] = None,
+    wish: Wish,
+    rules: Wish,
+    server: Server,
+    check: Annotated[
+        bool, typer.Option("--check", help="Look at a database's role, and say what it can do too much.")
+    ] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the connection; its secret stays.")] = False,
 ) -> None:
     """Make a connection, or change one.
@@ -53,37 +46,29 @@ def connect(  # noqa: PLR0913 - the options of the verb
     \b
       kv connect api --secret API_KEY --host https://api.test --auth header:X-Key
       kv connect stripe --deny 'DELETE /**' --admission always
+      kv connect shop --kind postgres --host db.test --user app --database shop
+      kv connect notes --kind sqlite --path notes.db
     """
-    wish = Wish(
-        host=host,
-        auth=auth,
-        provider=provider,
-        ca=ca,
-        addresses=tuple(allow_address or ()),
-        admission=admission,
-        insecure_loopback=insecure_loopback,
-        encoded_slash=encoded_slash,
-        preset=preset,
-        rules=_rules(allow=allow, ask=ask, deny=deny),
-        calls_per_hour=calls_per_hour,
-        secrets=tuple(_full(options, text) for text in secret or ()),
-    )
+    secrets = tuple(_full(options, text) for text in secret or ())
+    wish = replace(wish.over(rules), server=None if server == Server() else server, secrets=secrets)
     full = options.name(name)
-    if remove == (not wish.empty):
-        why = "--remove takes no other option" if remove else "say what to change, or --remove"
+    if (remove or check) == (not wish.empty) or (remove and check):
+        word = "--remove" if remove else "--check" if check else ""
+        why = f"{word} takes no other option" if word else "say what to change, or --remove"
         raise KvError("usage", why=f"{why}; kv connect --help shows how")
+    if check:
+        with acting(options) as keeper:
+            tell(options, look_at(keeper, full))
+        return
     args: dict[str, object] = {"name": full}
-    args |= {"remove": True} if remove else {"declaration": wish.declaration(full)}
     with acting(options) as keeper:
+        args |= {"remove": True} if remove else {"declaration": pinned(keeper, wish, full).declaration(full)}
         ok = keeper.act("connect", args).ok
-    if options.as_json:
-        tui.print_json(ok)
-    else:
-        tui.say(f"connection {full} {'removed' if remove else 'is set'}")
-
-
-def _rules(**by_verdict: list[str] | None) -> tuple[tuple[str, str], ...]:
-    return tuple((verdict, text) for verdict, texts in by_verdict.items() for text in texts or ())
+        if options.as_json:
+            tui.print_json(ok)
+        else:
+            tui.say(f"connection {full} {'removed' if remove else 'is set'}")
+        after(keeper, options, wish.kind, full)
 
 
 def _full(options: Options, text: str) -> str:

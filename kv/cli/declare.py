@@ -8,7 +8,7 @@ Rules of this file
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from kv.errors import KvError
@@ -23,10 +23,52 @@ _CA_MAX = 64 << 10  # bytes: a bundle of a few certificates
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """What is said of a server that is reached by ssh, beyond its address and its key; files are read by their names.
+
+    `profiles` is a JSON or TOML file of named commands, `certificate` one as ssh-keygen writes it.
+    """
+
+    jump: str | None = None
+    profiles: str | None = None
+    allow: Sequence[str] = ()
+    roots: Sequence[str] = ()
+    cwd: str | None = None
+    env: Sequence[str] = ()
+    certificate: str | None = None
+    principals: Sequence[str] = ()
+    source_address: str | None = None
+
+    def stated(self) -> dict[str, object]:
+        """The declaration's members. Raises `KvError`: `usage`, `disk`."""
+        found: dict[str, object] = {}
+        for member in ("jump", "cwd", "source_address"):
+            if (value := getattr(self, member)) is not None:
+                found[member] = value
+        for member in ("allow", "roots", "env", "principals"):
+            if values := getattr(self, member):
+                found[member] = list(values)
+        if self.profiles is not None:
+            found["profiles"] = _read_profiles(self.profiles)
+        if self.certificate is not None:
+            found["certificate"] = _read_text(self.certificate, _CA_MAX).strip()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """What the options of `kv set` and `kv connect` say of a connection; None and empty mean nothing was said."""
 
+    kind: str | None = None
     host: str | None = None
+    user: str | None = None
+    database: str | None = None
+    path: str | None = None
+    tls: str | None = None
+    functions: Sequence[str] = ()
+    ssh: str | None = None
+    host_keys: Sequence[str] = ()
+    server: Server | None = None
     auth: str | None = None
     provider: str | None = None
     ca: str | None = None
@@ -44,25 +86,74 @@ class Wish:
         """Nothing was said at all."""
         return self == Wish()
 
+    def over(self, other: Wish) -> Wish:
+        """Both: no option belongs to two groups, so what one says the other leaves out."""
+        nothing = Wish()
+        said = {name: value for name in self.__slots__ if (value := getattr(other, name)) != getattr(nothing, name)}
+        return replace(self, **said)
+
     def declaration(self, name: str) -> dict[str, object]:
         """The wire's `declaration`. Raises `KvError`: `usage`, `disk`."""
-        found: dict[str, object] = {"name": name}
-        for member in ("host", "provider", "encoded_slash", "admission", "preset", "calls_per_hour"):
-            if (value := getattr(self, member)) is not None:
-                found[member] = value
-        if self.auth is not None:
-            found["auth"] = parse_auth(self.auth)
+        return {"name": name, **self._stated(), **self._where(), **self._how()}
+
+    def _stated(self) -> dict[str, object]:
+        """What is passed on as it was said."""
+        said = {member: getattr(self, member) for member in _AS_SAID}
+        return {member: value for member, value in said.items() if value is not None}
+
+    def _where(self) -> dict[str, object]:
+        """Where it leads, and by which addresses."""
+        found: dict[str, object] = {}
+        if self.kind not in {None, "http", "ssh"} and self.host is not None:
+            found |= _host_and_port(self.host)
+        if self.ssh is not None:
+            found |= {"kind": "ssh", "host": self.ssh}
+        if self.host_keys:
+            found["host_key"] = list(self.host_keys)
+        if self.path is not None:
+            found["path"] = os.path.realpath(self.path)
         if self.ca is not None:
             found["ca"] = _read_ca(self.ca)
         if self.addresses:
             found["addresses"] = list(self.addresses)
         if self.insecure_loopback:
             found["insecure_loopback"] = True
+        return found
+
+    def _how(self) -> dict[str, object]:
+        """How it may be used: who logs in with what, and what is allowed."""
+        found: dict[str, object] = {}
+        if self.auth is not None:
+            found["auth"] = {"scheme": self.auth} if self.of_other_kind else parse_auth(self.auth)
+        if self.functions:
+            found["functions"] = list(self.functions)
+        if self.server is not None:
+            found |= self.server.stated()
         if self.rules:
             found["rules"] = [list(rule) for rule in self.rules]
         if self.secrets:
             found["secrets"] = dict(_slot(text) for text in self.secrets)
         return found
+
+    @property
+    def of_other_kind(self) -> bool:
+        """It is said to be no HTTP connection."""
+        return self.ssh is not None or self.kind not in {None, "http"}
+
+
+_AS_SAID = (
+    *("kind", "host", "user", "database", "tls", "provider", "encoded_slash", "admission", "preset", "calls_per_hour"),
+)
+
+
+def _host_and_port(text: str) -> dict[str, object]:
+    """`db.example.com`, `db.example.com:5433`, `[::1]:5433`. Raises `KvError("usage")`."""
+    host, mark, port = text.rpartition(":")
+    if not mark or (":" in host and not host.endswith("]")):
+        return {"host": text.strip("[]")}
+    if not port.isascii() or not port.isdigit():
+        raise KvError("usage", why="--host of a database is HOST or HOST:PORT")
+    return {"host": host.strip("[]"), "port": int(port)}
 
 
 def schemes() -> str:
@@ -100,14 +191,34 @@ def _slot(text: str) -> tuple[str, str]:
     return (slot, name) if mark else ("secret", slot)
 
 
-def _read_ca(path: str) -> str:
+def _read_text(path: str, most: int) -> str:
+    """The file's text, or "" where it is none. Raises `KvError("disk")`."""
     try:
-        with open(path, encoding="ascii") as file:
-            text = file.read(_CA_MAX + 1)
+        with open(path, encoding="utf-8") as file:
+            return file.read(most + 1)
     except OSError as error:
         raise KvError("disk", act="read", path=path, why=os.strerror(error.errno or 0)) from None
     except UnicodeDecodeError:
-        text = ""
+        return ""
+
+
+def _read_profiles(path: str) -> dict[str, object]:
+    """Named commands, from JSON or TOML: `{"restart": {"argv": […], "arguments": {…}, "effect": "write"}}`."""
+    import json
+    import tomllib
+
+    text = _read_text(path, _CA_MAX)
+    try:
+        found = tomllib.loads(text) if path.endswith(".toml") else json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise KvError("usage", why="--profiles takes a JSON or TOML file: a table of commands by their names")
+    return found
+
+
+def _read_ca(path: str) -> str:
+    text = _read_text(path, _CA_MAX)
     if "-----BEGIN CERTIFICATE-----" not in text or len(text) > _CA_MAX:
         raise KvError("usage", why="--ca takes a PEM file of certificates, at most 64 KiB")
     if "PRIVATE KEY-----" in text:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kv import __version__
-from kv.cli import lookalikes, tui
+from kv.cli import lookalikes, looking, tui
 from kv.cli.finding import Finding
 from kv.cli.options import Options, verb
 from kv.clients import agent_above
@@ -260,6 +260,7 @@ CHECKS: list[Callable[[Options], Iterator[Finding]]] = [
     _opened,
     _slots,
     _audit,
+    looking.found,
     _on_path,
     lookalikes.on_path,
     lookalikes.aliases,

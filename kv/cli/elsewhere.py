@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _ABOUT = {
     "api": "Make an HTTP call; kv adds the credential.",
+    "query": "Perform an SQL statement; kv logs in.",
+    "schema": "Show the tables of a database.",
+    "ssh": "Run a command on a server; kv logs in.",
+    "ssh-copy": "Copy a file from or to a server.",
     "run": "Run a program with the secrets it needs.",
     "explain": "Show how a call would be judged.",
     "wait": "Take up the result of a call that waited.",
@@ -40,10 +44,26 @@ def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     settings = {"ignore_unknown_options": True, "help_option_names": []}  # a line that is half typed is no error
     for name, about in _ABOUT.items():
-        table: Table = {**(import_module(HOT[name]).OPTIONS if name in HOT else {}), **GLOBAL}
-        performed = _elsewhere(table, completing.call if name in {"api", "explain"} else None)
+        table: Table = {**(_table(name) if name in HOT else {}), **GLOBAL}
+        performed = _elsewhere(table, _COMPLETED.get(name))
         app.command(name, help=about, add_help_option=False, context_settings=settings)(performed)
     verb(app, "demo")(demo)
+
+
+def _table(name: str) -> Table:
+    module = import_module(HOT[name])
+    table: Table = getattr(module, {"schema": "SCHEMA_OPTIONS", "ssh-copy": "COPY_OPTIONS"}.get(name, "OPTIONS"))
+    return table
+
+
+_COMPLETED = {
+    "api": completing.call,
+    "explain": completing.call,
+    "query": completing.database,
+    "schema": completing.database,
+    "ssh": completing.database,
+    "ssh-copy": completing.database,
+}
 
 
 def _elsewhere(table: Table, complete: Callable[..., list[str]] | None) -> Callable[..., None]:
@@ -53,7 +73,7 @@ def _elsewhere(table: Table, complete: Callable[..., list[str]] | None) -> Calla
         name = str(ctx.info_name)
         if name not in HOT:
             raise KvError("usage", why=f"write kv {name} with nothing before it")
-        mark = ["--"] if name == "run" else []  # click has taken it; what follows is another program's
+        mark = ["--"] if name in {"run", "ssh"} else []  # click has taken it; what follows is another program's
         options = {**_before(ctx), **{option: value for option, value in given.items() if value}}
         raise SystemExit(import_module(HOT[name]).main(name, [*spelled(table, options), *mark, *(words or [])]))
 

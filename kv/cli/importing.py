@@ -19,7 +19,7 @@ from kv.cli import tui
 from kv.cli.dotenv import Line, parse, rewrite
 from kv.cli.keeper import Keeper, acting, take_shelter
 from kv.cli.options import Options, verb
-from kv.cli.recognise import guess
+from kv.cli.recognise import default_name, dsn, guess
 from kv.cli.secrecy import is_secret
 from kv.cli.terminal import Terminal
 from kv.cli.value import MAX_BYTES, read_file
@@ -140,17 +140,34 @@ def plan(lines: Iterable[Line], options: Options, known: set[str], *, everything
     for line in lines:
         name = options.name(line.name)
         left = _left(line, name, everything=everything)
-        found = None if left else guess(name, line.value)
-        if found is None or found.host_needed:
+        found = None if left else _proposed(name, line.value)
+        if found is None:
             yield Item(line, name, left, None, "no connection yet: kv connect makes one")
-        elif found.connection in made:
-            yield Item(
-                line, name, left, None, f"connection {found.connection} exists and uses another: kv connect makes one"
-            )
+            continue
+        declared, title = found
+        connection = str(declared["name"])
+        if connection in made:
+            says = f"connection {connection} exists and uses another: kv connect makes one"
+            yield Item(line, name, left, None, says)
         else:
-            made.add(found.connection)
-            declared: dict[str, object] = {"name": found.connection, "provider": found.provider}
-            yield Item(line, name, left, declared, f"connection {found.connection}   ({found.title})")
+            made.add(connection)
+            yield Item(line, name, left, declared, f"connection {connection}   ({title})")
+
+
+def _proposed(name: str, value: bytes) -> tuple[dict[str, object], str] | None:
+    """The declaration of the connection that a value names by itself, and what it is; None for a guess too far."""
+    try:
+        database = dsn(value)
+    except KvError:
+        return None  # it begins as a DSN does, and a person will be told why it is none when they connect it
+    if database is not None:
+        where = database.get("host") or database.get("path")
+        declared = {"name": default_name(name), **database, "auth": {"scheme": "dsn"}}
+        return (declared, f"{database['kind']}, {where}") if database["kind"] != "sqlite" else None
+    found = guess(name, value)
+    if found is None or found.host_needed:
+        return None
+    return {"name": found.connection, "provider": found.provider}, found.title
 
 
 def _left(line: Line, name: str, *, everything: bool) -> str:

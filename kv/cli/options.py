@@ -18,7 +18,7 @@ from kv.hot.arguments import full_name, prefix
 from kv.paths import vault_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 EPILOG = "Every verb takes --vault PATH, --env PREFIX, --json, --no-color and --passphrase-fd N: kv --help."
 
@@ -116,24 +116,39 @@ def take(arguments: dict[str, object]) -> Options:
     return found
 
 
+def _parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
+    hints = get_type_hints(function, include_extras=True)
+    return [
+        p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[p.name])
+        for p in inspect.signature(function).parameters.values()
+    ]
+
+
 def verb(
-    app: typer.Typer, name: str, *, extra: bool = False, more: str = ""
+    app: typer.Typer,
+    name: str,
+    *,
+    extra: bool = False,
+    more: str = "",
+    groups: Mapping[str, Callable[..., object]] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a verb of `app`, with the common options added. `extra`: see `Options.extra`.
 
-    Its help is the function's docstring, and `more` below that.
+    Its help is the function's docstring, and `more` below that. A parameter that `groups` names is what its function
+    makes of the options that are that function's parameters: options that verbs share, and that mean one thing.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         def run(ctx: typer.Context, **arguments: object) -> None:
             outer = ctx.obj if isinstance(ctx.obj, Options) else Options()
             given = replace(take(arguments), extra=tuple(ctx.args))
+            for group, make in made.items():
+                arguments[group] = make(**{p.name: arguments.pop(p.name) for p in _parameters(make)})
             function(given.over(outer), **arguments)
 
-        hints = get_type_hints(function, include_extras=True)
+        made = groups or {}
         own = [
-            p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[p.name])
-            for p in list(inspect.signature(function).parameters.values())[1:]
+            each for p in _parameters(function)[1:] for each in (_parameters(made[p.name]) if p.name in made else [p])
         ]
         context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         sign(run, [context, *own, *common(hidden=not completing())])  # kv's own page lists them once

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kv.vault.keys import RootKey
     from kv.vault.slots import PublicSlot
 
-WINDOW_VERBS = frozenset({"set", "generate", "import", "mv", "rm", "restore"})
+WINDOW_VERBS = frozenset({"set", "generate", "import", "inspect", "mv", "rm", "restore"})
 PASSPHRASE_VERBS = frozenset({"get", "passwd", "recovery", "totp", "pin"})
 
 _DAILY = {"totp": "Code: ", "pin": "PIN: "}

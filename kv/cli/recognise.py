@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
+from kv.errors import KvError
+
 if TYPE_CHECKING:
     from brokers.http.pack import Pack
 
@@ -32,6 +34,24 @@ def guess(name: str, value: bytes) -> Guess | None:
     return Guess(beside(name, pack.name), pack.name, pack.title, pack.origin_needed)
 
 
+def dsn(value: bytes) -> dict[str, object] | None:
+    """What a database's URL states of its connection: kind, host, port, database, user. None for other values.
+
+    Raises `KvError("usage")` for one that begins as a DSN does and is none.
+    """
+    from brokers.contract import BrokerError
+    from brokers.sql.dsn import looks_like
+    from brokers.sql.kind import declared
+
+    if not looks_like(value):
+        return None
+    try:
+        kind, members = declared(value)
+    except BrokerError as error:
+        raise KvError("usage", why=f"this DSN is not taken: {error.fields['why']}") from None
+    return {"kind": kind, **members}
+
+
 def beside(secret: str, connection: str) -> str:
     """The full name of a connection in the same place as a secret."""
     folder, slash, _ = secret.rpartition("/")
@@ -41,6 +61,18 @@ def beside(secret: str, connection: str) -> str:
 def default_name(secret: str) -> str:
     """A connection's name made of a secret's: `demo/API_KEY` gives `demo/api`."""
     plain = secret.rpartition("/")[2].lower()
-    for ending in ("_secret_key", "_api_key", "_access_token", "_auth_token", "_token", "_key", "_secret", "_password"):
+    for ending in (
+        "_url",
+        "_dsn",
+        "_uri",
+        "_secret_key",
+        "_api_key",
+        "_access_token",
+        "_auth_token",
+        "_token",
+        "_key",
+        "_secret",
+        "_password",
+    ):
         plain = plain.removesuffix(ending) or plain
     return beside(secret, plain)

@@ -7,21 +7,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from kv.cli import completing, tui
-from kv.cli.connecting import (
-    AddressOption,
-    AdmissionOption,
-    AuthOption,
-    CaOption,
-    HostOption,
-    LoopbackOption,
-    ProviderOption,
-    choose,
-    told,
-)
-from kv.cli.declare import Wish
+from kv.cli.connecting import choose, told
+from kv.cli.declare import Wish  # noqa: TC001 - the signature is read at run time
 from kv.cli.keeper import acting, take_shelter
+from kv.cli.looking import after
 from kv.cli.options import Options, verb
 from kv.cli.value import check_arguments, read_value
+from kv.cli.wishing import wished
 
 if TYPE_CHECKING:
     from kv.client import Answer
@@ -36,7 +28,9 @@ NoteOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
-    verb(app, "set", extra=True)(set_)  # more words are refused by `check_arguments`, which says what they mean
+    verb(app, "set", extra=True, groups={"wish": wished})(
+        set_
+    )  # more words are refused by `check_arguments`, which says what they mean
     verb(app, "rotate", extra=True)(rotate)
     verb(app, "generate")(generate)
 
@@ -53,35 +47,23 @@ def set_(  # noqa: PLR0913 - the options of the verb
         str | None, typer.Option("--connection", metavar="NAME", help="The connection that uses it.")
     ] = None,
     no_connection: Annotated[bool, typer.Option("--no-connection", help="Make none, and do not ask.")] = False,
-    host: HostOption = None,
-    auth: AuthOption = None,
-    provider: ProviderOption = None,
-    ca: CaOption = None,
-    allow_address: AddressOption = None,
-    admission: AdmissionOption = None,
-    insecure_loopback: LoopbackOption = False,
+    wish: Wish,
 ) -> None:
     """Store a value, and make the connection that uses it.
 
     The value is asked for hidden, or comes by --stdin or --file; never as an argument. A known service is recognised
-    by the name and the value's shape. A new value for a name that exists is a new revision; its connection stays.
+    by the name and the value's shape, a database by its DSN.
+
+    A new value for a name that exists is a new revision; its connection stays.
 
     \b
       kv set OPENAI_API_KEY
       kv set prod/API_KEY --connection api --host https://api.test --auth bearer
+      kv set DATABASE_URL
       printf %s "$VALUE" | kv set prod/API_KEY --stdin --passphrase-fd 3
     """
     check_arguments(name, options.extra, stdin=stdin, file=file)
     name = options.name(name)
-    wish = Wish(
-        host=host,
-        auth=auth,
-        provider=provider,
-        ca=ca,
-        addresses=tuple(allow_address or ()),
-        admission=admission,
-        insecure_loopback=insecure_loopback,
-    )
     with acting(options) as keeper:
         keeper.require_vault()  # or a value is typed for nothing
         take_shelter()
@@ -94,7 +76,9 @@ def set_(  # noqa: PLR0913 - the options of the verb
             args["connection"] = declaration
         answer = keeper.act("set", _said(args), value.expose())
         value.wipe()
-    _stored(options, answer)
+        _stored(options, answer)
+        declared = cast("dict[str, object]", args.get("connection") or {})
+        after(keeper, options, declared.get("kind"), declared.get("name"))
 
 
 def rotate(

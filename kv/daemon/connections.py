@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError, Connection
-from kv.daemon.entry import Entry, scheme
+from kv.daemon.entry import Entry, kind_of, scheme
 from kv.daemon.faults import as_kv_error
 from kv.errors import KvError
 from kv.model import Terms, parse_rule
@@ -26,25 +26,64 @@ if TYPE_CHECKING:
 
 def declare(declared: Declaration, before: Entry | None, secret: str | None, initial: Terms) -> Entry:
     """The connection that `declared` asks for. `secret` is the secret it is being made for. Raises `KvError`."""
+    kind = declared.kind or (before.connection.kind if before else "http")
+    if before is not None and kind != before.connection.kind:
+        why = f"it is of kind {before.connection.kind}; kv connect {declared.name} --remove, then make it anew"
+        raise KvError("bad-argument", argument="kind", why=why)
     try:
-        pack = _pack(declared.provider or (before.connection.provider if before else ""))
-        name, options = _auth(declared, before, pack)
-        slots = scheme(name).slots
-        connection = Connection(
-            name=declared.name,
-            kind="http",
-            target=_target(declared, before, pack),
-            scheme=name,
-            options=options,
-            secrets=_secrets(declared, before, secret, slots),
-            provider=pack.name if pack else "",
-        )
-        scheme(name).check(options)
+        made, initial = (_http if kind == "http" else _other)(kind, declared, before, secret, initial)
     except BrokerError as error:
         raise as_kv_error(error, declared.name) from None
-    if before is None and pack is not None:
-        initial = replace(initial, calls_per_hour=pack.calls_per_hour)
-    return Entry(connection, _terms(declared, before.terms if before else initial))
+    return Entry(made, _terms(declared, before.terms if before else initial))
+
+
+Made = tuple[Connection, Terms]
+
+
+def _other(kind: str, declared: Declaration, before: Entry | None, secret: str | None, initial: Terms) -> Made:
+    """A connection whose kind says itself what its target is made of."""
+    of = kind_of(kind)
+    if declared.auth is not None:
+        name = declared.auth.scheme
+    else:
+        name = before.connection.scheme if before else next(iter(of.schemes))
+    if name not in of.schemes or (declared.auth is not None and declared.auth.options):
+        raise KvError("bad-argument", argument="auth", why=f"of {kind} it is {' or '.join(of.schemes)}")
+    target = of.target(_stated(declared), before.connection.target if before else {}, name)
+    secrets = _secrets(declared, before, secret, of.schemes[name])
+    return Connection(name=declared.name, kind=kind, target=target, scheme=name, secrets=secrets), initial
+
+
+def _stated(declared: Declaration) -> dict[str, object]:
+    """What a declaration states of a target."""
+    members = {name: getattr(declared, name) for name in declared.__struct_fields__ if name not in _NOT_OF_TARGETS}
+    return {name: value for name, value in members.items() if value not in (None, "")}
+
+
+_NOT_OF_TARGETS = frozenset({"name", "kind", "auth", "secrets", "admission", "preset", "rules", "calls_per_hour"})
+_NOT_HTTP = (
+    *("port", "database", "user", "tls", "functions", "path"),
+    *("host_key", "jump", "profiles", "allow", "roots", "cwd", "env", "certificate", "principals", "source_address"),
+)
+
+
+def _http(kind: str, declared: Declaration, before: Entry | None, secret: str | None, initial: Terms) -> Made:
+    """A connection whose provider completes it."""
+    if any(getattr(declared, name) is not None for name in _NOT_HTTP):
+        raise KvError("bad-argument", argument="kind", why="this is said of databases and servers: say --kind")
+    pack = _pack(declared.provider or (before.connection.provider if before else ""))
+    name, options = _auth(declared, before, pack)
+    connection = Connection(
+        name=declared.name,
+        kind=kind,
+        target=_target(declared, before, pack),
+        scheme=name,
+        options=options,
+        secrets=_secrets(declared, before, secret, scheme(name).slots),
+        provider=pack.name if pack else "",
+    )
+    scheme(name).check(options)
+    return connection, initial if pack is None else replace(initial, calls_per_hour=pack.calls_per_hour)
 
 
 def _pack(name: str) -> Pack | None:
@@ -141,7 +180,7 @@ def shown(entry: Entry) -> dict[str, object]:
         "name": connection.name,
         "kind": connection.kind,
         "provider": connection.provider,
-        "origin": connection.target.get("origin", ""),
+        "origin": _place(connection),
         "base_path": connection.target.get("base_path", ""),
         "auth": connection.scheme,
         "secrets": sorted(set(connection.secrets.values())),
@@ -150,3 +189,9 @@ def shown(entry: Entry) -> dict[str, object]:
         "rules": [rule.id for rule in entry.terms.rules],
         "calls_per_hour": entry.terms.calls_per_hour,
     }
+
+
+def _place(connection: Connection) -> object:
+    if connection.kind == "http":
+        return connection.target.get("origin", "")
+    return kind_of(connection.kind).place(connection.target)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from brokers.contract import AuthScheme
+    from brokers.declaration import Kind
     from brokers.http.catalogue import Pack
+    from kv.daemon.uses import Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,23 @@ def scheme(name: str) -> AuthScheme:
         raise KvError("bad-argument", argument="auth", why=f"the schemes are {', '.join(sorted(registry.AUTH))}")
     made: AuthScheme = registry.load(registry.AUTH, name)()
     return made
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of connection of that name, other than http. Raises `KvError("bad-argument")`."""
+    if name not in registry.KINDS:
+        raise KvError("bad-argument", argument="kind", why=f"the kinds are http, {', '.join(sorted(registry.KINDS))}")
+    made: Kind = registry.load(registry.KINDS, name)()
+    return made
+
+
+def check_verb(connection: Connection, args: Use) -> None:
+    """Raise `KvError("bad-argument")` unless the verb of `args` is the one for connections of this kind."""
+    verb = "call" if connection.kind == "http" else kind_of(connection.kind).verb
+    if verb != args.VERB:
+        says = {"call": "kv api", "query": "kv query", "ssh": "kv ssh"}[verb]
+        why = f"'{connection.name}' is of kind {connection.kind}: use {says}, or kv_{says.removeprefix('kv ')}"
+        raise KvError("bad-argument", argument="connection", why=why)
 
 
 def catalogued(provider: str) -> Pack | None:

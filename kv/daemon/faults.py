@@ -21,6 +21,11 @@ _CODES: dict[str, tuple[str, tuple[str, ...]]] = {
     "timeout": ("upstream-timeout", ("seconds",)),
     "broken": ("upstream-broken", ()),
     "encoding": ("upstream-encoding", ("why",)),
+    "login": ("upstream-login", ("why",)),
+    "refused": ("upstream-refused", ("why",)),
+    "too-large": ("upstream-too-large", ("limit",)),
+    "host-key": ("upstream-key", ("pinned", "found")),
+    "missing": ("driver-missing", ("what",)),
 }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError, Connection, Credential
 from kv import registry, strangers
@@ -20,7 +20,8 @@ from kv.daemon import admissions, record
 from kv.daemon.approvals import Approvals
 from kv.daemon.caller import alive
 from kv.daemon.clock import boot_time
-from kv.daemon.entry import Entry, catalogued, decode_entry, scheme
+from kv.daemon.entry import Entry, catalogued, decode_entry, kind_of, scheme
+from kv.daemon.faults import as_kv_error
 from kv.errors import KvError, clean
 from kv.paths import Runtime
 from kv.redact import Needles, Redaction
@@ -58,10 +59,12 @@ class House:
         self.approvals = Approvals(boot_time, alive=alive, revision=lambda: self.revision)
         self.budget = budget
         self.needles = Needles()
+        self.findings: dict[str, list[str]] = {}  # of databases that were looked at: what their roles can do too much
         self._ready = asyncio.Event()
         self._failure: KvError | None = None
         self._brokers: dict[str, Broker] = {}
         self._entries: dict[str, Entry] = {}
+        self._ways: dict[str, Entry] = {}
         admissions.recall(vault, self.approvals)
 
     async def prepare(self) -> None:
@@ -109,6 +112,8 @@ class House:
     def _forms(self, connection: Connection) -> tuple[bytes, ...]:
         try:
             with self.spend(connection) as credential:
+                if connection.kind != "http":
+                    return kind_of(connection.kind).forms(credential, connection.target)
                 return scheme(connection.scheme).forms(credential, connection.options)
         except (BrokerError, KvError):
             return ()  # a connection that cannot be used makes nothing of its secrets
@@ -128,6 +133,26 @@ class House:
             self._entries[found.connection.name] = found
         return found
 
+    def way(self, name: str) -> Entry:
+        """The connection as it is used: one that jumps has the connection that it jumps through within.
+
+        Raises `KvError`: unknown-connection, bad-argument.
+        """
+        entry = self.entry(name)
+        jump = entry.connection.target.get("jump")
+        if not isinstance(jump, str) or not jump:
+            return entry
+        found = self._ways.get(entry.connection.name)
+        if found is None:
+            from brokers.ssh.jump import through
+
+            try:
+                found = Entry(through(entry.connection, self.entry(jump).connection), entry.terms)
+            except BrokerError as error:
+                raise as_kv_error(error, entry.connection.name) from None
+            self._ways[entry.connection.name] = found
+        return found
+
     def _load(self, name: str) -> Entry:
         record = self.vault.get("connection", name)
         if record is not None:
@@ -142,8 +167,15 @@ class House:
         """These connections were changed: forget what was decoded of them, void what was asked or allowed before."""
         for name in connections:
             self._entries.pop(name, None)
+        # A way through another jump host is another way.
+        known = self.vault.names("connection") if connections else ()
+        over = [name for name in known if self.entry(name).connection.target.get("jump") in connections]
+        touched = (*connections, *over)
+        for name in touched:
+            self.findings.pop(name, None)
+            self._ways.pop(name, None)
             self.approvals.forget(name)
-        admissions.forget(self.vault, connections)
+        admissions.forget(self.vault, touched)
         self.revision += bool(connections)
 
     def standing(self, caller: Caller) -> Standing:
@@ -226,7 +258,9 @@ class House:
     def broker(self, kind: str) -> Broker:
         """The broker of a kind, imported and made at its first use."""
         if kind not in self._brokers:
-            made: Broker = registry.load(registry.BROKERS, kind)(schemes=scheme, catalogue=catalogued)
+            lookups = {"schemes": scheme, "catalogue": catalogued}
+            broker = registry.load(registry.BROKERS, kind)
+            made: Broker = broker(**{name: lookups[name] for name in cast("Broker", broker).wants})
             self._brokers[kind] = made
         return self._brokers[kind]
 

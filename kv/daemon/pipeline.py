@@ -22,47 +22,36 @@ import asyncio
 import os
 import secrets
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError
 from kv.daemon import descriptors, notice, record, shape
 from kv.daemon.aside import Aside
 from kv.daemon.clock import boot_time
+from kv.daemon.entry import check_verb
 from kv.daemon.faults import as_kv_error
 from kv.daemon.holdings import Holdings
+from kv.daemon.judged import Judged, estimate
 from kv.daemon.planning import Planner
 from kv.daemon.save import Saving, check_path
-from kv.daemon.schema import Call
 from kv.daemon.tickets import Ticket, Tickets
-from kv.errors import KvError, clean
+from kv.daemon.uses import Use
+from kv.errors import KvError
 from kv.model import Verdict
 from kv.paths import Runtime
 from kv.policy import decide
 
 if TYPE_CHECKING:
-    from brokers.contract import Plan
     from kv.audit.entry import Fields
     from kv.daemon.dispatch import Exchange
-    from kv.daemon.entry import Entry
     from kv.daemon.holdings import Share
     from kv.daemon.house import House
     from kv.daemon.save import SavedFile
-    from kv.model import Approval, Caller, Decision, Pending
+    from kv.model import Approval, Caller, Pending
 
 # Bytes of bodies and of answers: sixteen of the largest calls at once, four of one session. Both halves of a call are
 # counted, from the request's arrival until its answer has been sent.
 _HELD, _HELD_OF_ONE = 256 << 20, 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What steps 1 to 3 found."""
-
-    entry: Entry
-    plan: Plan
-    decision: Decision
-    digest: str
 
 
 class Pipeline:
@@ -78,13 +67,14 @@ class Pipeline:
         self._reader = Aside(1)
         self._saving = Saving(Runtime(house.vault.path).folder)
 
-    async def judge(self, caller: Caller, args: Call, body: bytes) -> Judged:
+    async def judge(self, caller: Caller, args: Use, body: bytes) -> Judged:
         """Steps 1 to 3. Raises `KvError`."""
         while True:
-            entry = self.house.entry(args.connection)
+            entry = self.house.way(args.connection)
+            check_verb(entry.connection, args)
             broker = self.house.broker(entry.connection.kind)
             plan, digest = await self._planner.plan(broker, entry.connection, args.arguments(), body, args.connection)
-            if self.house.entry(args.connection) is entry:  # else it was planned for what the connection no longer is
+            if self.house.way(args.connection) is entry:  # else it was planned for what the connection no longer is
                 break
         if args.save:
             check_path(args.save)
@@ -97,23 +87,11 @@ class Pipeline:
         """What would happen, and why. Nothing is performed, asked or recorded. Raises `KvError`."""
         with ExitStack() as held:
             judged, _, _ = await self._enter(exchange, held)
-        plan, decision = judged.plan, judged.decision
-        return {
-            "verdict": decision.verdict.value,
-            "rule": decision.rule,
-            "why": decision.why,
-            "help": decision.help,
-            "effect": plan.effect.value,
-            "because": plan.because,
-            "title": clean(plan.title, limit=2000),
-            "digest": judged.digest,
-            "details": [[label, clean(text, limit=2000)] for label, text in plan.details],
-            "secrets": sorted(set(plan.connection.secrets.values())),
-        }
+        return judged.told()
 
     async def call(self, exchange: Exchange) -> tuple[dict[str, object], bytes]:
         """The whole path, held for at most the `wait` that was asked for; then a ticket. Raises `KvError`."""
-        seconds = cast("Call", exchange.request.args).wait
+        seconds = cast("Use", exchange.request.args).wait
         ticket = await self._ticket(exchange)
         if ticket.pending is not None and not ticket.task.done():
             with self.tickets.unless_told(ticket):
@@ -139,11 +117,13 @@ class Pipeline:
             return {"pending": ticket.id, "say": say}
         return notice.waits(ticket.pending)
 
-    async def _enter(self, exchange: Exchange, held: ExitStack) -> tuple[Judged, Call, Share]:
+    async def _enter(self, exchange: Exchange, held: ExitStack) -> tuple[Judged, Use, Share]:
         """Steps 1 to 3 within the budgets; what is left of the arguments after that, and what the call holds."""
         caller, request = exchange.caller, exchange.request
-        args = cast("Call", request.args)
-        rest = Call(connection=args.connection, select=args.select, save=args.save, reason=args.reason, wait=args.wait)
+        args = cast("Use", request.args)
+        rest = type(args)(
+            connection=args.connection, select=args.select, save=args.save, reason=args.reason, wait=args.wait
+        )
         exchange.request = request._replace(args=rest, raw={}, body=b"")  # a waiting connection holds no body
         self.house.count_request(caller.session)
         share = self._holdings.open(caller.session)
@@ -155,19 +135,38 @@ class Pipeline:
         """The ticket of a call that may be made or asked about: a new one, or the one that it joins."""
         with ExitStack() as held:
             judged, args, share = await self._enter(exchange, held)
+            caller, decision = exchange.caller, judged.decision
+            if decision.verdict is Verdict.DENY:
+                self._record_refusal(caller, judged, args.reason, "denied")
+                raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
+            if decision.verdict is Verdict.ASK:
+                if (joined := self.tickets.find(caller.session, judged.digest)) is not None:
+                    return joined
+                judged = await self._previewed(caller, judged, share)
+                if (joined := self.tickets.find(caller.session, judged.digest)) is not None:
+                    return joined  # its twin was quicker
             return self._open(exchange, judged, args, share, held)
 
+    async def _previewed(self, caller: Caller, judged: Judged, share: Share) -> Judged:
+        """With what the broker can tell of its reach on the card: a call of its own, judged and recorded like any."""
+        broker = self.house.broker(judged.plan.connection.kind)
+        seen = broker.preview(judged.plan)
+        if seen is None:
+            return judged
+        decision = decide(caller, seen, judged.entry.terms, self.house.standing(caller), boot_time())
+        if decision.verdict is not Verdict.ALLOW:
+            return judged.estimated("not taken before this session may read there")
+        look, args = Judged(judged.entry, seen, decision, seen.digest()), Use(connection=seen.connection.name)
+        try:
+            return judged.estimated(estimate((await self._perform(caller, look, args, None, None, share)).raw))
+        except KvError as error:
+            return judged.estimated(f"not to be had ({error.code})")
+
     def _open(
-        self, exchange: Exchange, judged: Judged, args: Call, share: Share, held: ExitStack
+        self, exchange: Exchange, judged: Judged, args: Use, share: Share, held: ExitStack
     ) -> Ticket[shape.Shown]:
         caller, folder = exchange.caller, exchange.folder
         plan, decision, house = judged.plan, judged.decision, self.house
-        if decision.verdict is Verdict.DENY:
-            self._record_refusal(caller, judged, args.reason, "denied")
-            raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
-        asks = decision.verdict is Verdict.ASK
-        if asks and (joined := self.tickets.find(caller.session, judged.digest)) is not None:
-            return joined
         self.tickets.make_room(caller.session)
         descriptors.check()
         kept = None
@@ -175,7 +174,7 @@ class Pipeline:
             kept = os.dup(folder)
             held.callback(os.close, kept)
         pending: Pending | None = None
-        if asks:
+        if decision.verdict is Verdict.ASK:
             pending = house.approvals.open(caller, plan, decision, args.reason, house.revision)
             held.callback(house.approvals.withdraw, pending)
         name = pending.id if pending else secrets.token_hex(4).upper()
@@ -185,7 +184,7 @@ class Pipeline:
         return ticket
 
     async def _run(  # noqa: PLR0913, PLR0917 - a call has these parts
-        self, caller: Caller, judged: Judged, args: Call, pending: Pending | None, folder: int | None, share: Share
+        self, caller: Caller, judged: Judged, args: Use, pending: Pending | None, folder: int | None, share: Share
     ) -> shape.Shown:
         approval = await self._ask(caller, judged, args, pending)
         try:
@@ -193,7 +192,7 @@ class Pipeline:
         except asyncio.CancelledError as cut:
             raise KvError("interrupted", why=str(cut) or "its client is gone") from None
 
-    async def _ask(self, caller: Caller, judged: Judged, args: Call, pending: Pending | None) -> Approval | None:
+    async def _ask(self, caller: Caller, judged: Judged, args: Use, pending: Pending | None) -> Approval | None:
         if pending is None:
             return None
         try:
@@ -207,7 +206,7 @@ class Pipeline:
             raise
 
     async def _perform(  # noqa: PLR0913, PLR0917 - a call has these parts
-        self, caller: Caller, judged: Judged, args: Call, approval: Approval | None, folder: int | None, share: Share
+        self, caller: Caller, judged: Judged, args: Use, approval: Approval | None, folder: int | None, share: Share
     ) -> shape.Shown:
         plan, house = judged.plan, self.house
         started = boot_time()
@@ -234,7 +233,7 @@ class Pipeline:
         self._after(caller, shown)
         return shown
 
-    async def _spend(self, caller: Caller, judged: Judged, args: Call, folder: int | None, share: Share) -> shape.Shown:
+    async def _spend(self, caller: Caller, judged: Judged, args: Use, folder: int | None, share: Share) -> shape.Shown:
         plan, house = judged.plan, self.house
         saved = await self._saved(caller, args, folder)
         try:
@@ -257,13 +256,13 @@ class Pipeline:
 
     def _still(self, caller: Caller, judged: Judged) -> None:
         """Raise `KvError` where the connection is another one by now, or the session was frozen meanwhile."""
-        if self.house.entry(judged.plan.connection.name) is not judged.entry:
+        if self.house.way(judged.plan.connection.name) is not judged.entry:
             rule, why = "a call is performed on what it was judged on", "the connection changed meanwhile"
             raise KvError("denied", rule=rule, why=why, help="make the call again")
         if why := self.house.standing(caller).frozen:
             raise KvError("frozen", why=why)
 
-    async def _saved(self, caller: Caller, args: Call, folder: int | None) -> SavedFile | None:
+    async def _saved(self, caller: Caller, args: Use, folder: int | None) -> SavedFile | None:
         if not args.save:
             return None
         if folder is None:

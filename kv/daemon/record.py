@@ -48,9 +48,12 @@ def what(plan: Plan, digest: str, decision: Decision, reason: str) -> Fields:
 
 
 def title(plan: Plan) -> str:
-    """Method and path: the connection is a field of its own, and a query may hold anything. A command is told whole."""
+    """Method and path: the connection is a field of its own, and a query may hold anything.
+
+    A command and a statement are told whole: what they did is all that they say.
+    """
     request = plan.request
-    if plan.effect is Effect.RELEASE:
+    if plan.effect is Effect.RELEASE or "sql" in request or request.get("command"):
         return plan.title
     return f"{request['method']} {request['path']}" if "path" in request else plan.title.partition("?")[0]
 

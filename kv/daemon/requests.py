@@ -15,7 +15,6 @@ import msgspec
 from kv.daemon.schema import (
     Approve,
     Backup,
-    Call,
     Connect,
     Generate,
     HandOff,
@@ -42,6 +41,7 @@ from kv.daemon.schema import (
     Variables,
     Wait,
 )
+from kv.daemon.uses import Call, Query, Ssh
 from kv.errors import KvError
 
 _T = TypeVar("_T", bound=Strict)
@@ -74,7 +74,11 @@ VERBS: dict[str, Verb] = {
     "list": Verb(Listing, Needs.NOTHING, agents=True),
     "providers": Verb(Nothing, Needs.NOTHING, agents=True),
     "call": Verb(Call, Needs.NOTHING, agents=True),
+    "query": Verb(Query, Needs.NOTHING, agents=True),
     "explain": Verb(Call, Needs.NOTHING, agents=True),
+    "explain-query": Verb(Query, Needs.NOTHING, agents=True),
+    "ssh": Verb(Ssh, Needs.NOTHING, agents=True),
+    "explain-ssh": Verb(Ssh, Needs.NOTHING, agents=True),
     "run": Verb(Run, Needs.NOTHING, agents=True),
     "hand-off": Verb(HandOff, Needs.NOTHING, agents=True),
     "take": Verb(Take, Needs.NOTHING, agents=True),
@@ -90,6 +94,7 @@ VERBS: dict[str, Verb] = {
     "show": Verb(Named, Needs.NOTHING),
     "history": Verb(Named, Needs.NOTHING),
     "connections": Verb(Nothing, Needs.NOTHING),
+    "inspect": Verb(Named, Needs.WINDOW, uses=True),
     "set": Verb(Set, Needs.WINDOW, uses=True),
     "generate": Verb(Generate, Needs.WINDOW, uses=True),
     "import": Verb(Import, Needs.WINDOW, uses=True),

@@ -14,6 +14,7 @@ import msgspec
 Name = Annotated[str, msgspec.Meta(max_length=259)]  # four parts of 64 and their slashes
 Short = Annotated[str, msgspec.Meta(max_length=200)]  # what a person reads on one line
 Text = Annotated[str, msgspec.Meta(max_length=65536)]  # a query or a header list; larger things go into bodies
+Line = Annotated[str, msgspec.Meta(max_length=16384)]  # a public key or certificate is a kilobyte or two
 Hex = Annotated[str, msgspec.Meta(max_length=512, pattern="^[0-9a-f]*$")]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=600)]  # longer waits are made of several
 
@@ -34,37 +35,6 @@ class Proof(Strict, frozen=True):
     code: Annotated[str, msgspec.Meta(max_length=16)] = ""
     pin: Annotated[str, msgspec.Meta(max_length=64)] = ""
     via: Literal["terminal", "fd"] = "terminal"
-
-
-class Call(Strict, frozen=True):
-    """One request to use a connection; `arguments` collects what the broker reads."""
-
-    connection: Name
-    method: Annotated[str, msgspec.Meta(max_length=16)] = "GET"
-    path: Annotated[str, msgspec.Meta(max_length=8192)] = "/"
-    query: dict[str, object] | list[list[str]] | None = None
-    headers: dict[str, str] | None = None
-    json: object = msgspec.UNSET
-    text: str | None = None
-    form: dict[str, object] | list[list[str]] | None = None
-    base64: str | None = None
-    timeout: float | None = None
-    max_bytes: int | None = None
-    select: Annotated[str, msgspec.Meta(max_length=2000)] = ""
-    save: Annotated[str, msgspec.Meta(max_length=1024)] = ""
-    reason: Annotated[str, msgspec.Meta(max_length=2000)] = ""
-    wait: Seconds = 180.0
-
-    def arguments(self) -> dict[str, object]:
-        """The members that are the broker's, without the absent ones."""
-        found: dict[str, object] = {"method": self.method, "path": self.path}
-        for name in ("query", "headers", "text", "form", "base64", "timeout", "max_bytes"):
-            value = getattr(self, name)
-            if value is not None:
-                found[name] = value
-        if self.json is not msgspec.UNSET:
-            found["json"] = self.json
-        return found
 
 
 class Wait(Strict, frozen=True):
@@ -135,8 +105,25 @@ class Declaration(Strict, frozen=True):
     """A connection as a person declares it; what it leaves out comes from the provider, or stays as it was."""
 
     name: Name
+    kind: Literal["http", "postgres", "mysql", "sqlite", "ssh"] | None = None
     provider: Name = ""
     host: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    database: Short | None = None
+    user: Short | None = None
+    tls: Literal["verify-full", "plain"] | None = None
+    functions: Annotated[list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=64)] | None = None
+    path: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
+    host_key: Annotated[list[Line], msgspec.Meta(max_length=16)] | None = None
+    jump: Name | None = None
+    profiles: Annotated[dict[Short, object], msgspec.Meta(max_length=64)] | None = None
+    allow: Annotated[list[Line], msgspec.Meta(max_length=64)] | None = None
+    roots: Annotated[list[Line], msgspec.Meta(max_length=16)] | None = None
+    cwd: Line | None = None
+    env: Annotated[list[Short], msgspec.Meta(max_length=32)] | None = None
+    certificate: Line | None = None
+    principals: Annotated[list[Short], msgspec.Meta(max_length=16)] | None = None
+    source_address: Line | None = None
     auth: Auth | None = None
     ca: Annotated[str, msgspec.Meta(max_length=65536)] | None = None  # a PEM bundle of a few certificates
     addresses: Annotated[list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=16)] | None = None

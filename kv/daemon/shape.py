@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kv.daemon import streams
 from kv.daemon.aside import uncollected
 from kv.daemon.planning import LARGE, too_many_parts
 from kv.daemon.save import too_large
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from kv.daemon.aside import Aside
     from kv.daemon.holdings import Share
     from kv.daemon.save import SavedFile
-    from kv.daemon.schema import Call
+    from kv.daemon.uses import Use
     from kv.redact import Database, Verdict
 
 
@@ -70,17 +71,20 @@ class Desk:
     saved: SavedFile | None = None
 
 
-async def show(outcome: Outcome, plan: Plan, args: Call, desk: Desk) -> Shown:
+async def show(outcome: Outcome, plan: Plan, args: Use, desk: Desk) -> Shown:
     """Read the outcome to its end or cap and make what may be shown of it. Raises `KvError`, `BrokerError`."""
     redaction = Redaction(desk.database, plan.connection.secrets.values())
+    if outcome.stderr is not None:
+        return await _command(outcome, plan, args, desk, redaction)
     headers = _headers(outcome.head, redaction)
+    is_json = outcome.head.get("form") == "json" or "json" in headers.get("content-type", "")
     raw, form, truncated = b"", "none", False
     if desk.saved is not None:
         came, unfit = await _save(outcome, redaction, desk.saved)
     else:
         data, came, truncated, unfit = await _read(outcome, redaction, plan, desk.share)
         try:
-            work = partial(_document, data, args.select, redaction, is_json="json" in headers.get("content-type", ""))
+            work = partial(_document, data, args.select, redaction, is_json=is_json)
             raw, form = work() if len(data) <= LARGE else await desk.aside.do(partial(uncollected, work))
         except KvError as error:
             unfit = unfit or error
@@ -92,8 +96,9 @@ async def show(outcome: Outcome, plan: Plan, args: Call, desk: Desk) -> Shown:
         raise unfit
     facts.raw = raw
     facts.members = {
-        "status": facts.status,
-        "headers": headers,
+        **({"status": facts.status, "headers": headers} if "status" in outcome.head else {}),
+        **({"failed": True} if outcome.head.get("failed") is True else {}),
+        "verb": args.VERB,
         "form": form,
         "redactions": verdict.count,
         "truncated": truncated,
@@ -104,6 +109,32 @@ async def show(outcome: Outcome, plan: Plan, args: Call, desk: Desk) -> Shown:
         await desk.saved.keep()
         facts.members["saved"] = {"path": args.save, "bytes": desk.saved.size}
     return facts
+
+
+async def _command(outcome: Outcome, plan: Plan, args: Use, desk: Desk, redaction: Redaction) -> Shown:
+    """Of an outcome with two streams: the body is the first and then the second, `stdout` says where that begins."""
+    if args.select or args.save:
+        raise KvError("bad-argument", argument="select" if args.select else "save", why="a command has no such answer")
+    both = await streams.read(outcome, plan, desk, redaction)
+    shown = await streams.texts(both, desk, lambda data: _document(data, "", redaction, is_json=False))
+    verdict = redaction.verdict
+    told = Shown(0, came=sum(stream.came for stream in both), places=_places(verdict), withheld=verdict.withhold)
+    if verdict.withhold:
+        return told
+    for stream in both:
+        if stream.unfit is not None:
+            raise stream.unfit
+    told.raw = b"".join(data for data, _ in shown)
+    told.members = {
+        **streams.facts(outcome),
+        "verb": args.VERB,
+        "stdout": len(shown[0][0]),
+        "redactions": verdict.count,
+        "truncated": any(stream.cut for stream in both),
+        "untrusted": True,
+        "source": plan.connection.name,
+    }
+    return told
 
 
 def status(outcome: Outcome) -> int:

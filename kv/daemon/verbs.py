@@ -16,6 +16,7 @@ from kv import __version__
 from kv.daemon import caller as callers
 from kv.daemon import enrolment, pages, record, secrets
 from kv.daemon.answers import Answers
+from kv.daemon.inspection import Inspection
 from kv.daemon.release.fingerprint import fingerprint
 from kv.daemon.release.handoffs import HandOffs
 from kv.errors import KvError
@@ -46,6 +47,7 @@ class Verbs:
         self.handoffs = HandOffs(house, runs.releases)
         self.secrets = secrets.Secrets(house)
         self.enrolment = enrolment.Enrolment(house)
+        self.inspection = Inspection(house)
         self.answers = Answers(house, pipeline, runs.releases)
 
     def waits(self, verb: str) -> bool:
@@ -133,8 +135,9 @@ class Verbs:
         return self.secrets.history(cast("Named", exchange.request.args).name), b""
 
     def connections(self, _: Exchange) -> Answer:
-        """Every connection as its person declared it."""
-        return {"connections": self.secrets.connections()}, b""
+        """Every connection as its person declared it, and what was found where it leads."""
+        found, looked = self.secrets.connections(), self.house.findings
+        return {"connections": [{**each, "findings": looked.get(str(each["name"]))} for each in found]}, b""
 
     def backup(self, exchange: Exchange) -> Answer:
         """A copy of the sealed file, create-only, in the folder whose descriptor came along."""
@@ -256,11 +259,16 @@ _AT_ONCE: dict[str, Callable[[Verbs, Exchange], Answer]] = {
 
 _WAITING: dict[str, Callable[[Verbs, Exchange], Awaitable[Answer]]] = {
     "call": Verbs.call,
+    "query": Verbs.call,
+    "ssh": Verbs.call,
     "explain": Verbs.explain,
+    "explain-query": Verbs.explain,
+    "explain-ssh": Verbs.explain,
     "run": Verbs.run,
     "hand-off": Verbs.hand_off,
     "take": Verbs.take,
     "carried": Verbs.carried,
+    "inspect": lambda verbs, exchange: verbs.inspection.look(exchange),
     "wait": Verbs.wait,
     "approve": lambda verbs, exchange: verbs.answers.approve(exchange),
     "audit-verify": Verbs.audit_verify,

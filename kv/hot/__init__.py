@@ -11,7 +11,11 @@ from __future__ import annotations
 # verb: the module below whose `main` performs it, and whose `OPTIONS` it takes beside those of every verb
 HOT = {
     "api": "kv.hot.api",
-    "explain": "kv.hot.api",
+    "query": "kv.hot.query",
+    "schema": "kv.hot.query",
+    "ssh": "kv.hot.ssh",
+    "ssh-copy": "kv.hot.ssh",
+    "explain": "kv.hot.explain",
     "run": "kv.hot.run",
     "wait": "kv.hot.wait",
     "status": "kv.hot.status",

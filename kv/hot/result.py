@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 _FAILED = 400  # HTTP: from here on the other side says no
 
 
-def show(answer: Answer, *, as_json: bool, fail: bool) -> int:
-    """Print the answer of `call` or `wait`; return the exit status."""
+def show(answer: Answer, *, as_json: bool, fail: bool, form: str = "") -> int:
+    """Print the answer of a call, or of `wait`; return the exit status. `form` is how rows are to be written."""
     ok = answer.ok
     if "pending" in ok:
         return _pending(ok, as_json=as_json)
+    if ok.get("verb") == "ssh" and "stdout" in ok:
+        from kv.hot.answer import show_command
+
+        return show_command(answer, as_json=as_json)
+    if ok.get("verb") == "query" and "saved" not in ok:
+        from kv.hot.answer import show_query
+
+        return show_query(answer, as_json=as_json, form=form)
     if as_json:
         print_json({**ok, "body": as_value(answer.body, ok)})
     else:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOM = 64 << 10  # bytes of a result: what clients take without cutting it themselves
 _AROUND = 256  # of them for what tells a part's place: two numbers, a ticket, their names
+_OURS = frozenset({"form", "verb"})  # members for programs: a model sees what it asked for and what came
 _KEPT = 8  # long results that can be read on at once
 _KEPT_BYTES = 32 << 20  # of them together; the newest always stays, and is itself bounded by the keeper's frames
 
@@ -71,7 +72,10 @@ class Pages:
 
 def _read(answer: Answer) -> tuple[dict[str, object], object]:
     """The answer's members, the marks first, and its body as JSON, text or base64; None without one."""
-    members = {**_marks(answer), **{name: value for name, value in answer.ok.items() if name != "form"}}
+    members = {**_marks(answer), **{name: value for name, value in answer.ok.items() if name not in _OURS}}
+    if isinstance(at := answer.ok.get("stdout"), int):
+        both = {"stdout": answer.body[:at], "stderr": answer.body[at:]}
+        return {**members, **{name: _text(part) for name, part in both.items()}}, None
     form = answer.ok.get("form")
     if form == "json":
         try:
@@ -83,6 +87,13 @@ def _read(answer: Answer) -> tuple[dict[str, object], object]:
     if form == "bytes":
         return members, {"base64": base64.b64encode(answer.body).decode()}
     return members, answer.body.decode() if form == "text" else None
+
+
+def _text(data: bytes) -> object:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
 
 
 def _long(answer: Answer, members: dict[str, object], body: object, text: str) -> _Long:

@@ -15,10 +15,14 @@ import base64
 import binascii
 import json
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from kv.errors import KvError
+from kv.hot.beneath import read_beneath
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _IN_HEADER = 64 << 10  # bytes of a body that still go into the frame's header; a longer one travels behind it
 _TICKET = re.compile(r"[0-9A-Za-z]{1,16}")
@@ -38,6 +42,20 @@ _KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "max_bytes": ("integer", (int,), "it is a whole number of bytes"),
     "select": ("string", (str,), "it is text: a JMESPath expression"),
     "save": ("string", (str,), "it is text: a new file below the working folder"),
+    "connection": ("string", (str,), "it is text: a name that kv_list shows"),
+    "sql": ("string", (str,), "it is text: one statement"),
+    "params": ("array", (list,), "it is a list of values"),
+    "mode": ("", (str,), "it is read or write"),
+    "max_rows": ("integer", (int,), "it is a whole number of rows"),
+    "dry_run": ("boolean", (bool,), "it is true or false"),
+    "schema": ("", (str,), "it is text"),
+    "env": ("object", (dict,), "it is an object of names and texts"),
+    "profile": ("string", (str,), "it is text: a command's name"),
+    "arguments": ("object", (dict,), "it is an object of names and texts"),
+    "act": ("string", (str,), "it is get, put or list"),
+    "file": ("string", (str,), "it is text: a file below the working folder"),
+    "overwrite": ("boolean", (bool,), "it is true or false"),
+    "table": ("", (str,), "it is text"),
     "argv": ("array", (list,), "it is a list of words: a program and its arguments"),
     "secrets": ("array", (list,), "it is a list of names: NAME, or NAME=VARIABLE"),
     "cwd": ("string", (str,), "it is text: a folder"),
@@ -81,7 +99,41 @@ TOOLS: dict[str, Tool] = {
         2,
         {"destructiveHint": True, "openWorldHint": True},
     ),
-    "kv_explain": Tool("explain", "What kv_api would do, and which rule decides", _CALL, 2, _LOOKS),
+    "kv_query": Tool(
+        "query",
+        "One SQL statement on the user's database; mode read or write; params for $1 or ?",
+        ("connection", "sql", "params", "mode", "max_rows", "dry_run", "timeout", "save", "reason"),
+        2,
+        {"destructiveHint": True, "openWorldHint": True},
+    ),
+    "kv_schema": Tool(
+        "schema",
+        "Tables, columns, keys, indexes and row estimates of a database",
+        ("connection", "table", "schema"),
+        1,
+        {"readOnlyHint": True, "openWorldHint": True},
+    ),
+    "kv_ssh": Tool(
+        "ssh",
+        "Run a command on the user's server; argv is words, not a shell line",
+        ("connection", "argv", "stdin", "cwd", "env", "profile", "arguments", "timeout", "reason"),
+        1,
+        {"destructiveHint": True, "openWorldHint": True},
+    ),
+    "kv_ssh_copy": Tool(
+        "copy",
+        "Copy a file from (get) or to (put) a server, or list a folder there",
+        ("connection", "act", "path", "file", "overwrite", "reason"),
+        3,
+        {"destructiveHint": True, "openWorldHint": True},
+    ),
+    "kv_explain": Tool(
+        "explain",
+        "What kv_api, with sql kv_query, with argv kv_ssh would do, and why",
+        (*_CALL, "sql", "params", "mode", "argv"),
+        1,
+        _LOOKS,
+    ),
     "kv_run": Tool(
         "run",
         "Run a program that needs secrets in its environment; without secrets use your own shell",
@@ -122,7 +174,8 @@ def check(name: str, given: dict[str, Any]) -> dict[str, Any]:
             raise KvError("bad-argument", argument=each, why="it is missing")
     for each, value in found.items():
         _, types, words = _KINDS[each]
-        if not isinstance(value, types) or (isinstance(value, bool) and int in types):  # to Python, True is a number
+        is_other = isinstance(value, bool) and not {bool, object} & {*types}  # to Python, True is a number
+        if is_other or not isinstance(value, types):
             raise KvError("bad-argument", argument=each, why=words)
     for each in ("argv", "secrets"):
         if not all(isinstance(word, str) for word in found.get(each, ())) or not found.get(each, ("",)):
@@ -134,16 +187,54 @@ def check(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def request(name: str, found: dict[str, Any], wait: float) -> Request:
     """The request for checked arguments; a call is held for `wait` seconds. Raises `KvError`."""
-    tool = TOOLS[name]
-    if tool.verb in {"call", "explain"}:
-        args, body = _call(found)
-        return Request(tool.verb, {**args, "wait": wait} if tool.verb == "call" else args, body)
-    if tool.verb == "wait":
-        return Request("wait", {"ticket": found["ticket"], "wait": wait})
-    return Request(tool.verb, found)
+    verb = TOOLS[name].verb
+    make = _MADE.get(verb)
+    return Request(verb, found) if make is None else make(found, wait)
+
+
+def _api(found: dict[str, Any], wait: float) -> Request:
+    args, body = _call(found)
+    return Request("call", {**args, "wait": wait}, body)
+
+
+def _explain(found: dict[str, Any], _: float) -> Request:
+    if other := found.keys() & _OTHERS.keys():
+        return _other(found, min(other))
+    args, body = _call(found)
+    return Request("explain", args, body)
+
+
+def _ssh(found: dict[str, Any], wait: float) -> Request:
+    stdin = str(found.pop("stdin", "")).encode()
+    return Request("ssh", {**found, "wait": wait}, stdin)
+
+
+# Of kv_explain: the argument that says which tool is meant, that tool's verb, and what goes with it.
+_OTHERS = {"argv": ("explain-ssh", {"argv"}), "sql": ("explain-query", {"sql", "params", "mode"})}
+
+
+def _other(found: dict[str, Any], what: str) -> Request:
+    verb, fits = _OTHERS[what]
+    if stray := found.keys() - {"provider", *fits}:
+        raise KvError("bad-argument", argument=min(stray), why=f"it does not go with {what}")
+    return Request(verb, {"connection": found["provider"], **{each: found[each] for each in found.keys() & fits}})
+
+
+def _copy(found: dict[str, Any], wait: float) -> Request:
+    act, file = found["act"], found.pop("file", "")
+    if act not in {"get", "put", "list"}:
+        raise KvError("bad-argument", argument="act", why=_KINDS["act"][2])
+    args = {**found, "wait": wait}
+    if act == "get":
+        return Request("ssh", {**args, "save": file or str(found["path"]).rpartition("/")[2]})
+    return Request("ssh", args, read_beneath(file) if act == "put" else b"")
 
 
 def _call(found: dict[str, Any]) -> tuple[dict[str, object], bytes]:
+    if stray := found.keys() & {"params", "mode"}:
+        raise KvError("bad-argument", argument=min(stray), why="it goes with sql")
+    if "path" not in found:
+        raise KvError("bad-argument", argument="path", why="it is missing")
     args: dict[str, object] = {"connection": found["provider"], "path": found["path"]}
     if "method" in found:
         args["method"] = found["method"].upper()
@@ -161,6 +252,18 @@ def _call(found: dict[str, Any]) -> tuple[dict[str, object], bytes]:
     if isinstance(value, str):
         return _placed(args, "text", value, value.encode(), "text/plain; charset=utf-8")
     return _placed(args, "json", value, _compact(value), "application/json")
+
+
+# verb of a tool: how its request is made, where it is more than its arguments
+_MADE: dict[str, Callable[[dict[str, Any], float], Request]] = {
+    "call": _api,
+    "explain": _explain,
+    "query": lambda found, wait: Request("query", {**found, "wait": wait}),
+    "schema": lambda found, wait: Request("query", {**found, "act": "schema", "wait": wait}),
+    "ssh": _ssh,
+    "copy": _copy,
+    "wait": lambda found, wait: Request("wait", {"ticket": found["ticket"], "wait": wait}),
+}
 
 
 def _placed(

@@ -15,7 +15,7 @@ from brokers.contract import Outcome
 from kv.daemon.aside import Aside
 from kv.daemon.holdings import Holdings
 from kv.daemon.save import Apart, SavedFile
-from kv.daemon.schema import Call
+from kv.daemon.uses import Call
 from kv.daemon.shape import Desk, Shown, show
 from kv.errors import KvError
 from kv.redact import Needles

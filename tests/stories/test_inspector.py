@@ -75,7 +75,20 @@ def test_the_inspector_lists_the_tools(shared: Scene, era: str) -> None:
     """It finds the tools, and its check of their schemas' portability finds no error."""
     done = inspect(shared.world, "--method", "tools/list", "--strict", era=era)
     tools = {tool["name"]: tool for tool in result(done)["tools"]}
-    assert sorted(tools) == ["kv_api", "kv_explain", "kv_list", "kv_run", "kv_status", "kv_wait"]
+    assert sorted(tools) == [
+        *(
+            "kv_api",
+            "kv_explain",
+            "kv_list",
+            "kv_query",
+            "kv_run",
+            "kv_schema",
+            "kv_ssh",
+            "kv_ssh_copy",
+            "kv_status",
+            "kv_wait",
+        )
+    ]
     acting = {name for name, tool in tools.items() if not tool["annotations"].get("readOnlyHint")}
     assert acting == {"kv_api", "kv_run"}
     assert tools["kv_api"]["annotations"]["destructiveHint"] is True

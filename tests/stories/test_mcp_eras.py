@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 HANDSHAKES = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 MODERN = "2026-07-28"
 ERAS = (HANDSHAKES[0], HANDSHAKES[-1], MODERN)
-TOOLS = ["kv_api", "kv_explain", "kv_list", "kv_run", "kv_status", "kv_wait"]
+TOOLS = [
+    "kv_api",
+    "kv_explain",
+    "kv_list",
+    "kv_query",
+    "kv_run",
+    "kv_schema",
+    "kv_ssh",
+    "kv_ssh_copy",
+    "kv_status",
+    "kv_wait",
+]
 ENTRY_MAX = 500  # characters of a tool in `tools/list`: every conversation pays for them
 INVALID_REQUEST, UNSUPPORTED_VERSION = -32600, -32022
 CLIENT = {"name": "story", "version": "1"}

@@ -59,7 +59,20 @@ def _texts(scene: Scene, path: str, body: str, kind: str = "text/plain; charset=
 def test_a_tool_is_listed_in_500_characters(line: Line) -> None:
     """Each entry of `tools/list` is at most 500 characters of JSON, and says that it takes nothing it does not name."""
     tools = line.result(line.ask("tools/list"))["tools"]
-    assert [tool["name"] for tool in tools] == ["kv_api", "kv_explain", "kv_run", "kv_list", "kv_status", "kv_wait"]
+    assert [tool["name"] for tool in tools] == [
+        *(
+            "kv_api",
+            "kv_query",
+            "kv_schema",
+            "kv_ssh",
+            "kv_ssh_copy",
+            "kv_explain",
+            "kv_run",
+            "kv_list",
+            "kv_status",
+            "kv_wait",
+        )
+    ]
     for tool in tools:
         assert len(json.dumps(tool, separators=(",", ":"), ensure_ascii=False)) <= 500, tool["name"]
         assert tool["inputSchema"]["additionalProperties"] is False

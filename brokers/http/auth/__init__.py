@@ -7,22 +7,29 @@ Rules of this package
 - A value that cannot stand in its place (a line end in a header) is refused before anything is sent, never
   repaired: kv does not know which half of it was meant.
 
+- The time, a nonce and the Host header stand in `Request.moment`: a flow asks for nothing.
+- A scheme may use slots beyond its `slots` where a connection declares them, and says so in its docstring.
+
 What several schemes need stands here.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
-from brokers.contract import BrokerError, Request
+from brokers.contract import BrokerError
+from brokers.http import target
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from brokers.contract import Secret
+    from brokers.message import Request
 
+SLASH = "%2F"  # how a slash within a segment is written in `Request.path`
 MAX_VALUE = 64 << 10  # bytes: the largest tokens in headers are some 8 KiB; servers refuse far less than this
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
@@ -75,14 +82,35 @@ def visible(secret: Secret) -> str:
     return value.decode("ascii")
 
 
+def document(secret: Secret) -> str:
+    """The secret as text of several lines: a key file or JSON, which is read here and travels nowhere as it is.
+
+    Raises `BrokerError("credential")`.
+    """
+    value = secret.expose()
+    try:
+        text = value.decode()
+    except UnicodeError:
+        text = "\0"
+    if len(value) > MAX_VALUE or "\0" in text:
+        raise BrokerError("credential", why="the value is not the text of a key file")
+    return text
+
+
+def written(request: Request, base: tuple[str, ...]) -> tuple[str, str]:
+    """Path and query as they stand in the request line beneath `base`: encoded once, here and nowhere else."""
+    segments = [segment.replace(SLASH, "/") for segment in request.path.split("/")[1:]]
+    return target.join_path((*base, *segments)), target.join_query(request.query)
+
+
 def with_header(request: Request, name: str, value: str) -> Request:
     """`request` with one header more."""
-    return Request(request.method, request.path, request.query, (*request.headers, (name, value)), request.body)
+    return replace(request, headers=(*request.headers, (name, value)))
 
 
 def with_query(request: Request, name: str, value: str) -> Request:
     """`request` with one query parameter more."""
-    return Request(request.method, request.path, (*request.query, (name, value)), request.headers, request.body)
+    return replace(request, query=(*request.query, (name, value)))
 
 
 def check_added(given: Request, made: Request) -> None:

@@ -11,7 +11,8 @@ from brokers.http.auth import only, visible, with_header
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from brokers.contract import Credential, Request, Response
+    from brokers.contract import Credential
+    from brokers.message import Request, Response
 
 _MAX_PART = 256  # characters of a declared user or password: a name or a constant, not a document
 

@@ -11,7 +11,8 @@ from brokers.http.auth import header_name, misspelt, only, visible, with_header
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from brokers.contract import Credential, Request, Response
+    from brokers.contract import Credential
+    from brokers.message import Request, Response
 
 _PREFIX = re.compile(r"([\x21-\x7e][\x20-\x7e]{0,63})?")
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from brokers.contract import BrokerError, Request
+from brokers.contract import BrokerError
 from brokers.http.auth import only, visible
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from brokers.contract import Credential, Response
+    from brokers.contract import Credential
+    from brokers.message import Request, Response
 
 _TEMPLATE = re.compile(r"(/[A-Za-z0-9_.~-]+)*/[A-Za-z0-9_.~-]*\{secret\}[A-Za-z0-9_.~-]*(/[A-Za-z0-9_.~-]+)*")
 # Nothing that ends a segment, escapes or climbs: a value with '/' would choose another path.
@@ -50,7 +52,7 @@ class Path:
         if not _SEGMENT.fullmatch(value):
             raise BrokerError("credential", why="the value cannot stand in a path")
         prefix = options.get("template", "/{secret}").replace("{secret}", value)
-        yield Request(request.method, prefix + request.path, request.query, request.headers, request.body)
+        yield replace(request, path=prefix + request.path)
 
     def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
         """None: the secret itself is what travels."""

@@ -9,7 +9,8 @@ from brokers.http.auth import misspelt, only, query_name, visible, with_query
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from brokers.contract import Credential, Request, Response
+    from brokers.contract import Credential
+    from brokers.message import Request, Response
 
 
 class Query:

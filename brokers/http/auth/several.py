@@ -6,19 +6,26 @@ import re
 from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError
-from brokers.http.auth import header_name, misspelt, query_name, visible, with_header, with_query
+from brokers.http.auth import misspelt, visible, with_header
+from brokers.http.auth.cookie import cookie_name, cookie_value
+from brokers.http.auth.totp import code, place, put
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from brokers.contract import Credential, Request, Response
+    from brokers.contract import Credential, Secret
+    from brokers.message import Request, Response
 
 _MAX_SLOTS = 8  # services want two; eight is room, and bounds the request
 _SLOT = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class Several:
-    """The options name the slots and where each goes: `{"api_key": "header:DD-API-KEY", "app": "query:app"}`."""
+    """The options name the slots and where each goes: `{"api_key": "header:DD-API-KEY", "app": "query:app"}`.
+
+    A place is `header:NAME`, `query:NAME` or `cookie:NAME`; `totp:header:NAME` puts the code of the moment there, of a
+    slot that holds a TOTP secret.
+    """
 
     name = "several"
     slots: tuple[str, ...] = ()  # those the options name
@@ -51,9 +58,7 @@ class Several:
         """Yield the request with every secret in its place."""
         self.check(options)
         for slot, text in options.items():
-            where, name = _place(text)
-            add = with_header if where == "header" else with_query
-            request = add(request, name, visible(credential[slot]))
+            request = _put(request, text, credential[slot])
         yield request
 
     def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
@@ -64,8 +69,16 @@ class Several:
 
 def _place(text: str) -> tuple[str, str]:
     where, _, name = text.partition(":")
-    if where == "header":
-        return where, header_name(name)
-    if where == "query":
-        return where, query_name(name)
-    raise BrokerError("options", why="a place is header:NAME or query:NAME")
+    if where == "cookie":
+        cookie_name(name)
+        return "header", "cookie"
+    return place(name if where == "totp" else text)
+
+
+def _put(request: Request, text: str, secret: Secret) -> Request:
+    where, _, name = text.partition(":")
+    if where == "cookie":
+        return with_header(request, "cookie", f"{name}={cookie_value(secret)}")
+    if where == "totp":
+        return put(request, name, code(secret, request.moment.now))
+    return put(request, text, visible(secret))

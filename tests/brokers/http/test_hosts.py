@@ -39,9 +39,9 @@ def dialled(monkeypatch: pytest.MonkeyPatch, reach: str = "127.0.0.1") -> list[s
     seen: list[str] = []
     real = stream.dial
 
-    async def dial(origin: Origin, address: str, ca: str) -> stream.Stream:
+    async def dial(origin: Origin, address: str, tls: ssl.SSLContext | None) -> stream.Stream:
         seen.append(address)
-        return await real(origin, reach, ca)
+        return await real(origin, reach, tls)
 
     monkeypatch.setattr(transport, "dial", dial)
     return seen

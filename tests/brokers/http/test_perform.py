@@ -13,9 +13,10 @@ from http_world import KEY, broker, call, calls, connection, lent, opened, refus
 from upstream import NAME, Peer, Received, Upstream, encodings
 
 from brokers.conformance import BrokerSuite
-from brokers.contract import Broker, BrokerError, Connection, Credential, Request, Response
+from brokers.contract import Broker, BrokerError, Connection, Credential
 from brokers.http import transport
 from brokers.http.broker import HttpBroker
+from brokers.message import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence

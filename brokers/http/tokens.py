@@ -1,0 +1,147 @@
+"""Minted tokens, kept as long as they last: one request to the token endpoint, however many calls wait for it.
+
+Rules of this file
+- A token is kept under the connection's canonical form and a keyed hash of what it was minted with: neither a changed
+  connection nor another credential ever meets it. It lives here and nowhere else, and ends with the broker.
+- Minting is a task of its own: a caller that goes away takes nobody's token with it, and not its own result either.
+- A replaced refresh token is remembered until a call is lent it: the one that a vault still has is dead.
+- A failure is told to all who wait, and not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from brokers.contract import BrokerError, Credential
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from brokers.contract import Connection, Secret
+    from brokers.http.auth.minting import Minted
+
+MARGIN = 60.0  # seconds before its end at which a token is not used any more: a call and two clocks fit in
+MOST = 256  # tokens kept: more connections than a person declares
+
+
+@dataclass(slots=True)
+class _Kept:
+    connection: str
+    minted: Minted
+    until: float
+    rotated: Mapping[str, Secret] = field(
+        default_factory=dict
+    )  # what has to be lent instead of what the key is made of
+    next: bytes = b""  # the key that it will then have
+    lent: bool = False  # whether a call came with what the key is made of
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A token for one call. `fresh`: it was minted for this call, or for one that waited beside it."""
+
+    key: bytes
+    minted: Minted
+    fresh: bool
+    rotated: Mapping[str, Secret] = field(default_factory=dict)
+
+
+class Tokens:
+    """Mutable state: what is kept, and the tasks under way. `clock` gives seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._salt = secrets.token_bytes(32)
+        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
+        self._running: dict[bytes, asyncio.Task[Minted]] = {}
+
+    async def of(
+        self, connection: Connection, credential: Credential, mint: Callable[[Credential], Awaitable[Minted]]
+    ) -> Use:
+        """The kept token, or the one that `mint` makes of `credential` now. Raises what `mint` raises."""
+        key = self._key(connection, credential)
+        kept = self._kept.get(key)
+        if kept is not None:
+            kept.lent = True
+        if kept is not None and self._clock() < kept.until:
+            return Use(key, kept.minted, fresh=False, rotated=kept.rotated)
+        task = self._running.get(key)
+        if task is None:
+            task = asyncio.create_task(self._mint(key, connection, self._newest(key, credential), mint))
+            self._running[key] = task
+            task.add_done_callback(lambda done: self._over(key, done))
+        try:
+            minted = await asyncio.shield(task)
+        except BrokerError as error:
+            raise BrokerError(error.code, **error.fields) from None  # one object cannot be raised by all who wait
+        return Use(key, minted, fresh=True, rotated=self._kept[key].rotated if key in self._kept else minted.rotated)
+
+    def unsaved(self) -> list[tuple[str, Mapping[str, Secret]]]:
+        """Connections and the secrets that were replaced, as long as no call was lent the new ones."""
+        return [
+            (kept.connection, kept.rotated)
+            for kept in self._kept.values()
+            if kept.rotated and not (kept.next in self._kept and self._kept[kept.next].lent)
+        ]
+
+    def drop(self, use: Use) -> None:
+        """Do not use that token again; one that has taken its place meanwhile stays."""
+        kept = self._kept.get(use.key)
+        if kept is not None and kept.minted is use.minted:
+            kept.until = 0.0
+
+    async def _mint(
+        self,
+        key: bytes,
+        connection: Connection,
+        credential: Credential,
+        mint: Callable[[Credential], Awaitable[Minted]],
+    ) -> Minted:
+        minted = await mint(credential)
+        before = self._kept.get(key)
+        rotated = {**(before.rotated if before else {}), **minted.rotated}
+        until = self._clock() + minted.seconds - MARGIN
+        following = before.next if before else b""
+        if minted.rotated:  # under what the next call will be lent, too: it must not mint again for that alone
+            following = self._key(connection, Credential({**credential.slots, **minted.rotated}))
+            self._keep(following, _Kept(connection.name, minted, until))
+        self._keep(key, _Kept(connection.name, minted, until, rotated, following, lent=True))
+        return minted
+
+    def _keep(self, key: bytes, kept: _Kept) -> None:
+        self._kept[key] = kept
+        self._kept.move_to_end(key)
+        if len(self._kept) > MOST:
+            self._kept.popitem(last=False)
+
+    def _newest(self, key: bytes, credential: Credential) -> Credential:
+        kept = self._kept.get(key)
+        return Credential({**credential.slots, **kept.rotated}) if kept is not None and kept.rotated else credential
+
+    def _over(self, key: bytes, task: asyncio.Task[Minted]) -> None:
+        self._running.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # looked at, in case that everybody who waited is gone
+
+    def _key(self, connection: Connection, credential: Credential) -> bytes:
+        mixed = hashlib.blake2b(key=self._salt, digest_size=32)
+        parts = [json.dumps(connection.canonical(), sort_keys=True).encode()]
+        for slot in sorted(credential.slots):
+            parts += [slot.encode(), credential.slots[slot].expose()]
+        for part in parts:
+            mixed.update(len(part).to_bytes(8, "big") + part)
+        return mixed.digest()
+
+    async def aclose(self) -> None:
+        """Forget every token, and end what is under way."""
+        running = [*self._running.values()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._kept.clear()

@@ -1,0 +1,207 @@
+"""What an agent may say of a query: every argument decoded strictly into one `Draft`. Pure.
+
+Rules of this file
+- An unknown argument is refused: what is ignored silently was meant to do something.
+- A reference (`{{kv:…}}`) is refused everywhere: the connection knows where its credential goes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from brokers.contract import BrokerError, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REFERENCE = "{{kv:"
+MAX_SQL = 1 << 20  # bytes: a migration's longest statement; parsing goes by the token, which has a bound of its own
+MAX_PARAMS = 1000  # a long IN list; more rows than that are loaded from a file
+MAX_PARAM_BYTES = 4 << 20  # of all parameters together
+MAX_ROWS = 1_000_000  # of an answer; an export has no such bound, but that of a saved file
+MAX_BYTES = 16 << 20  # bytes of a result that fits into one answer
+MAX_TIMEOUT = 600.0  # seconds: an index on a large table, as long as a caller may wait at all
+MAX_LOAD = 16 << 20  # bytes of a file that is loaded: what a frame carries
+_ROWS = 1000  # where nothing was said: what an agent reads at once
+_NAME = 200  # characters of a table or schema's name: servers take 64
+_FORMATS = ("csv", "jsonl", "json")
+
+Scalar = str | int | float | bool | None
+_QUERY = frozenset({"sql", "params", "mode", "max_rows", "max_bytes", "timeout", "export", "dry_run", "act"})
+_SCHEMA = frozenset({"schema", "table", "max_bytes", "timeout", "act"})
+_LOAD = frozenset({"table", "columns", "format", "header", "timeout", "dry_run", "act"})
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A decoded call. `act` is "query", "schema" or "load"; what the act does not have is empty.
+
+    `export` is the format of a file to be, or "": the answer is a document. `max_rows` counts rows of an answer.
+    `write` says that the caller asked for more than reading.
+    """
+
+    act: str
+    limits: Limits
+    sql: str = ""
+    params: tuple[Scalar, ...] = ()
+    write: bool = False
+    max_rows: int = _ROWS
+    export: str = ""
+    dry_run: bool = False
+    schema: str = ""
+    table: str = ""
+    columns: tuple[str, ...] = ()
+    format: str = ""
+    header: bool = True
+
+
+def decode(arguments: Mapping[str, object], body: bytes) -> Draft:
+    """The arguments of a call, whole and checked. Raises `BrokerError("argument")`."""
+    act = arguments.get("act", "query")
+    if act == "query":
+        return _query(arguments, body)
+    if act == "schema":
+        return _schema(arguments, body)
+    if act == "load":
+        return _load(arguments, body)
+    return refuse("act", "it is query, schema or load")
+
+
+def _query(arguments: Mapping[str, object], body: bytes) -> Draft:
+    _known(arguments, _QUERY)
+    if body:
+        refuse("body", "a query has none; load takes a file")
+    sql = _text(arguments.get("sql"), "sql")
+    if not sql.strip() or len(sql.encode("utf-8", "surrogatepass")) > MAX_SQL:
+        refuse("sql", "one statement, at most 1 MiB")
+    export = arguments.get("export", "")
+    if export and export not in _FORMATS:
+        refuse("export", "csv, jsonl or json")
+    mode = arguments.get("mode", "read")
+    if mode not in {"read", "write"}:
+        refuse("mode", "it is read or write")
+    return Draft(
+        "query",
+        _limits(arguments),
+        sql,
+        _params(arguments.get("params")),
+        mode == "write",
+        _number(arguments, "max_rows", _ROWS, MAX_ROWS),
+        str(export),
+        _flag(arguments, "dry_run", default=False),
+    )
+
+
+def _schema(arguments: Mapping[str, object], body: bytes) -> Draft:
+    _known(arguments, _SCHEMA)
+    if body:
+        refuse("body", "this takes none")
+    schema, table = (_name(arguments.get(member, ""), member) for member in ("schema", "table"))
+    return Draft("schema", _limits(arguments), schema=schema, table=table)
+
+
+def _load(arguments: Mapping[str, object], body: bytes) -> Draft:
+    _known(arguments, _LOAD)
+    if not 0 < len(body) <= MAX_LOAD:
+        refuse("body", "a file of 1 byte to 16 MiB")
+    table = _name(arguments.get("table"), "table")
+    columns = arguments.get("columns", ())
+    if not isinstance(columns, list | tuple) or len(columns) > MAX_PARAMS:
+        refuse("columns", "a list of names")
+    form = arguments.get("format", "csv")
+    if form not in {"csv", "jsonl"}:
+        refuse("format", "csv or jsonl")
+    if not table:
+        refuse("table", "name the table to load into")
+    return Draft(
+        "load",
+        _limits(arguments),
+        write=True,
+        table=table,
+        columns=tuple(_name(column, "columns") for column in columns),
+        format=str(form),
+        header=_flag(arguments, "header", default=True),
+        dry_run=_flag(arguments, "dry_run", default=False),
+    )
+
+
+def _known(arguments: Mapping[str, object], known: frozenset[str]) -> None:
+    if not known.issuperset(arguments):
+        refuse("arguments", "there is an unknown one")
+
+
+def _text(value: object, argument: str) -> str:
+    if not isinstance(value, str):
+        refuse(argument, "it must be text")
+    if REFERENCE in value:
+        refuse(argument, "references are refused")
+    try:
+        value.encode()
+    except UnicodeError:
+        refuse(argument, "it is not UTF-8")
+    if "\0" in value:
+        refuse(argument, "NUL is refused")
+    return value
+
+
+def _name(value: object, argument: str) -> str:
+    text = _text(value, argument)
+    if len(text) > _NAME or not (text.isprintable() or not text):
+        refuse(argument, "a name has at most 200 characters")
+    return text
+
+
+def _params(value: object) -> tuple[Scalar, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple) or len(value) > MAX_PARAMS:
+        refuse("params", "a list of at most 1,000 values")
+    found = tuple(_scalar(one) for one in value)
+    if sum(len(one.encode()) for one in found if isinstance(one, str)) > MAX_PARAM_BYTES:
+        refuse("params", "at most 4 MiB together")
+    return found
+
+
+def _scalar(value: object) -> Scalar:
+    if isinstance(value, str):
+        return _text(value, "params")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and abs(value) < 1 << 64:  # wider than any integer column
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return refuse("params", "a value is text, a number, true, false or null")
+
+
+def _limits(arguments: Mapping[str, object]) -> Limits:
+    given = Limits()
+    timeout = arguments.get("timeout")
+    if timeout is None:
+        timeout = given.timeout
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= MAX_TIMEOUT:
+        refuse("timeout", "a number of seconds, more than 0, at most 600")
+    return Limits(float(timeout), _number(arguments, "max_bytes", given.max_bytes, MAX_BYTES))
+
+
+def _number(arguments: Mapping[str, object], argument: str, default: int, most: int) -> int:
+    value = arguments.get(argument)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
+        refuse(argument, "a whole number, more than 0 and within its bound")
+    return value
+
+
+def _flag(arguments: Mapping[str, object], argument: str, *, default: bool) -> bool:
+    value = arguments.get(argument, default)
+    if not isinstance(value, bool):
+        refuse(argument, "it is true or false")
+    return value
+
+
+def refuse(argument: str, why: str) -> NoReturn:
+    """Refuse an argument."""
+    raise BrokerError("argument", argument=argument, why=why)

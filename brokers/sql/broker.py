@@ -1,0 +1,177 @@
+"""What every SQL broker does alike: a pure plan, and an act that is performed as it was planned.
+
+Rules of this file
+- A plan judged `read` is performed read-only, whatever the classifier made of it: the engine opens a READ ONLY
+  transaction (or file), and a wrong guess fails at the server.
+- What is shown on a card is the statement itself, line by line: a comment's end must not hide in a joined line.
+- The estimate on a card is a call of its own, an EXPLAIN, judged and recorded like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from brokers.contract import BrokerError, Effect, Plan
+from brokers.resolver import system_resolver
+from brokers.sql.arguments import Draft, decode
+from brokers.sql.statement import classify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from brokers.contract import Connection, Credential, Outcome
+    from brokers.declaration import Kind
+    from brokers.resolver import Resolver
+    from brokers.sql.arguments import Scalar
+
+_TITLE = 200  # characters of the statement in a card's first line
+_PARAM = 120  # characters of a parameter on a card
+
+
+class SqlBroker:
+    """Calls on one kind of database. An engine gives `kind`, `dialect`, `declared`, and how each act is performed."""
+
+    kind: str
+    dialect: str
+    declared: ClassVar[Kind]
+    wants: tuple[str, ...] = ()  # of the application's lookups
+
+    def __init__(self, resolver: Resolver = system_resolver) -> None:
+        self.resolver = resolver
+
+    def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
+        """The canonical plan of a call. Raises `BrokerError("argument")`."""
+        draft = decode(arguments, body)
+        if draft.act == "schema":
+            return self._schema_plan(connection, draft)
+        if draft.act == "load":
+            return self._load_plan(connection, draft, body)
+        return self._query_plan(connection, draft)
+
+    def _query_plan(self, connection: Connection, draft: Draft) -> Plan:
+        functions = cast("Sequence[str]", connection.target.get("functions") or ())
+        found = classify(draft.sql, self.dialect, frozenset(functions))
+        effect, because = found.effect, found.because
+        if not draft.write and effect not in {Effect.READ, Effect.UNKNOWN}:
+            raise BrokerError(
+                "argument", argument="mode", why=f"{_DOES[effect]}: say mode=write, and a person is asked"
+            )
+        if draft.write and effect is Effect.READ:
+            effect, because = Effect.WRITE, "mode=write was asked for"
+        if draft.export and (draft.write or not found.rows):
+            raise BrokerError("argument", argument="save", why="a plain SELECT is saved, in mode=read")
+        request = {
+            "act": "query",
+            "method": found.kind,
+            "sql": draft.sql,
+            "params": draft.params,
+            "mode": "write" if draft.write else "read",
+            "tables": found.tables,
+            "rows": found.rows,
+            "explainable": found.explainable,
+            "max_rows": draft.max_rows,
+            "export": draft.export,
+            "dry_run": draft.dry_run,
+        }
+        title = f"{self.declared.place(connection.target)} {_one_line(draft.sql)}"
+        details = [("table", table) for table in found.tables]
+        details += [("sql", line) for line in draft.sql.splitlines() if line.strip()]
+        details += [(f"${at}", _shown(value)) for at, value in enumerate(draft.params, 1)]
+        details += [("dry run", "performed, then rolled back")] if draft.dry_run else []
+        return Plan(connection, effect, because, title, request, b"", tuple(details), draft.limits)
+
+    def _schema_plan(self, connection: Connection, draft: Draft) -> Plan:
+        wanted = ".".join(filter(None, (draft.schema, draft.table))) or "all tables"
+        return Plan(
+            connection=connection,
+            effect=Effect.READ,
+            because="it reads what tables there are",
+            title=f"{self.declared.place(connection.target)} schema of {wanted}",
+            request={"act": "schema", "method": "SCHEMA", "schema": draft.schema, "table": draft.table},
+            limits=draft.limits,
+        )
+
+    def _load_plan(self, connection: Connection, draft: Draft, body: bytes) -> Plan:
+        request = {
+            "act": "load",
+            "method": "COPY",
+            "table": draft.table,
+            "tables": (draft.table,),
+            "columns": draft.columns,
+            "format": draft.format,
+            "header": draft.header,
+            "dry_run": draft.dry_run,
+        }
+        details = [("table", draft.table), ("columns", ", ".join(draft.columns) or "as the file's first line says")]
+        details += [("file", f"{len(body):,} bytes of {draft.format}")]
+        details += [("row", line) for line in body[:2000].decode("utf-8", "replace").splitlines()[:4]]
+        return Plan(
+            connection=connection,
+            effect=Effect.WRITE,
+            because=f"it adds rows to {draft.table}",
+            title=f"{self.declared.place(connection.target)} load {draft.table}",
+            request=request,
+            body=body,
+            details=tuple(details),
+            limits=draft.limits,
+        )
+
+    def preview(self, plan: Plan) -> Plan | None:
+        """The call that estimates how many rows `plan` touches, for its card; None where there is none to make."""
+        given = plan.request
+        if given["act"] != "query" or given["mode"] != "write" or not given["explainable"]:
+            return None
+        return replace(
+            plan,
+            effect=Effect.READ,
+            because="it estimates, by EXPLAIN, what a statement would touch",
+            title=f"{self.declared.place(plan.connection.target)} EXPLAIN {_one_line(str(given['sql']))}",
+            request={**given, "act": "estimate", "method": "EXPLAIN", "mode": "read"},
+            details=(),
+        )
+
+    async def perform(self, plan: Plan, credential: Credential) -> Outcome:
+        """Do what was planned. Raises `BrokerError`."""
+        act = {"query": self.query, "estimate": self.estimate, "schema": self.schema, "load": self.load}
+        outcome = await act[str(plan.request["act"])](plan, credential)
+        outcome.head["form"] = "text" if plan.request.get("export") else "json"
+        return outcome
+
+    async def query(self, plan: Plan, credential: Credential) -> Outcome:
+        """One statement: a document of rows, or with `export` a file of them; of a write how many rows it touched."""
+        raise NotImplementedError
+
+    async def estimate(self, plan: Plan, credential: Credential) -> Outcome:
+        """The document `{"rows": N}`: how many rows the engine's planner expects the statement to touch."""
+        raise NotImplementedError
+
+    async def schema(self, plan: Plan, credential: Credential) -> Outcome:
+        """The tables that there are, as a document."""
+        raise NotImplementedError
+
+    async def load(self, plan: Plan, credential: Credential) -> Outcome:
+        """The body's rows into a table, all or none; a document with `affected`."""
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        raise NotImplementedError
+
+
+_DOES = {
+    Effect.WRITE: "the statement writes",
+    Effect.DESTROY: "the statement destroys",
+    Effect.MINT: "the statement changes privileges or what lasts",
+}
+
+
+def _one_line(sql: str) -> str:
+    text = " ".join(sql.split())
+    half = _TITLE // 2
+    return text if len(text) <= _TITLE else f"{text[:half]} … {text[-half:]}"
+
+
+def _shown(value: Scalar) -> str:
+    text = "NULL" if value is None else repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _PARAM else f"{text[: _PARAM // 2]} … {text[-_PARAM // 2 :]}"

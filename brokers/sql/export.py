@@ -1,0 +1,42 @@
+"""Rows as a file: CSV, a JSON list of objects, or JSON objects line by line. Pure.
+
+Rules of this file
+- Whole rows go out as they come: a file has no other bound than that of a saved file.
+- A file that ends early is no file: whoever reads the rows raises, and nothing is kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from brokers.sql import rows
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from brokers.sql.rows import Column
+
+
+async def csv(
+    columns: Sequence[Column], batches: AsyncIterator[Sequence[Sequence[str | None]]]
+) -> AsyncIterator[bytes]:
+    """A line of names, then the rows. `batches` are of text, NULL is None."""
+    yield rows.csv_lines([[column.name for column in columns]])
+    async for batch in batches:
+        yield rows.csv_lines(batch)
+
+
+async def lines(columns: Sequence[Column], batches: AsyncIterator[Sequence[Sequence[str]]]) -> AsyncIterator[bytes]:
+    """A line for each row. `batches` are of JSON fragments."""
+    async for batch in batches:
+        yield b"".join(rows.json_line(columns, row) for row in batch)
+
+
+async def listed(columns: Sequence[Column], batches: AsyncIterator[Sequence[Sequence[str]]]) -> AsyncIterator[bytes]:
+    """A list with an object for each row. `batches` are of JSON fragments."""
+    between = b"[\n"
+    async for batch in batches:
+        for row in batch:
+            yield between + rows.json_line(columns, row).rstrip(b"\n")
+            between = b",\n"
+    yield b"[]\n" if between == b"[\n" else b"\n]\n"

@@ -1,0 +1,48 @@
+"""Blocking drivers beside the loop: threads of our own, and work that stops when its caller goes away.
+
+Rules of this file
+- Not the loop's default threads: a few slow queries would keep the keeper from its files.
+- Who cancels does not wait for the other side: `abort` makes the work fail, and a short moment is all it gets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+MOST = 32  # calls that are at work at once; a further one waits, and its time runs
+_MOMENT = 1.0  # seconds for aborted work to notice
+
+
+class Threads:
+    """A bounded number of threads, started as they are needed."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(MOST, thread_name_prefix=name)
+
+    async def run(self, work: Callable[[], T], abort: Callable[[], None]) -> T:
+        """What `work` returns or raises. A cancelled caller aborts it."""
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_read)
+            abort()
+            if not future.cancel():
+                await asyncio.wait({future}, timeout=_MOMENT)
+            raise
+
+    def close(self) -> None:
+        """Take no more work. What is at work ends by itself."""
+        self._pool.shutdown(wait=False)
+
+
+def _read(future: asyncio.Future[T]) -> None:
+    """Nobody is left to hear how aborted work ended."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,208 @@
+"""The SSH broker: a pure `plan`, and a `perform` that runs what was planned and nothing else.
+
+Rules of this file
+- `plan` knows no secret and asks nobody. The command line in the plan is the one that is sent, byte for byte.
+- The credential logs in, and is seen by no command: no agent, no environment, no argument carries it.
+- Nothing that may have begun is tried again. A session that was kept and is found dead before anything was asked of the
+  server is replaced, once.
+- What the server says of itself, its greeting and its error messages, never gets into an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from brokers.contract import BrokerError, Effect, Outcome, Plan
+from brokers.resolver import system_resolver
+from brokers.ssh import arguments as given
+from brokers.ssh import book, card, command, jump, remote
+from brokers.ssh.call import GoneError
+from brokers.ssh.copying import Copy
+from brokers.ssh.kind import account
+from brokers.ssh.login import Leg
+from brokers.ssh.pool import Pool
+from brokers.ssh.running import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from brokers.contract import Connection, Credential
+    from brokers.resolver import Resolver
+    from brokers.ssh.arguments import Draft
+    from brokers.ssh.call import Call
+    from brokers.ssh.pool import Loan
+
+# Variables that change how something is shown, and not what is done: with them a reading profile stays one.
+HARMLESS = frozenset({"LANG", "LANGUAGE", "TZ", "TERM", "COLUMNS", "LINES", "NO_COLOR"})
+
+
+class SshBroker:
+    """Commands and copies over SSH. `resolver` is asked for names without pins."""
+
+    kind = "ssh"
+    wants: tuple[str, ...] = ()
+
+    def __init__(self, resolver: Resolver = system_resolver) -> None:
+        self._pool = Pool(resolver)
+
+    def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
+        """The canonical plan of a call. Raises `BrokerError`: `argument`, `options`."""
+        draft = given.decode(arguments, body)
+        jump.check(connection.target)
+        return _exec(connection, draft) if draft.act == "exec" else _copy(connection, draft)
+
+    def preview(self, plan: Plan) -> Plan | None:
+        """None: no server says what a command would do."""
+        del plan
+        return None
+
+    async def perform(self, plan: Plan, credential: Credential) -> Outcome:
+        """Run or copy what was planned. The outcome of a command has two streams, and both must be read at once.
+
+        Raises `BrokerError`.
+        """
+        deadline = asyncio.get_running_loop().time() + plan.limits.timeout
+        try:
+            loan, call = await self._started(plan, credential, deadline)
+        except TimeoutError:
+            raise BrokerError("timeout", seconds=max(1, round(plan.limits.timeout))) from None
+
+        async def aclose() -> None:
+            try:
+                await call.aclose()
+            finally:
+                loan.release()
+
+        # A copy has one stream: what it says of itself is an error of the list.
+        return Outcome(
+            call.head, call.out.chunks(), aclose, stderr=call.err.chunks() if isinstance(call, Run) else None
+        )
+
+    async def _started(self, plan: Plan, credential: Credential, deadline: float) -> tuple[Loan, Call]:
+        leg, hop = _legs(plan, credential)
+        while True:
+            loan = await self._pool.borrow(leg, hop, deadline)
+            call = _call(plan, loan)
+            try:
+                await call.start(deadline, plan.limits.timeout)
+            except GoneError:
+                loan.session.cut()
+                loan.release()
+                if not loan.kept:
+                    raise BrokerError("broken") from None
+            except BrokerError as error:
+                loan.release()
+                raise BrokerError(error.code, **error.fields) from None
+            except BaseException:
+                loan.release()
+                raise
+            else:
+                return loan, call
+
+    async def aclose(self) -> None:
+        """Close every session."""
+        await self._pool.aclose()
+
+
+def _exec(connection: Connection, draft: Draft) -> Plan:
+    target = connection.target
+    pages = book.of(target)
+    words = draft.argv
+    if draft.profile:
+        words = pages.named(draft.profile).words(draft.arguments, pages.roots)
+    cwd = draft.cwd or str(target.get("cwd") or "")
+    if not set(draft.env) <= set(cast("Sequence[str]", target.get("env") or ())):
+        given.refuse("env", "a variable that the connection does not allow")
+    line = command.line(words, cwd, draft.env)
+    judged = book.judge(words, pages, stdin=bool(draft.body))
+    effect, because = judged.effect, judged.because
+    if effect is Effect.READ and not HARMLESS.issuperset(draft.env):
+        effect, because = Effect.UNKNOWN, "a variable may change what an otherwise known command does"
+    if (
+        draft.cwd
+        and draft.cwd != target.get("cwd")
+        and not judged.anywhere
+        and effect.severity < Effect.UNKNOWN.severity
+    ):
+        # `make deploy` and `git status` do what the folder's files say, and the folder is the agent's choice here.
+        effect, because = Effect.UNKNOWN, "a known command, but in another folder than the connection's"
+    details = [("command", card.shorten(line))]
+    details += [("folder", cwd)] if cwd else []
+    details += [("profile", judged.profile)] if judged.profile else []
+    details += [*_way(target), *card.payload("stdin", draft.body), ("why", because)]
+    return Plan(
+        connection=connection,
+        effect=effect,
+        because=because,
+        title=card.title("ssh", account(target), line),
+        request={
+            "method": "PROFILE" if draft.profile else "EXEC",
+            "command": line,
+            "argv": list(words),
+            "profile": draft.profile or judged.profile,
+            "cwd": cwd,
+            "env": dict(draft.env),
+        },
+        body=draft.body,
+        details=tuple(details),
+        limits=draft.limits,
+    )
+
+
+_COPIES = {
+    ("get", False): (Effect.READ, "it reads a file beneath a declared root"),
+    ("list", False): (Effect.READ, "it lists a folder beneath a declared root"),
+    ("put", False): (Effect.WRITE, "it creates a file beneath a declared root"),
+    ("put", True): (Effect.DESTROY, "it overwrites a file beneath a declared root"),
+}
+
+
+def _copy(connection: Connection, draft: Draft) -> Plan:
+    target = connection.target
+    if connection.scheme == "ca":
+        raise BrokerError("options", why="a one-command certificate copies no files: it would let in for all of SFTP")
+    root = remote.root_of(draft.path, book.of(target).roots)
+    if root is None:
+        given.refuse("path", "it lies outside the roots that a person declared")
+    if draft.act == "put" and draft.path == root:
+        given.refuse("path", "a file is put beneath a root, not in its place")
+    effect, because = _COPIES[draft.act, draft.overwrite]
+    return Plan(
+        connection=connection,
+        effect=effect,
+        because=because,
+        title=card.title("ssh", account(target), f"{draft.act} {draft.path}"),
+        request={
+            "method": draft.act.upper(),
+            "path": draft.path,
+            "overwrite": draft.overwrite,
+            "command": "",
+            "profile": "",
+        },
+        body=draft.body,
+        details=(("path", draft.path), ("root", root), *_way(target), *card.payload("file", draft.body)),
+        limits=draft.limits,
+    )
+
+
+def _way(target: Mapping[str, object]) -> list[tuple[str, str]]:
+    inner = target.get("jump")
+    if not inner:
+        return []
+    return [("through", account(cast("Mapping[str, Mapping[str, object]]", inner)["target"]))]
+
+
+def _legs(plan: Plan, credential: Credential) -> tuple[Leg, Leg | None]:
+    connection = plan.connection
+    way = jump.hop(connection.target, credential)
+    own = {slot: held for slot, held in credential.slots.items() if not slot.startswith(jump.PREFIX)}
+    line = str(plan.request["command"])
+    leg = Leg(connection.target, connection.scheme, type(credential)(own), line, plan.digest())
+    return leg, None if way is None else Leg(*way)
+
+
+def _call(plan: Plan, loan: Loan) -> Call:
+    if plan.request["method"] in {"EXEC", "PROFILE"}:
+        return Run(loan.session, str(plan.request["command"]), plan.body)
+    return Copy(loan.session, plan.request, book.of(plan.connection.target).roots, plan.body)

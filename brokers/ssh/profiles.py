@@ -1,0 +1,224 @@
+"""Named commands with typed arguments, allow patterns, and what a command line is judged to be by them. Pure.
+
+Rules of this file
+- A match is of the whole list of words, never of a beginning: prefixes have let appended commands through elsewhere.
+- An argument is one word or a part of one. It never begins with `-`, so that it cannot become an option, and it has a
+  slash only where its type says so. Options stand in the profile, written by a person.
+- What nothing matches is not refused: it is `unknown`, and a person is asked with the exact command.
+- stdin is a program's second argument list (`sh` reads commands from it): a profile that did not ask for it does not
+  match a call that brings some.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from brokers.contract import BrokerError, Effect
+from brokers.ssh import command, pattern, remote
+from brokers.ssh.pattern import Pattern, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MAX_PROFILES = 64  # of a connection: more than that, a person does not know them
+MAX_ARGUMENTS = 8  # of a profile
+MAX_ALLOW = 64  # patterns of a connection
+PATH = "<path>"  # the type of an argument that is a path beneath a declared root
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
+_HOLE = re.compile(r"\{([a-z][a-z0-9_]{0,20})\}")
+_EFFECTS = {"read": Effect.READ, "write": Effect.WRITE, "destroy": Effect.DESTROY, "mint": Effect.MINT}
+_ANY = "*"
+# What runs other commands: a word that is left open behind one of these is any command at all.
+_RUNNERS = frozenset(
+    {
+        *("sh", "bash", "dash", "zsh", "fish", "ksh", "csh", "tcsh", "busybox", "env", "sudo", "doas", "su"),
+        *("xargs", "nohup", "nice", "timeout", "time", "exec", "eval", "command", "builtin", "source", "."),
+        *("python", "python2", "python3", "perl", "ruby", "node", "lua", "php", "awk", "gawk", "mawk", "sed"),
+        *("ed", "vi", "vim", "find", "parallel", "ssh", "scp", "rsync", "git", "tar", "make", "docker", "podman"),
+        *("kubectl", "systemd-run", "at", "batch", "crontab", "watch", "script", "screen", "tmux", "gdb"),
+        *("strace", "tee", "dd"),
+    }
+)
+
+Type = Pattern | tuple[str, ...] | str  # a pattern, a choice of texts, or PATH
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One named command. `forms` are the lists of words that it may be, with `{argument}` where an argument stands."""
+
+    name: str
+    forms: tuple[tuple[str, ...], ...]
+    arguments: Mapping[str, Type]
+    effect: Effect
+    stdin: bool = False
+
+    def words(self, given: Mapping[str, str], roots: Sequence[str]) -> tuple[str, ...]:
+        """The command for named arguments. Raises `BrokerError("argument")`."""
+        form = next((form for form in self.forms if set(_holes(form)) == set(given)), None)
+        if form is None:
+            raise BrokerError("argument", argument="arguments", why="the profile takes others")
+        for name, value in given.items():
+            if not fits(self.arguments[name], value, roots):
+                raise BrokerError(
+                    "argument", argument="arguments", why="a value is not of the type that the profile says"
+                )
+        return tuple(_HOLE.sub(lambda hole: given[hole[1]], word) for word in form)
+
+    def match(self, words: Sequence[str], roots: Sequence[str]) -> bool:
+        """Whether the whole command is one of the forms."""
+        return any(self._match(form, words, roots) for form in self.forms)
+
+    def _match(self, form: Sequence[str], words: Sequence[str], roots: Sequence[str]) -> bool:
+        if len(form) != len(words):
+            return False
+        for meant, word in zip(form, words, strict=True):
+            hole = _HOLE.search(meant)
+            if hole is None:
+                if meant != word:
+                    return False
+                continue
+            before, after = meant[: hole.start()], meant[hole.end() :]
+            if len(word) < len(before) + len(after) or not (word.startswith(before) and word.endswith(after)):
+                return False
+            if not fits(self.arguments[hole[1]], word[len(before) : len(word) - len(after)], roots):
+                return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a command is held to be: its effect, the reason, and the profile's name, or "".
+
+    `anywhere` says that it is the same command in every folder: it names no file by a relative path, and reads none.
+    """
+
+    effect: Effect
+    because: str
+    profile: str = ""
+    anywhere: bool = False
+
+
+def fits(kind: Type, value: str, roots: Sequence[str]) -> bool:
+    """Whether `value` is of the type."""
+    if isinstance(kind, tuple):
+        return value in kind
+    if kind == PATH:
+        return remote.canonical(value) and remote.root_of(value, roots) is not None
+    # A pattern that lets a '-' come first is still no way to an option; the slash is the pattern's own to allow.
+    return isinstance(kind, Pattern) and not value.startswith("-") and kind.matches(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What a connection says of commands: a person's profiles, the built-in ones, allow patterns, roots."""
+
+    own: tuple[Profile, ...]
+    builtin: tuple[Profile, ...]
+    allow: tuple[str, ...]
+    roots: tuple[str, ...]
+
+    def named(self, name: str) -> Profile:
+        """The profile of that name; a person's comes first. Raises `BrokerError("argument")`."""
+        found = next((one for one in (*self.own, *self.builtin) if one.name == name), None)
+        if found is None:
+            raise BrokerError("argument", argument="profile", why="the connection has none of that name")
+        return found
+
+
+def judge(words: Sequence[str], book: Book, *, stdin: bool = False) -> Judged:
+    """What the command is. Of several of a person's profiles the most severe counts; they come before the built-in."""
+    own = [one for one in book.own if one.match(words, book.roots)]
+    worst = max(own, key=lambda profile: profile.effect.severity, default=None)
+    if worst is not None and (worst.effect.severity > Effect.UNKNOWN.severity or not stdin or worst.stdin):
+        return Judged(worst.effect, f"it is the connection's profile {worst.name}", worst.name)
+    if not stdin:
+        for profile in book.builtin:
+            if profile.match(words, book.roots):
+                because = f"it is the built-in reading profile {profile.name}"
+                return Judged(Effect.READ, because, profile.name, anywhere=True)
+        for text in book.allow:
+            if _allowed(text.split(" "), words):
+                return Judged(Effect.READ, "a pattern of the connection allows it to pass as reading")
+        return Judged(Effect.UNKNOWN, "no profile and no pattern of the connection matches this command")
+    return Judged(Effect.UNKNOWN, "it is given input, and no profile that takes input matches it")
+
+
+def _allowed(meant: Sequence[str], words: Sequence[str]) -> bool:
+    return len(meant) == len(words) and all(
+        (bool(word) and not word.startswith("-")) if part == _ANY else part == word
+        for part, word in zip(meant, words, strict=True)
+    )
+
+
+def check_allow(text: str) -> str:
+    """An allow pattern in its canonical spelling: words with one blank between, `*` for one word that is no option."""
+    words = text.split()
+    if not words or len(words) > command.MAX_WORDS or len(text) > command.MAX_BYTES:
+        refuse("an allow pattern is a command, word by word, with * for one whole word")
+    try:
+        command.check([word if word != _ANY else "x" for word in words])
+    except BrokerError:
+        refuse("an allow pattern names a command and holds no control characters")
+    if any(_ANY in word and word != _ANY for word in words):
+        refuse("in an allow pattern * stands for one whole word; a profile has types for parts of one")
+    if words[0] == _ANY or (_ANY in words and words[0].rpartition("/")[2] in _RUNNERS):
+        refuse("an allow pattern must not leave open which command is run: write a profile with typed arguments")
+    return " ".join(words)
+
+
+def declared(given: object) -> tuple[Profile, ...]:
+    """The profiles of a declaration `{name: {"argv", "arguments", "effect", "stdin"}}`.
+
+    Raises `BrokerError("options")`.
+    """
+    if not isinstance(given, Mapping) or len(given) > MAX_PROFILES:
+        refuse("profiles are a mapping of names, at most 64")
+    return tuple(_profile(name, held) for name, held in sorted(given.items()))
+
+
+def _profile(name: object, given: object) -> Profile:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        refuse("a profile's name is lower-case letters, digits and '-'")
+    if not isinstance(given, Mapping) or not {"argv", "arguments", "effect", "stdin"}.issuperset(given):
+        refuse("a profile has argv, arguments, effect and stdin")
+    argv, effect = given.get("argv"), given.get("effect", "write")
+    if not isinstance(argv, Sequence) or isinstance(argv, str) or not all(isinstance(word, str) for word in argv):
+        refuse("a profile's argv is a list of words")
+    form = tuple(argv)
+    try:
+        command.check([_HOLE.sub("x", word) for word in form])
+    except BrokerError:
+        refuse("a profile's argv names a command and holds no control characters")
+    if effect not in _EFFECTS:
+        refuse("a profile's effect is read, write, destroy or mint")
+    arguments = _arguments(given.get("arguments", {}))
+    holes = list(_holes(form))
+    if set(holes) != set(arguments) or len(holes) != len(arguments) or "{" in _HOLE.sub("", form[0]):
+        refuse("each argument stands in argv once, as {name}, and each {name} is an argument")
+    if _HOLE.search(form[0]) or any(len(_HOLE.findall(word)) > 1 for word in form):
+        refuse("the command itself is no argument, and a word holds one at most")
+    return Profile(name, (form,), arguments, _EFFECTS[str(effect)], stdin=given.get("stdin") is True)
+
+
+def _arguments(given: object) -> dict[str, Type]:
+    if not isinstance(given, Mapping) or len(given) > MAX_ARGUMENTS:
+        refuse("a profile has at most 8 arguments, each with its type")
+    return {str(name): _type(held) for name, held in sorted(given.items())}
+
+
+def _type(held: object) -> Type:
+    if isinstance(held, str):
+        return PATH if held == PATH else pattern.compiled(held)
+    if isinstance(held, Sequence) and held and all(isinstance(one, str) and one.isprintable() for one in held):
+        return tuple(held)
+    return refuse("an argument's type is a pattern, a list of texts, or <path>")
+
+
+def _holes(form: Iterable[str]) -> Iterator[str]:
+    for word in form:
+        yield from _HOLE.findall(word)

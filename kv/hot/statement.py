@@ -1,0 +1,144 @@
+"""The arguments of a query, from a command line: what `kv query`, `kv schema` and `kv explain query` share.
+
+Rules of this file
+- It only spells the request; what may be sent is judged by the keeper, by the same function for every client.
+- A file's rows travel as the frame's body, and so does nothing else.
+"""
+
+from __future__ import annotations
+
+from kv.errors import KvError
+from kv.hot.call import Call, read_input
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kv.hot.arguments import Arguments, Table
+
+_COMMON: Table = {
+    "--select": ("select", "JMESPATH", "print only this part of the answer, as JSON"),
+    "--max-bytes": ("max_bytes", "N", "read at most N bytes of the answer (1 MiB)"),
+    "--timeout": ("timeout", "SECONDS", "give up on the statement after this long (30)"),
+    "--reason": ("reason", "TEXT", "why, for the person who is asked"),
+    "--wait": ("wait", "SECONDS", "how long to wait for a person (180); 0 prints a ticket at once"),
+}
+OPTIONS: Table = {
+    "--file": ("file", "FILE", "take the statement from a file; - is standard input"),
+    "-p": ("param", "VALUE…", "the value of the next parameter ($1 or ?); repeat for more"),
+    "--params": ("params", "JSON", "all of them as a JSON list: numbers, texts, true, null"),
+    "--mode": ("mode", "read|write", "write performs what changes something, after a yes (read)"),
+    "--dry-run": ("dry_run", "", "perform it, tell what it did, and roll it back"),
+    "--max-rows": ("max_rows", "N", "read at most N rows (1000)"),
+    "--format": ("format", "table|…", "table, json, jsonl, csv or markdown; of a file csv, jsonl or json"),
+    "--save": ("save", "FILE", "write the rows to a new file below this folder instead"),
+    "--load": ("load", "FILE", "add a file's rows (CSV with a head line, or .jsonl) to --table"),
+    "--table": ("table", "NAME", "the table that --load fills"),
+    "--columns": ("columns", "A,B,…", "its columns, where the file's first line does not name them"),
+    **_COMMON,
+}
+SCHEMA_OPTIONS: Table = {
+    "--schema": ("schema", "NAME", "the tables of this schema"),
+    "--format": ("format", "FORM", "text or json"),
+    **_COMMON,
+}
+_FORMATS = ("table", "json", "jsonl", "csv", "markdown")
+_FILE_FORMATS = ("csv", "jsonl", "json")
+_MAX_SQL = 1 << 20  # bytes: the keeper's bound; more is not read
+
+
+def build(found: Arguments) -> Call:
+    """The query that the command line spells. Raises `KvError("usage" | "too-large" | "disk")`."""
+    if not found.words:
+        raise KvError("usage", why="say which database: kv query CONNECTION 'SELECT …'; kv query --help shows how")
+    args: dict[str, object] = {"connection": found.words[0], **_shared(found)}
+    form = found.get("format")
+    if form is not None and form not in _FORMATS:
+        raise KvError("usage", why=f"--format is one of {', '.join(_FORMATS)}")
+    if (name := found.get("load")) is not None:
+        return _load(found, args, name)
+    args |= {"sql": _sql(found), **_params(found)}
+    if (mode := found.get("mode")) is not None:
+        args["mode"] = mode
+    if found.on("dry_run"):
+        args["dry_run"] = True
+    if (rows := found.number("max_rows", int)) is not None:
+        args["max_rows"] = rows
+    if (path := found.get("save")) is not None:
+        args |= {"save": path, "format": _file_format(path, form)}
+    return Call(args, b"")
+
+
+def build_schema(found: Arguments) -> Call:
+    """The question for a schema. Raises `KvError("usage")`."""
+    if not 1 <= len(found.words) <= 2:  # noqa: PLR2004 - a connection, and perhaps a table
+        raise KvError("usage", why="say which database: kv schema CONNECTION [TABLE]")
+    args: dict[str, object] = {"connection": found.words[0], "act": "schema", **_shared(found)}
+    schema, _, table = (found.words[1] if len(found.words) > 1 else "").rpartition(".")
+    schema = found.get("schema") or schema
+    args |= {name: value for name, value in (("schema", schema), ("table", table)) if value}
+    return Call(args, b"")
+
+
+def _shared(found: Arguments) -> dict[str, object]:
+    args: dict[str, object] = {}
+    for name in ("select", "reason"):
+        if (text := found.get(name)) is not None:
+            args[name] = text
+    for name, kind in (("max_bytes", int), ("timeout", float), ("wait", float)):
+        if (number := found.number(name, kind)) is not None:
+            args[name] = number
+    return args
+
+
+def _sql(found: Arguments) -> str:
+    file, words = found.get("file"), found.words[1:]
+    if (file is not None) == bool(words) or len(words) > 1:
+        raise KvError("usage", why="give one statement, in quotes, or --file FILE, or - for standard input")
+    source = f"@{file}" if file not in {None, "-"} else "-"
+    if file is None and words != ["-"]:
+        return words[0]
+    data = read_input(source)
+    if len(data) > _MAX_SQL:
+        raise KvError("too-large", argument="sql", limit="1 MiB")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise KvError("usage", why="the statement is not UTF-8") from None
+
+
+def _params(found: Arguments) -> dict[str, object]:
+    texts, written = found.all("param"), found.get("params")
+    if texts and written is not None:
+        raise KvError("usage", why="give -p or --params, not both")
+    if written is None:
+        return {"params": texts} if texts else {}
+    import json
+
+    try:
+        values = json.loads(written)
+    except ValueError:
+        raise KvError("usage", why="--params is a JSON list") from None
+    if not isinstance(values, list):
+        raise KvError("usage", why="--params is a JSON list")
+    return {"params": values}
+
+
+def _file_format(path: str, form: str | None) -> str:
+    if form is None:
+        ending = path.rpartition(".")[2].lower()
+        return ending if ending in _FILE_FORMATS else "csv"
+    if form not in _FILE_FORMATS:
+        raise KvError("usage", why="a file is saved as csv, jsonl or json")
+    return form
+
+
+def _load(found: Arguments, args: dict[str, object], name: str) -> Call:
+    table = found.get("table")
+    if table is None or len(found.words) > 1 or found.get("save") or found.get("file"):
+        raise KvError("usage", why="--load FILE goes with --table NAME and no statement")
+    form = "jsonl" if name.endswith((".jsonl", ".ndjson")) or found.get("format") == "jsonl" else "csv"
+    args |= {"act": "load", "table": table, "format": form}
+    if (columns := found.get("columns")) is not None:
+        args |= {"columns": [column.strip() for column in columns.split(",")], "header": False}
+    if found.on("dry_run"):
+        args["dry_run"] = True
+    return Call(args, read_input("-" if name == "-" else f"@{name}"))
