@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class TokenServer:
-    """Tokens are `at-<n>-…`; `valid` says which the API takes. While `open` is clear, `/token` says `arrived` and waits.
+    """Tokens are `at-<n>-…`; `valid` says which the API takes. While `open` is clear, `/token` waits (`arrived`).
 
     `answer` may replace what `/token` says: it is given the peer and the number of the request.
     """

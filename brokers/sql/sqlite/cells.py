@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from brokers.sql import rows
 from brokers.sql.rows import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 Row = tuple[object, ...]
 _TYPES = {int: "integer", float: "real", str: "text", bytes: "blob"}
@@ -40,27 +40,37 @@ def columns(names: Sequence[str], found: Sequence[Row]) -> tuple[Column, ...]:
 
 def written(row: Row) -> list[str]:
     """The row as JSON fragments."""
-    return [_fragment(cell) for cell in row]
+    return [_FRAGMENTS[type(cell)](cell) for cell in row]
 
 
 def spelled(row: Row) -> list[str | None]:
     """The row as text, NULL as None."""
-    return [_plain(cell) for cell in row]
+    return [_TEXTS[type(cell)](cell) for cell in row]
 
 
-def _fragment(cell: object) -> str:
-    if isinstance(cell, int):
-        return rows.integer(cell)
-    if isinstance(cell, float) and math.isfinite(cell):
-        return repr(cell)
-    text = _plain(cell)
-    return "null" if text is None else rows.text(text)
+def _blob(value: bytes) -> str:
+    return f"X'{value.hex().upper()}'"
 
 
-def _plain(cell: object) -> str | None:
-    if isinstance(cell, bytes):
-        return f"X'{cell.hex().upper()}'"
-    return None if cell is None else str(cell)
+def _real(value: float) -> str:
+    return repr(value) if math.isfinite(value) else f'"{value}"'
+
+
+# By type, looked up once a cell: the five that SQLite has.
+_FRAGMENTS: dict[type, Callable[[Any], str]] = {
+    int: rows.integer,
+    float: _real,
+    str: rows.text,
+    bytes: lambda value: f'"{_blob(value)}"',
+    type(None): lambda _: "null",
+}
+_TEXTS: dict[type, Callable[[Any], str | None]] = {
+    int: str,
+    float: repr,
+    str: str,
+    bytes: _blob,
+    type(None): lambda _: None,
+}
 
 
 def refusal(error: sqlite3.Error | sqlite3.Warning) -> dict[str, str]:

@@ -27,6 +27,7 @@ BATCH, BATCH_BYTES = 500, 256 << 10  # rows and bytes that are handed on at once
 _CELL, _CELL_LEAST = 16 << 20, 64 << 10  # bytes of one value: at most, and however many there are
 _LOCK = 10.0  # seconds to wait for somebody's lock, at most; half of the call's time if that is less
 _DEFENSIVE = 1010  # SQLITE_DBCONFIG_DEFENSIVE: no writing to the schema or to raw pages, whatever is set
+_SIZED = (str, bytes)
 _STEPS = 20_000  # of SQLite's machine between two looks at the clock: below a millisecond
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: MAX_SQL + 64,
@@ -161,12 +162,15 @@ def fetch(cursor: sqlite3.Cursor) -> list[tuple[object, ...]]:
     """The next rows; none once there are no more."""
     found: list[tuple[object, ...]] = []
     size = 0
+    # One by one: the driver holds all the rows that it is asked for, and one may be of some megabytes.
     while len(found) < BATCH and size < BATCH_BYTES:
         row = cursor.fetchone()
         if row is None:
             break
         found.append(row)
-        size += sum(len(cell) for cell in row if isinstance(cell, str | bytes))
+        for cell in row:
+            if type(cell) in _SIZED:
+                size += len(cell)
     return found
 
 

@@ -455,7 +455,7 @@ def test_an_insert_does_not_delete(file: Path) -> None:
         "select printf('%.*c', 1000000000, 'x')",
         "select replace(hex(zeroblob(4000000)), '0', '0123456789')",
         "select " + ",".join(["zeroblob(15000000)"] * 500),
-        f"select group_concat(hex(zeroblob(100000))) from ({COUNT.format(1000)})",
+        f"select group_concat(hex(zeroblob(100000))) from ({COUNT.format(1000)})",  # noqa: S608 - of our own words
     ],
 )
 def test_a_giant_value_is_not_made(file: Path, sql: str) -> None:
@@ -472,7 +472,7 @@ def test_a_giant_value_is_not_made(file: Path, sql: str) -> None:
     [
         "with recursive r(x) as (select 1 union all select x + 1 from r) select count(*) from r",
         "with recursive r(x) as (values(1) union all select x from r) select * from r where x = 2",
-        f"select count(*) from ({COUNT.format(30000)}) a, ({COUNT.format(30000)}) b",
+        f"select count(*) from ({COUNT.format(30000)}) a, ({COUNT.format(30000)}) b",  # noqa: S608 - of our own words
     ],
 )
 def test_endless_work_is_stopped(file: Path, sql: str) -> None:
