@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ SAFE_INTEGER = (1 << 53) - 1  # what every reader of JSON has exactly (RFC 8259 
 MAX_COLUMNS = 10_000  # PostgreSQL has 1,664 of a table and MySQL 4,096: a join of some
 MAX_CELL = 64 << 20  # bytes of a row as it comes in: what the keeper holds of one; the answer's bound is another
 _STRING = json.encoder.encode_basestring
+_QUOTED = re.compile(r'[,"\r\n]').search
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def csv_lines(rows: Iterable[Sequence[str | None]]) -> bytes:
 def _csv_cell(cell: str | None) -> str:
     if cell is None:
         return ""
-    if cell == "" or any(mark in cell for mark in ',"\r\n'):
+    if not cell or _QUOTED(cell):
         return '"' + cell.replace('"', '""') + '"'
     return cell
 

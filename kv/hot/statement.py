@@ -28,11 +28,11 @@ OPTIONS: Table = {
     "--mode": ("mode", "read|write", "write performs what changes something, after a yes (read)"),
     "--dry-run": ("dry_run", "", "perform it, tell what it did, and roll it back"),
     "--max-rows": ("max_rows", "N", "read at most N rows (1000)"),
-    "--format": ("format", "table|…", "table, json, jsonl, csv or markdown; of a file csv, jsonl or json"),
+    "--format": ("format", "FORM", "table, json, jsonl, csv or markdown; of a file csv, jsonl or json"),
     "--save": ("save", "FILE", "write the rows to a new file below this folder instead"),
     "--load": ("load", "FILE", "add a file's rows (CSV with a head line, or .jsonl) to --table"),
     "--table": ("table", "NAME", "the table that --load fills"),
-    "--columns": ("columns", "A,B,…", "its columns, where the file's first line does not name them"),
+    "--columns": ("columns", "A,B", "its columns, where the file's first line does not name them"),
     **_COMMON,
 }
 SCHEMA_OPTIONS: Table = {

@@ -1,7 +1,7 @@
 """MySQL and MariaDB, through PyMySQL: an optional package, which only a performed call needs.
 
-`broker` performs, `pool` keeps connections, `session` is one of them, `driver` the protocol's edge; `literal` and
-`cells` are pure.
+`broker` is there without a driver and hands over to `acts`. A `call` holds a `session` out of the `pool`; `driver` is
+the protocol's edge. `catalogue` and `role` ask the server about itself. The rest is pure.
 """
 
 from brokers.sql.mysql.broker import MysqlBroker

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError
 from brokers.sql.mysql import cells, literal
+from brokers.sql.mysql.session import MAX_OWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from brokers.sql.mysql.session import Session
 
@@ -177,13 +178,11 @@ def _list(of: dict[str, object], member: str) -> list[object]:
 
 
 def _rows(session: Session, sql: str) -> list[Row]:
-    return list(_read(session, sql))
-
-
-def _read(session: Session, sql: str) -> Iterator[Row]:
-    result = session.execute(sql)
+    result, found = session.execute(sql), list[Row]()
     names = [field.name for field in result.fields]
     writers = [cells.writer(field, plain=True) for field in result.fields]
     while batch := session.batch(len(names)):
-        for values in batch:
-            yield dict(zip(names, cells.spelled(values, writers), strict=True))
+        found += [dict(zip(names, cells.spelled(values, writers), strict=True)) for values in batch]
+        if len(found) > MAX_OWN:
+            raise BrokerError("too-large", limit=MAX_OWN)
+    return found

@@ -142,7 +142,7 @@ class Pool:
             self._close(lane)
         self._lanes.clear()
         for call in tuple(self._calls):
-            call.cut()
+            call.abandon()
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=KILLING + 1)
         self.threads.close()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LOGIN = 10.0  # seconds for the handshake: one that takes longer is not a database
 MAX_DIALS = 3  # addresses tried before giving up
 BATCH, BATCH_BYTES = 500, 256 << 10  # rows and bytes that are handed on at once
+MAX_OWN = 200_000  # rows of a statement of our own: a catalogue of thousands of tables, not a server without an end
 _USUAL = 30.0  # seconds of a statement where the call does not say: what a new session is set to
 _LOCK = 10  # seconds to wait for somebody's lock, at most; half of the call's time if that is less
 # Modes that read a text in another way, each the opposite of what `brokers.sql.tokens` takes for granted.
@@ -149,9 +150,11 @@ class Session:
 
     def fetch(self, sql: str) -> list[list[bytes | None]]:
         """All rows of a statement of our own."""
-        result, found = self.execute(sql), []
+        result, found = self.execute(sql), list[list[bytes | None]]()
         while rows := self.batch(len(result.fields)):
             found += rows
+            if len(found) > MAX_OWN:
+                raise BrokerError("too-large", limit=MAX_OWN)
         return found
 
     def value(self, sql: str) -> str:
@@ -214,6 +217,7 @@ class Dialling:
             if self._cut:
                 wire.cut()
             wire.connect(sock)
+            wire.password = b""  # it has done its work, and a session lives longer
             session = Session(wire, address)
             session.words = (self._login.user, self._login.database, self._login.host, address)
             session.prepare()

@@ -1,7 +1,7 @@
-"""PostgreSQL, through psycopg and its libpq.
+"""PostgreSQL, through psycopg's libpq: the protocol's own calls, so that nothing is sent that is not meant.
 
-`broker` performs, `pool` keeps sessions, `session` is one of them, `login` how it comes to be; `cells`, `faults` and
-`catalogue` are pure.
+`broker` performs, `acts` says how, `pool` keeps sessions, `session` is one of them, `gate` is what stands between libpq
+and the network; `login` makes a session; `cells`, `faults` and `catalogue` are pure.
 """
 
 from brokers.sql.postgres.broker import PostgresBroker

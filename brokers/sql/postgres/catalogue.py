@@ -9,7 +9,7 @@ from __future__ import annotations
 MAX_TABLES = 500  # in one answer: more is asked for by schema or by name
 
 # Names and texts of one table after the other, as JSON by the server itself.
-TABLES = f"""
+TABLES = """
 SELECT json_build_object(
   'schema', n.nspname, 'name', c.relname,
   'kind', CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view'
@@ -39,7 +39,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
   AND has_schema_privilege(n.oid, 'USAGE')
   AND ($1 = '' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' OR n.nspname = $1)
   AND ($2 = '' OR c.relname = $2)
-ORDER BY n.nspname, c.relname LIMIT {MAX_TABLES + 1}
-"""
+ORDER BY n.nspname, c.relname LIMIT 501
+"""  # one more than MAX_TABLES
 # Names of types that are not built in, and of what an array is made of.
 TYPES = "SELECT oid, typname, CASE WHEN typcategory = 'A' THEN typelem END FROM pg_catalog.pg_type WHERE oid = $1::oid"

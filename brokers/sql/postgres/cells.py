@@ -1,99 +1,151 @@
-"""PostgreSQL's values as JSON fragments, from the server's own spelling of them. Pure.
+"""Cells as JSON fragments, by the number of their type. Pure.
 
 Rules of this file
-- Results are asked for as text: every type, known or not, is then spelled as the server spells it, to the last digit.
-- What JSON holds exactly is JSON: integers up to 2^53, floats but for NaN and infinities, booleans, JSON, arrays of these.
-  All else is a string.
-- Bytes that are no UTF-8 (a database in SQL_ASCII holds anything) are replaced, never refused.
+- What JSON cannot hold exactly is the server's own text: numeric, times, ranges, bytes (`\\x…`), anything unknown.
+- The server is not trusted to keep JSON whole: a fragment that is not a string is checked to be what it should be, and
+  is a string otherwise.
+- What is no UTF-8 (a database without an encoding delivers anything) is replaced.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from brokers.sql.rows import integer, text
+from brokers.sql import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
-    Encoder = Callable[[bytes], str]
+    Writer = Callable[[bytes], str]
 
-_JSON, _JSONB = 114, 3802
-_INTEGERS = frozenset({20, 21, 23, 26})  # int8, int2, int4, oid
-_FLOATS = frozenset({700, 701})
-_BOOL = 16
-_MAX_DEPTH = 16  # dimensions of an array: PostgreSQL has six
-# An item of an array: quoted, or plain up to the next mark; or a mark.
-_ITEM = re.compile(r'"((?:[^"\\]|\\.)*+)"|([{},;])|([^{},;"\\]+(?:\\.[^{},;"\\]*)*)', re.DOTALL)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-
-
-def encoder(oid: int, element: int | None = None) -> Encoder:
-    """How a value of this type is written; `element` is the type of an array's items, None for what is no array."""
-    if element is not None:
-        item = encoder(element)
-        return lambda data: _array(data.decode("utf-8", "replace"), item)
-    if oid in _INTEGERS:
-        return _integer
-    if oid in _FLOATS:
-        return _float
-    if oid == _BOOL:
-        return lambda data: "true" if data == b"t" else "false"
-    if oid in {_JSON, _JSONB}:
-        return _document
-    return _text
+BOOL, JSON, JSONB = 16, 114, 3802
+INTEGERS = frozenset({20, 21, 23, 26})  # int8, int2, int4, oid
+FLOATS = frozenset({700, 701})
+MAX_DEPTH = 256  # of JSON within a cell: readers of JSON stop at about a thousand
+_INTEGER = re.compile(rb"-?[0-9]{1,20}")
+_FLOAT = re.compile(rb"-?[0-9]{1,400}(?:\.[0-9]{1,400})?(?:e[+-]?[0-9]{1,4})?")
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# An array as text: brackets, commas, quoted elements with escapes, bare ones. Box has a semicolon for a comma.
+_TOKEN = re.compile(rb'([{}])|([,;])|"((?:[^"\\]|\\.)*)"|([^{},;"\\]+)', re.DOTALL)
+_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 
 
-def _text(data: bytes) -> str:
-    return text(data.decode("utf-8", "replace"))
+def text(value: bytes) -> str:
+    """Any text."""
+    return rows.text(value.decode("utf-8", "replace"))
 
 
-def _integer(data: bytes) -> str:
-    return integer(int(data))
+def integer(value: bytes) -> str:
+    """An integer."""
+    return rows.integer(int(value)) if _INTEGER.fullmatch(value) else text(value)
 
 
-def _float(data: bytes) -> str:
-    return data.decode("ascii") if data[-1:].isdigit() else _text(data)  # NaN, Infinity
+def real(value: bytes) -> str:
+    """A float; NaN and the infinities are strings."""
+    return value.decode() if _FLOAT.fullmatch(value) else text(value)
 
 
-def _document(data: bytes) -> str:
-    """JSON as it is. The server has parsed it; what Python's own parser would not take is a string all the same."""
-    found = data.decode("utf-8", "replace")
+def boolean(value: bytes) -> str:
+    """True or false."""
+    return {b"t": "true", b"f": "false"}.get(value) or text(value)
+
+
+def document(value: bytes) -> str:
+    """JSON as it is, on one line; as a string where it is none, or nested deeper than readers can bear."""
+    found = value.decode("utf-8", "replace")
     try:
-        json.loads(found, parse_constant=_refuse)
+        json.loads(found, parse_constant=_constant)
     except (ValueError, RecursionError):
-        return text(found)
-    return found
+        return rows.text(found)
+    if found.count("[") + found.count("{") > MAX_DEPTH and _depth(found) > MAX_DEPTH:
+        return rows.text(found)
+    return found.replace("\n", " ").replace("\r", " ").strip()
 
 
-def _refuse(_: str) -> None:
-    raise ValueError
+def _constant(_: str) -> NoReturn:
+    raise ValueError  # NaN and Infinity are no JSON
 
 
-def _array(found: str, item: Encoder) -> str:
-    """`{1,NULL,{"a b"}}` as `[1,null,["a b"]]`; with bounds in front (`[0:1]={…}`) likewise. Else the text itself."""
-    start = found.find("{")
-    if start < 0 or (start and not found[start - 1] == "="):
-        return text(found)
+def _depth(found: str) -> int:
+    depth = deepest = 0
+    for match in _BRACKETS.finditer(found):
+        mark = match.group()
+        depth += 1 if mark in "[{" else -1 if mark in "]}" else 0
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def array(of: Writer, comma: bytes = b",") -> Writer:
+    """The writer of arrays whose elements `of` writes."""
+
+    def write(value: bytes) -> str:
+        return _array(value, of, comma) or text(value)
+
+    return write
+
+
+def _array(value: bytes, of: Writer, comma: bytes) -> str | None:
+    """Nested JSON lists, or None for what is no array. `[2:3]={7,8}`, whose indices begin elsewhere, keeps its elements."""
+    at = value.find(b"=") + 1 if value.startswith(b"[") else 0
     out: list[str] = []
-    depth, before = 0, ""
-    for match in _ITEM.finditer(found, start):
-        quoted, mark, plain = match.groups()
-        if mark == "{":
+    depth, size, element = 0, len(value), False
+    while at < size:
+        match = _TOKEN.match(value, at)
+        if match is None:
+            return None
+        bracket, separator, quoted, bare = match.groups()
+        if bracket == b"{":
             depth += 1
             out.append("[")
-        elif mark == "}":
+            element = False
+        elif bracket:
             depth -= 1
             out.append("]")
-        elif mark:
+            element = True
+        elif separator == comma:
             out.append(",")
-        elif quoted is not None:
-            out.append(item(_ESCAPED.sub(r"\1", quoted).encode()))
+            element = False
+        elif element or separator:
+            return None
         else:
-            out.append("null" if plain == "NULL" else item(_ESCAPED.sub(r"\1", plain).encode()))
-        before = mark or "x"
-        if depth > _MAX_DEPTH:
-            return text(found)
-    return "".join(out) if not depth and before == "}" else text(found)
+            out.append(_element(quoted, bare, of))
+            element = True
+        at = match.end()
+        if depth <= 0 or depth > MAX_DEPTH:
+            break
+    return "".join(out) if depth == 0 and at == size and out else None
+
+
+def _element(quoted: bytes | None, bare: bytes | None, of: Writer) -> str:
+    if quoted is not None:
+        return of(_ESCAPE.sub(rb"\1", quoted))
+    return "null" if bare == b"NULL" else of(bare or b"")
+
+
+_BASE: dict[int, Writer] = {
+    BOOL: boolean,
+    JSON: document,
+    JSONB: document,
+    **dict.fromkeys(INTEGERS, integer),
+    **dict.fromkeys(FLOATS, real),
+}
+
+
+def writer(oid: int, elements: Mapping[int, tuple[int, bytes]]) -> Writer:
+    """How cells of the type are written. `elements`: of an array type the type of its elements, and what parts them."""
+    if oid in elements:
+        element, comma = elements[oid]
+        return array(_BASE.get(element, text), comma)
+    return _BASE.get(oid, text)
+
+
+def written(cells: Sequence[bytes | None], writers: Sequence[Writer]) -> list[str]:
+    """A row of fragments."""
+    return ["null" if cell is None else write(cell) for cell, write in zip(cells, writers, strict=True)]
+
+
+def spelled(cells: Sequence[bytes | None]) -> list[str | None]:
+    """A row as the server spells it."""
+    return [None if cell is None else cell.decode("utf-8", "replace") for cell in cells]

@@ -1,8 +1,8 @@
 """Sessions kept for the next call, in lanes: one lane per declared connection and credential.
 
 Rules of this file
-- A lane's key is everything that decides who is at the other end and as whom we are there: the whole target, and a keyed
-  digest of the password. A rotated password is another lane.
+- A lane's key is everything that decides who is at the other end and as whom we are there: the whole target, and a
+  keyed digest of the password. A rotated password is another lane.
 - A session goes back only when it is as new; that is found out after the answer has been handed out.
 """
 

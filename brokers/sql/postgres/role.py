@@ -40,13 +40,13 @@ _ATTRIBUTES = {
 }
 
 
+_IS_MEMBER = """coalesce((SELECT pg_has_role(oid, 'MEMBER') FROM pg_catalog.pg_roles r WHERE r.rolname = '{name}'),
+    false) AS {name}"""
+
+
 def question() -> str:
     """The statement that asks for the facts."""
-    members = ",\n  ".join(
-        f"coalesce((SELECT pg_has_role(oid, 'MEMBER') FROM pg_catalog.pg_roles r WHERE r.rolname = '{name}'), false)"
-        f" AS {name}"
-        for name in _MEMBERS
-    )
+    members = ",\n  ".join(_IS_MEMBER.format(name=name) for name in _MEMBERS)
     return FACTS.format(members=members)
 
 

@@ -5,6 +5,7 @@ Rules of this file
   and a symbolic link leads where a person let it lead.
 - Settings first, the authorizer last: from then on the statement cannot change any.
 - A connection lives for one call, so that nothing of one is seen by the next.
+- A file in WAL mode gets its `-wal` and `-shm` from whoever opens it, a reader too: no row of it is changed by that.
 """
 
 from __future__ import annotations
@@ -43,12 +44,19 @@ _LIMITS = {
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
 _HOLDING = frozenset({"Column", "Function", "PureFunc", "Concat", "AggStep", "AggFinal", "Variable", "String8", "Blob"})
+_DIED = "a program has died while it wrote to the file: open it once with sqlite3, which repairs it"
+_WAL = "the file is in WAL mode, whose readers too need to write beside it (-wal, -shm), and kv may not"
 _NOT_TAKEN = {
     sqlite3.SQLITE_NOTADB: "the file is no SQLite database, or an encrypted one",
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened, or one beside it (-wal, -shm) cannot",
-    sqlite3.SQLITE_READONLY: "a program has died while it wrote to the file: open it once with sqlite3, to repair it",
+    sqlite3.SQLITE_READONLY: "the file may not be written to",
+    sqlite3.SQLITE_READONLY_ROLLBACK: _DIED,
+    sqlite3.SQLITE_READONLY_RECOVERY: _DIED,
+    sqlite3.SQLITE_READONLY_DIRECTORY: _WAL,
+    sqlite3.SQLITE_READONLY_CANTINIT: _WAL,
     sqlite3.SQLITE_CORRUPT: "the file is damaged",
     sqlite3.SQLITE_IOERR: "the file cannot be read",
+    sqlite3.SQLITE_BUSY: "another program holds the file locked",
     sqlite3.SQLITE_PERM: "the file cannot be opened",
 }
 
@@ -180,7 +188,6 @@ def _text(value: bytes) -> str:
 
 
 def _not_taken(error: sqlite3.Error) -> BrokerError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_BUSY:
-        return BrokerError("refused", why="another program holds the file locked")
-    return BrokerError("refused", why=_NOT_TAKEN.get(code, "SQLite does not open the file"))
+    code = getattr(error, "sqlite_errorcode", 0)
+    known = _NOT_TAKEN.get(code) or _NOT_TAKEN.get(code & 0xFF)
+    return BrokerError("refused", why=known or "SQLite does not open the file")

@@ -193,6 +193,47 @@ def test_a_definition_is_performed_in_mode_write(server: Mariadb) -> None:
         assert "error" not in one(server, sql, mode="write")
 
 
+def test_a_procedure_is_called_in_mode_write(server: Mariadb) -> None:
+    """Its first rows are the answer, all it did is committed, and the session is at its end afterwards."""
+    server.root("CREATE PROCEDURE shop.p() BEGIN SELECT 1 AS a; INSERT INTO t VALUES (9, 'p'); SELECT 2 AS b; END")
+    called, after = run(server, {"sql": "call p()", "mode": "write"}, {"sql": "select name from t where id = 9"})
+    assert (called["rows"], after["rows"]) == ([[1]], [["p"]])
+
+
+def test_a_broker_is_closed_under_a_body(server: Mariadb) -> None:
+    """Its statement is ended; who reads on is told, and may close what is closed."""
+
+    async def close() -> None:
+        broker = MysqlBroker()
+        sql = "select a.seq from seq_1_to_1000000 a, seq_1_to_1000 b"
+        outcome = await broker.perform(broker.plan(server.connection(), {"sql": sql, "export": "csv"}), lent())
+        await anext(outcome.body)
+        await broker.aclose()
+        with pytest.raises(BrokerError):
+            async for _ in outcome.body:
+                pass
+        await outcome.aclose()
+
+    asyncio.run(close())
+    assert server.root("SELECT * FROM information_schema.PROCESSLIST WHERE USER = 'app'") == []
+
+
+def test_a_kept_session_keeps_no_password(server: Mariadb) -> None:
+    """What has logged in is forgotten with the login."""
+
+    async def kept() -> bytes:
+        broker = MysqlBroker()
+        await performed(broker, broker.plan(server.connection(), {"sql": "select 1"}), lent())
+        pool = broker._acts._pool
+        await asyncio.gather(*pool._tasks)
+        (session,) = next(iter(pool._lanes.values())).idle
+        found = repr(vars(session._wire)).encode()
+        await broker.aclose()
+        return found
+
+    assert PASSWORD.encode() not in asyncio.run(kept())
+
+
 def test_a_dry_run_changes_nothing(server: Mariadb) -> None:
     """It is performed and counted, and rolled back."""
     found = one(server, "delete from t", mode="write", dry_run=True)

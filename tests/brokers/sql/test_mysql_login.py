@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from mariadb_server import DATABASE, PASSWORD, USER, Mariadb, lent, performed
 
 from brokers.contract import BrokerError, Connection, Credential, Secret
@@ -261,6 +263,23 @@ def test_a_squatter_gets_no_password(plugin: str, greeting: str) -> None:
     assert not fake.gave_away()
     handshake = fake.received
     assert handshake.count(USER.encode() + b"\0") == 1, "nothing but the first answer was sent"
+
+
+@pytest.mark.parametrize("greeting", [SHA256, NATIVE, CLEAR, ""])
+def test_a_squatter_that_shows_its_key_at_once_gets_nothing(greeting: str) -> None:
+    """sha256_password would encrypt the password to any key that a server sends, and say so in its first answer."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    shown = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    sent: list[bytes] = []
+
+    def then(fake: Squatter, client: socket.socket) -> None:
+        client.sendall(packet(2, b"\x01" + shown))
+        sent.append(fake.take(client))
+
+    with Squatter(greeting, then) as fake:
+        refused(fake.connection())
+    assert sent == [b""]
+    assert b"sha256_password\0" not in fake.received.replace(b"caching_sha2_password\0", b"")
 
 
 def wants_all(fake: Squatter, client: socket.socket) -> None:

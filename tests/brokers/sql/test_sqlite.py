@@ -362,27 +362,26 @@ def test_nothing_reaches_out_of_a_read(tmp_path: Path, sql: str) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("guarded", [True, False])
-def test_each_layer_stands_alone(file: Path, monkeypatch: pytest.MonkeyPatch, *, guarded: bool) -> None:
-    """Without the guard the file is still opened read-only; with the guard alone nothing is compiled that writes."""
-    opened: list[str] = []
-    if guarded:
-        real = sqlite3.connect
+@pytest.mark.parametrize("layer", ["guard", "mode=ro", "query_only"])
+def test_each_layer_stands_alone(file: Path, monkeypatch: pytest.MonkeyPatch, layer: str) -> None:
+    """With two of the three taken away, the last one still keeps a read from writing."""
+    real, opened = sqlite3.connect, list[str]()
 
-        def connect(at: str, **more: Any) -> sqlite3.Connection:  # noqa: ANN401 - whatever it is called with
-            opened.append(at.replace("mode=ro", "mode=rw"))
-            made_one: sqlite3.Connection = real(opened[-1], **more)
-            return made_one
+    def connect(at: str, **more: Any) -> sqlite3.Connection:  # noqa: ANN401 - whatever it is called with
+        opened.append(at if layer == "mode=ro" else at.replace("mode=ro", "mode=rw"))
+        made_one: sqlite3.Connection = real(opened[-1], **more)
+        return made_one
 
-        monkeypatch.setattr(sqlite3, "connect", connect)
-        monkeypatch.setattr("brokers.sql.sqlite.file.File._prepare", lambda *_, **__: None)
-    else:
-        monkeypatch.setattr("brokers.sql.sqlite.file.File.guarded", lambda *_: None)
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    if layer != "query_only":
+        monkeypatch.setattr(File, "_prepare", lambda *_, **__: None)
+    if layer != "guard":
+        monkeypatch.setattr(File, "guarded", lambda *_: None)
     before = file.read_bytes()
     for sql in ("delete from t", "drop table t", "create table x (a)"):
         assert attempt(file, sql)["error"]
     assert file.read_bytes() == before
-    assert bool(opened) == guarded
+    assert len(opened) == 6
 
 
 # --- ways round, write
@@ -464,7 +463,7 @@ def test_a_giant_value_is_not_made(file: Path, sql: str) -> None:
     if sql.startswith("select printf"):  # it makes NULL of what is too long
         assert found["rows"] == [[None]]
     else:
-        assert isinstance(found, BrokerError) or found["error"]["sqlstate"] == "SQLITE_TOOBIG"
+        assert found["error"]["sqlstate"] == "SQLITE_TOOBIG"
 
 
 @pytest.mark.parametrize(
@@ -577,6 +576,13 @@ def test_functions_that_a_person_listed_are_still_not_trusted_to_a_schema(tmp_pa
     assert "unsafe" in run(path, {"sql": "select * from w"}, functions=("fts3_tokenizer",))["error"]["message"]
 
 
+def test_a_schema_does_not_look_where_a_caller_may(tmp_path: Path) -> None:
+    """What is harmless when an agent asks for it is refused to a view of the file: `trusted_schema` is off."""
+    path = made(tmp_path / "m.db", "CREATE VIEW w AS SELECT name FROM pragma_table_info('t')")
+    assert attempt(path, "select name from pragma_table_info('t')")["rows"] == [["id"], ["name"]]
+    assert "unsafe" in attempt(path, "select * from w")["error"]["message"]
+
+
 def test_a_database_in_wal_mode_is_read(tmp_path: Path) -> None:
     """While another program has it open and has not written it back."""
     path = made(tmp_path / "w.db")
@@ -586,6 +592,31 @@ def test_a_database_in_wal_mode_is_read(tmp_path: Path) -> None:
         assert one(path, "select count(*) from t")["rows"] == [[3]]
         assert one(path, "insert into t values (4, 'x')", mode="write")["affected"] == 1
     assert one(path, "select count(*) from t")["rows"] == [[4]]
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (sqlite3.SQLITE_READONLY_DIRECTORY, "WAL"),
+        (sqlite3.SQLITE_READONLY_CANTINIT, "WAL"),
+        (sqlite3.SQLITE_READONLY_RECOVERY, "has died"),
+        (sqlite3.SQLITE_BUSY, "locked"),
+        (sqlite3.SQLITE_CANTOPEN_ISDIR, "cannot be opened"),
+        (0, "does not open"),
+    ],
+)
+def test_what_hinders_the_opening_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, why: str) -> None:
+    """In our words, whatever SQLite calls it: what a folder without the right to write does cannot be shown as root."""
+    path = made(tmp_path / "a.db")
+
+    def hindered(*_: object, **__: object) -> None:
+        error = sqlite3.OperationalError("of SQLite")
+        error.sqlite_errorcode = code
+        raise error
+
+    monkeypatch.setattr(File, "_prepare", hindered)
+    found = attempt(path, "select 1")
+    assert (found.code, why in str(found.fields["why"])) == ("refused", True)
 
 
 _DYING = """

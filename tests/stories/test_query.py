@@ -1,0 +1,307 @@
+"""A real PostgreSQL through kv: what an agent may ask, what waits for a person, and what never comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import postgres_server
+import pytest
+from agent import agent
+from postgres_server import DATABASE, PASSWORD, USER, Postgres
+from world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECRET = "tok_51Hq+7Zk/9vXw=Tt0aB0aB"
+
+
+class Site:
+    """A world with a database connected to it as `shop`, admitted always."""
+
+    def __init__(self, world: World, server: Postgres) -> None:
+        self.world, self.server = world, server
+        self.dsn = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{server.port}/{DATABASE}?sslmode=disable"
+        world.store("shop/DSN", self.dsn.encode(), "--connection", "shop", "--admission", "always")
+        world.store("shop/TOKEN", SECRET.encode(), "--no-connection")
+
+    def query(self, *args: str, **options: Any) -> Any:  # noqa: ANN401 - whatever the command printed
+        """What `kv query shop … --json` answers."""
+        return self.world.kv("query", "shop", *args, "--json", **options).json
+
+    def approved(self, *args: str) -> Any:  # noqa: ANN401 - as above
+        """The same after a person's yes."""
+        told = self.query(*args, "--wait", "0")
+        self.world.must("approve", told["pending"], proof=True)
+        return self.world.kv("wait", told["pending"], "--json").json
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One server and one world for all."""
+    with Postgres() as server, World(tmp_path_factory.mktemp("query")) as world:
+        with server.app() as app:
+            app.execute("CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'one'), (2, NULL)")
+        yield Site(world.init(), server)
+
+
+def test_a_query_is_answered_as_documented(site: Site) -> None:
+    """The document that scripts read."""
+    told = site.query("select 1 as one")
+    assert told["columns"] == [{"name": "one", "type": "int4"}]
+    assert (told["rows"], told["truncated"], told["untrusted"], told["source"]) == ([[1]], False, True, "shop")
+
+
+@pytest.mark.parametrize(
+    ("form", "out"),
+    [
+        ("table", "id | name\n---+-----\n 1 | one\n 2 | NULL\n"),
+        ("csv", "id,name\n1,one\n2,\n"),
+        ("jsonl", '{"id": 1, "name": "one"}\n{"id": 2, "name": null}\n'),
+        ("markdown", "| id | name |\n| ---: | --- |\n| 1 | one |\n| 2 | NULL |\n"),
+    ],
+)
+def test_rows_are_printed_in_every_form(site: Site, form: str, out: str) -> None:
+    """A table for people, and forms for programs."""
+    assert site.world.must("query", "shop", "select * from t order by id", "--format", form).out == out
+
+
+def test_parameters_are_values_and_never_text(site: Site) -> None:
+    """What a parameter holds is compared, not parsed."""
+    assert site.query("select $1::text as x", "-p", "'; drop table t; --")["rows"] == [["'; drop table t; --"]]
+    assert site.query("select $1::int + $2::int", "--params", "[40, 2]")["rows"] == [[42]]
+
+
+def test_a_write_waits_with_its_estimate_on_the_card(site: Site) -> None:
+    """Effect, tables, the planner's rows and the statement: and then it happens once."""
+    told = site.query("delete from t where id > 100", "--mode", "write", "--reason", "old", "--wait", "0")
+    card = told["card"]
+    assert (card["effect"], card["reason"]) == ("destroy", "old")
+    details = {label: text for label, text in card["details"]}
+    assert details["table"] == "t"
+    assert details["sql"] == "delete from t where id > 100"
+    assert details["estimate"].startswith("about ")
+    site.world.must("approve", told["pending"], proof=True)
+    assert site.world.must("wait", told["pending"], "--json").json["affected"] == 0
+
+
+def test_a_write_in_mode_read_says_what_to_do(site: Site) -> None:
+    """Nothing is sent, and the hint names the mode."""
+    ran = site.world.kv("query", "shop", "insert into t values (3, 'x')")
+    assert (ran.status, "mode=write" in ran.err) == (2, True)
+
+
+def test_what_is_unknown_asks_and_still_only_reads(site: Site) -> None:
+    """A function of the user's own asks, with its name; a yes does not let it write."""
+    site.server.root(
+        "CREATE OR REPLACE FUNCTION public.sneak() RETURNS int LANGUAGE sql AS $$INSERT INTO public.t VALUES (9, 'x'); SELECT 1$$"
+    )
+    told = site.world.kv("explain", "query", "shop", "select sneak()", "--json").json
+    assert (told["verdict"], "sneak" in told["because"]) == ("ask", True)
+    assert "read-only" in site.approved("select sneak()")["error"]["message"]
+    assert site.query("select count(*) from t where id = 9")["rows"] == [[0]]
+
+
+def test_a_function_that_a_person_named_reads(site: Site) -> None:
+    """`--function` lets it through quietly."""
+    site.server.root("CREATE OR REPLACE FUNCTION public.twice(i int) RETURNS int LANGUAGE sql AS 'SELECT i * 2'")
+    site.world.must("connect", "shop", "--function", "twice", proof=True)
+    assert site.query("select twice(21)")["rows"] == [[42]]
+
+
+def test_a_dry_run_is_told_and_rolled_back(site: Site) -> None:
+    """What it would touch is counted by doing it."""
+    told = site.approved("update t set name = 'x'", "--mode", "write", "--dry-run")
+    assert (told["affected"], told["rolled_back"]) == (2, True)
+    assert site.query("select count(*) from t where name = 'x'")["rows"] == [[0]]
+
+
+def test_no_secret_comes_back_from_a_table(site: Site) -> None:
+    """Neither the vault's other secrets, nor the DSN's password, in any spelling that redaction knows."""
+    site.server.root(f"CREATE TABLE IF NOT EXISTS public.leak AS SELECT '{SECRET}'::text AS v, '{PASSWORD}'::text AS p")
+    site.server.root(f"GRANT SELECT ON public.leak TO {USER}")
+    for sql in ("select v, p from leak", "select encode(v::bytea, 'base64'), encode(p::bytea, 'hex') from leak"):
+        text = site.world.kv("query", "shop", sql).all
+        assert SECRET not in text
+        assert PASSWORD not in text
+        assert "{{kv:" in text
+    site.world.must("query", "shop", "select v, p from leak", "--save", "leak.csv")
+    saved = (site.world.folder / "leak.csv").read_text()
+    assert SECRET not in saved
+    assert PASSWORD not in saved
+
+
+def test_an_error_keeps_its_state_and_loses_names(site: Site) -> None:
+    """SQLSTATE, position and hint are the server's; status 8."""
+    ran = site.world.kv("query", "shop", "select nope from t", "--json")
+    assert ran.status == 8
+    assert (ran.json["error"]["sqlstate"], ran.json["error"]["position"]) == ("42703", 8)
+    ran = site.world.kv("query", "shop", "select * from pg_catalog.pg_statistic")
+    assert USER not in ran.err
+    assert "127.0.0.1" not in ran.err
+
+
+def test_rows_go_to_a_file_and_come_from_one(site: Site) -> None:
+    """COPY goes through kv alone, and the files are below the working folder."""
+    site.world.must("query", "shop", "select i from generate_series(1, 20000) i", "--save", "out.csv")
+    assert len((site.world.folder / "out.csv").read_text().splitlines()) == 20001
+    (site.world.folder / "in.csv").write_text("id,name\n50,fifty\n51,\n")
+    told = site.world.kv("query", "shop", "--load", "in.csv", "--table", "t", "--wait", "0", "--json").json
+    assert told["card"]["effect"] == "write"
+    site.world.must("approve", told["pending"], proof=True)
+    assert site.world.must("wait", told["pending"], "--json").json["affected"] == 2
+    assert site.query("select name from t where id >= 50 order by id")["rows"] == [["fifty"], [None]]
+    site.server.root("DELETE FROM public.t WHERE id >= 50")
+    for sql in ("copy t to '/tmp/x'", "copy t from program 'id'"):
+        assert site.world.kv("query", "shop", sql, "--mode", "write").status == 2
+
+
+def test_bounds_end_rows_between_two(site: Site) -> None:
+    """`truncated` says that there are more."""
+    told = site.query("select i from generate_series(1, 5000) i", "--max-rows", "3")
+    assert (told["rows"], told["truncated"]) == ([[1], [2], [3]], True)
+    told = site.query("select repeat('x', 1000) from generate_series(1, 5000)", "--max-bytes", "10000")
+    assert (0 < len(told["rows"]) < 20, told["truncated"]) == (True, True)
+
+
+def test_the_schema_is_told(site: Site) -> None:
+    """Tables, columns, keys: without a look into catalogues."""
+    told = site.world.must("schema", "shop", "t", "--json").json
+    (table,) = told["tables"]
+    assert (table["schema"], table["name"], table["primary_key"]) == ("public", "t", ["id"])
+    assert "t   (table" in site.world.must("schema", "shop").out
+
+
+def test_a_client_that_goes_away_takes_its_query_with_it(site: Site) -> None:
+    """The backend is cancelled at the server, within a moment."""
+    told = site.query("select pg_sleep(60), 4711", "--wait", "0", "--timeout", "60")
+    with socket.socket() as _:
+        pass
+    site.world.must("approve", told["pending"], proof=True)
+    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%4711%' AND state = 'active' AND pid <> pg_backend_pid()"
+    until = time.monotonic() + 20
+    while site.server.root(running) == [(0,)]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    site.world.must("lock")
+    until = time.monotonic() + 10
+    while site.server.root(running) != [(0,)]:
+        assert time.monotonic() < until, "the backend goes on"
+        time.sleep(0.05)
+    site.world.must("unlock", proof=True)
+
+
+def test_a_rotated_dsn_leads_nowhere_else(site: Site) -> None:
+    """The destination is the connection's; a value with another one is refused before anything is sent."""
+    site.world.must(
+        "set",
+        "shop/DSN",
+        "--stdin",
+        "--no-connection",
+        stdin=site.dsn.replace("127.0.0.1", "localhost").encode(),
+        proof=True,
+    )
+    ran = site.world.kv("query", "shop", "select 1")
+    assert (ran.status, "leads elsewhere" in ran.err) == (2, True)
+    site.world.must("set", "shop/DSN", "--stdin", "--no-connection", stdin=site.dsn.encode(), proof=True)
+    assert site.query("select 1")["rows"] == [[1]]
+
+
+class Squatter:
+    """Listens where a database was, and asks for the password in the clear; `said` is what it was told."""
+
+    def __enter__(self) -> Squatter:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.said = b""
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        return self
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"R\x00\x00\x00\x08\x00\x00\x00\x03")  # AuthenticationCleartextPassword
+            connection.settimeout(5)
+            try:
+                self.said = connection.recv(4096)
+            except TimeoutError:
+                self.said = b""
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(10)
+        self._listener.close()
+
+
+def test_a_squatter_that_asks_for_the_password_gets_none(site: Site) -> None:
+    """SCRAM alone, on loopback too."""
+    with Squatter() as squatter:
+        dsn = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{squatter.port}/{DATABASE}"
+        site.world.store("squat/DSN", dsn.encode(), "--connection", "squat", "--admission", "always")
+        assert PASSWORD.encode() not in squatter.said
+        ran = site.world.kv("query", "squat", "select 1")
+    assert ran.status == 8
+    assert PASSWORD.encode() not in squatter.said
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ((PASSWORD, "wrong"), "user or password is wrong"),
+        ((f"/{DATABASE}", "/nowhere"), "no such database"),
+        (("?sslmode=disable", "?sslmode=require"), "does not speak TLS"),
+    ],
+)
+def test_what_is_wrong_with_a_dsn_is_told_without_it(site: Site, change: tuple[str, str], says: str) -> None:
+    """In words of kv's own; the password is in none."""
+    dsn = site.dsn.replace(*change)
+    site.world.store("bad/DSN", dsn.encode(), "--connection", "bad", "--admission", "always")
+    ran = site.world.kv("query", "bad", "select 1")
+    assert (ran.status, says in ran.err) == (8, True), ran.err
+    assert PASSWORD not in "".join(site.world.seen)
+
+
+def test_a_role_that_can_do_too_much_is_told_loudly(site: Site) -> None:
+    """At the moment it is connected, and in doctor; with the statements for a better one."""
+    site.server.root("DROP ROLE IF EXISTS mighty; CREATE ROLE mighty SUPERUSER LOGIN PASSWORD 'mighty-password-4711'")
+    dsn = f"postgresql://mighty:mighty-password-4711@127.0.0.1:{site.server.port}/{DATABASE}"
+    told = site.world.store("mighty/DSN", dsn.encode(), "--connection", "mighty")
+    assert "superuser" in told.err
+    assert "GRANT SELECT ON ALL TABLES" in told.err
+    found = json.loads(site.world.kv("doctor", "--json").out)
+    assert [row["verdict"] for row in found if row["what"] == "mighty"] == ["bad"]
+
+
+def test_an_agent_over_mcp_asks_and_is_told(site: Site) -> None:
+    """kv_query and kv_schema are the same calls, and an answer says that it is from outside."""
+
+    async def story() -> None:
+        async with agent(site.world) as one:
+            told = (await one.call("kv_query", connection="shop", sql="select 1 as one")).json
+            assert (told["body"]["rows"], told["untrusted"], told["source"]) == ([[1]], True, "shop")
+            tables = (await one.call("kv_schema", connection="shop")).json["body"]["tables"]
+            assert "t" in {table["name"] for table in tables}
+            asked = (await one.call("kv_explain", provider="shop", sql="drop table t", mode="write")).json
+            assert (asked["verdict"], asked["effect"]) == ("ask", "destroy")
+            refused = await one.call("kv_query", connection="shop", sql="select 1", password="x")
+            assert "unknown" in refused.error
+
+    asyncio.run(story())
+
+
+def test_the_verb_fits_the_kind(site: Site) -> None:
+    """A database is no HTTP service."""
+    ran = site.world.kv("api", "shop", "GET", "/")
+    assert (ran.status, "use kv query" in ran.err) == (2, True)
+
+
+def test_nothing_that_was_shown_holds_the_password(site: Site) -> None:
+    """Of all that every story before has printed."""
+    assert PASSWORD not in "".join(site.world.seen)
+    assert postgres_server.PASSWORD == PASSWORD
