@@ -90,32 +90,25 @@ def _array(value: bytes, of: Writer, comma: bytes) -> str | None:
     """Nested JSON lists, or None for what is no array. `[2:3]={7,8}`, whose indices begin elsewhere, keeps its elements."""
     at = value.find(b"=") + 1 if value.startswith(b"[") else 0
     out: list[str] = []
-    depth, size, element = 0, len(value), False
-    while at < size:
-        match = _TOKEN.match(value, at)
-        if match is None:
-            return None
+    depth, before = 0, ","  # what may follow depends on what was before: an opening, a comma, or an element
+    while match := _TOKEN.match(value, at):
         bracket, separator, quoted, bare = match.groups()
-        if bracket == b"{":
-            depth += 1
-            out.append("[")
-            element = False
-        elif bracket:
-            depth -= 1
-            out.append("]")
-            element = True
-        elif separator == comma:
-            out.append(",")
-            element = False
-        elif element or separator:
+        mark = (bracket or separator or b"x").decode()
+        if (before == "x") is (mark in "{x") or (mark == "}" and before == ",") or (separator and before != "x"):
+            if not (mark == "}" and before == "{"):
+                return None
+        depth += {"{": 1, "}": -1}.get(mark, 0)
+        if separator and separator != comma or depth > MAX_DEPTH:
             return None
-        else:
-            out.append(_element(quoted, bare, of))
-            element = True
+        out.append(_MARKS.get(mark) or _element(quoted, bare, of))
+        before = "x" if mark == "}" else "," if separator else mark
         at = match.end()
-        if depth <= 0 or depth > MAX_DEPTH:
+        if not depth:
             break
-    return "".join(out) if depth == 0 and at == size and out else None
+    return "".join(out) if depth == 0 and at == len(value) and out and out[0] == "[" else None
+
+
+_MARKS = {"{": "[", "}": "]", ",": ",", ";": ","}
 
 
 def _element(quoted: bytes | None, bare: bytes | None, of: Writer) -> str:

@@ -80,7 +80,7 @@ class Gate:
             try:
                 data = self._server.recv(_PORTION)
             except BlockingIOError:
-                await _ready(self._server, writing=not pushed)
+                await ready(self._server.fileno(), writing=not pushed)
                 continue
             if not data:
                 self._ours.shutdown(socket.SHUT_WR)
@@ -99,7 +99,7 @@ class Gate:
     async def send_on(self) -> None:
         """Send on what libpq has written, all of it, but not past something that the server has to say."""
         while not self.push():
-            await _ready(self._server, writing=True)
+            await ready(self._server.fileno(), writing=True)
             if not self.quiet:
                 return
 
@@ -109,43 +109,34 @@ class Gate:
         self._ours.close()
 
 
-async def _ready(end: socket.socket, *, writing: bool) -> None:
-    """Until `end` can be read, or written where that is waited for."""
+async def ready(number: int, *, writing: bool, reading: bool = True) -> None:
+    """Until the socket `number` can be read, or written where that is waited for."""
     loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
+    seen: asyncio.Future[None] = loop.create_future()
 
     def wake() -> None:
-        if not ready.done():
-            ready.set_result(None)
+        if not seen.done():
+            seen.set_result(None)
 
-    number = end.fileno()
-    loop.add_reader(number, wake)
+    if reading:
+        loop.add_reader(number, wake)
     if writing:
         loop.add_writer(number, wake)
     try:
-        await ready
+        await seen
     finally:
-        loop.remove_reader(number)
+        if reading:
+            loop.remove_reader(number)
         if writing:
             loop.remove_writer(number)
 
 
 async def connected(number: int) -> bool:
-    """Wait until the socket `number` is connected; False where that failed, which libpq then finds out itself."""
+    """Wait until the socket `number` is connected; False where it is not."""
     with socket.socket(fileno=os.dup(number)) as end:
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
-        loop.add_writer(end.fileno(), lambda: ready.done() or ready.set_result(None))
+        await ready(end.fileno(), writing=True, reading=False)
         try:
-            await ready
-        finally:
-            loop.remove_writer(end.fileno())
-        return end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR, 0) == 0 and _has_peer(end)
-
-
-def _has_peer(end: socket.socket) -> bool:
-    try:
-        end.getpeername()
-    except OSError:
-        return False
-    return True
+            end.getpeername()
+        except OSError:
+            return False
+        return True

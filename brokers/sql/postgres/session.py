@@ -1,282 +1,373 @@
-"""One session: a transaction around each statement, one statement in it, and as new afterwards or not used again.
+"""One session: libpq behind the gate, statements by the extended protocol, results in portions.
 
 Rules of this file
-- A reading transaction is primed by a query of ours, so that the statement cannot make it a writing one (PostgreSQL
-  takes SET TRANSACTION until the first snapshot). It is rolled back, whatever it did.
-- What an agent wrote goes by the extended protocol, which takes one statement: `COMMIT; DELETE …` is a syntax error.
-  What stands in this file may go by the simple one.
-- Rows come in portions, and what comes in between two portions is bounded by looking at the socket: libpq itself would
-  hold a value of a gigabyte.
+- Every statement goes by the extended protocol, which takes one at a time: "COMMIT; DELETE …" is refused as a whole.
+- A read is in a READ ONLY transaction that has had a query, so that SET TRANSACTION READ WRITE comes too late.
+- A statement is parsed by the server before anything is performed. Up to there all can be done again elsewhere.
+- What comes in between two results is bounded: a row is held whole, by libpq, before it can be looked at.
 """
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
+import logging
 from typing import TYPE_CHECKING
 
-from psycopg import Error, generators
-from psycopg.pq import DiagnosticField, ExecStatus, PipelineStatus, TransactionStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, PGconn, PipelineStatus, PollingStatus, TransactionStatus
 
 from brokers.contract import BrokerError
-from brokers.sql.postgres.watch import Watch
-from brokers.sql.rows import MAX_CELL
+from brokers.sql import rows
+from brokers.sql.postgres import faults
+from brokers.sql.postgres.gate import Gate, connected, ready
+from brokers.sql.postgres.login import Root, conninfo, forget_environment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
-    from psycopg import AsyncConnection
     from psycopg.pq.abc import PGresult
 
-    from brokers.sql.arguments import Scalar
+    from brokers.sql.postgres.login import Login
 
-PORTION = 32  # rows that libpq collects: each may be 2 MiB before a portion is more than may be held
-_LOCK_SECONDS = 5  # for another session's lock: longer waits look like a hang
-_CANCEL_SECONDS = 2.0
-_ROWS = frozenset({ExecStatus.TUPLES_OK, ExecStatus.SINGLE_TUPLE, ExecStatus.TUPLES_CHUNK})
-_FIELDS = {
-    "sqlstate": DiagnosticField.SQLSTATE,
-    "message": DiagnosticField.MESSAGE_PRIMARY,
-    "detail": DiagnosticField.MESSAGE_DETAIL,
-    "hint": DiagnosticField.MESSAGE_HINT,
-    "position": DiagnosticField.STATEMENT_POSITION,
-}
-# What a session is born with: how values are spelled, which is set here, and who it is. The same is asked of it when it
-# is to be as new.
-_STATE = (
-    "SELECT pg_catalog.set_config('DateStyle', 'ISO, YMD', false),"
-    " pg_catalog.set_config('IntervalStyle', 'postgres', false), pg_catalog.set_config('bytea_output', 'hex', false),"
-    " pg_catalog.set_config('extra_float_digits', '1', false),"
-    " pg_catalog.set_config('standard_conforming_strings', 'on', false), current_user, session_user,"
-    " pg_catalog.current_setting('role'), pg_catalog.current_setting('search_path'),"
-    " pg_catalog.current_setting('default_transaction_read_only'),"
-    " pg_catalog.current_setting('session_replication_role')"
+    Send = Callable[[PGconn], None]
+    Params = Sequence[bytes | None] | None
+
+logging.getLogger("psycopg").disabled = True  # it would quote servers and statements
+logging.getLogger("psycopg.pq").disabled = True
+
+_MAX_LOGIN = 1 << 20  # bytes of a login: a certificate chain, and what the server says of itself
+_SWOLLEN = 8 << 20  # bytes between two results after which libpq's buffer is too large to be kept
+_COPY = 128 << 10  # bytes of a file that are handed on at once
+# The first query of a transaction, and by it the settings that its values are spelled and its statements read with.
+_SETTINGS = (
+    "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('lock_timeout', $2, true), "
+    "pg_catalog.set_config('idle_in_transaction_session_timeout', $3, true), "
+    "pg_catalog.set_config('datestyle', 'ISO', true), pg_catalog.set_config('intervalstyle', 'postgres', true), "
+    "pg_catalog.set_config('extra_float_digits', '1', true), pg_catalog.set_config('bytea_output', 'hex', true), "
+    "pg_catalog.set_config('standard_conforming_strings', 'on', true), "
+    "pg_catalog.set_config('client_encoding', 'UTF8', true), "
+    "pg_catalog.set_config('client_min_messages', 'error', true)"
 )
-_CLEANING = ("ROLLBACK", "DISCARD ALL", _STATE)
-_BEGIN = {False: "BEGIN TRANSACTION READ ONLY", True: "BEGIN TRANSACTION READ WRITE"}
+# What a session is as which it was made: whoever has changed it had more in mind.
+_SELF = (
+    "SELECT session_user::text, current_user::text, pg_catalog.current_setting('role'), "
+    "pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_read_only'), "
+    "pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('session_replication_role'), "
+    "pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('row_security'), "
+    "pg_catalog.pg_is_in_recovery()::text, pg_catalog.pg_backend_pid()::text"
+)
 
 
-def _primed(seconds: float) -> str:
-    """The first query of a transaction: it sets its bounds, and takes the snapshot after which no mode is changed."""
-    time, lock = int(seconds * 1000), int(min(seconds, _LOCK_SECONDS) * 1000)
-    return (
-        f"SELECT pg_catalog.set_config('statement_timeout', '{time}', true),"
-        f" pg_catalog.set_config('lock_timeout', '{lock}', true),"
-        f" pg_catalog.set_config('idle_in_transaction_session_timeout', '{time + 30_000}', true)"
-    )
-
-
-class RefusedError(Exception):
-    """The server refuses a statement: `told` has sqlstate, message, detail, hint and position."""
-
-    def __init__(self, told: dict[str, str]) -> None:
-        super().__init__()
-        self.told = told
+def query(sql: str, params: Params = None) -> Send:
+    """A statement with its parameters, for `together`."""
+    return lambda pg: pg.send_query_params(sql.encode(), params)
 
 
 class Session:
-    """A connection and the state that it was born with. Raises `RefusedError` and `BrokerError`."""
+    """A session that is logged in. `address` is the one that was dialled."""
 
-    def __init__(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
+    def __init__(self, login: Login, address: str, root: Root, pg: PGconn, gate: Gate) -> None:
+        self.login, self.address = login, address
         self.idle_since = 0.0
-        self.connection = connection
-        self._born: list[bytes | None] = []
-        self._watched: Watch | None = None
+        self._root, self._pg, self._gate = root, pg, gate
+        self._mark, self._most = gate.received, 0
+        self._first: list[str] = []
 
-    async def prepare(self) -> None:
-        """Look at the state that a session of this login begins with."""
-        found = (await self._own(_STATE))[-1]
-        self._born = _row(found)
-
-    async def begin(self, *, write: bool, seconds: float) -> None:
-        """Open the transaction that the next statement runs in."""
-        await self._own(f"{_BEGIN[write]}; {_primed(seconds)}")
-
-    async def ask(self, sql: str, params: Sequence[Scalar], seconds: float) -> None:
-        """Open a reading transaction and send one statement for it, in one go: `results` has what comes of it.
-
-        The three travel together and are answered in order. Where the first fails the server passes over the others.
-        """
-        pgconn = self.connection.pgconn
+    @classmethod
+    async def open(cls, login: Login, address: str) -> Session:
+        """Log in at `address`. Raises `BrokerError`."""
+        forget_environment()
+        root = Root(login)
+        pg = PGconn.connect_start(conninfo(login, address, root))
+        gate: Gate | None = None
         try:
-            pgconn.enter_pipeline_mode()
-            pgconn.send_query_params(_BEGIN[False].encode(), None)
-            pgconn.send_query_params(_primed(seconds).encode(), None)
-            pgconn.send_query_params(sql.encode(), [_param(value) for value in params])
-            pgconn.pipeline_sync()
-            await self.connection.wait(generators.send(pgconn))
-            for _ in range(2):
-                found = await self.connection.wait(generators.fetch(pgconn))
-                if found is None or found.status not in {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}:
-                    raise BrokerError("broken")
-                await self.connection.wait(generators.fetch(pgconn))  # the end of its results
-            pgconn.set_chunked_rows_mode(PORTION)
-        except Error:
-            raise BrokerError("broken") from None
+            gate = await _logged_in(pg)
+            pg.nonblocking = 1
+            made = cls(login, address, root, pg, gate)
+            made._first = await made.row(_SELF)
+        except BaseException:
+            pg.finish()
+            root.close()
+            if gate is not None:
+                gate.close()
+            raise
+        return made
 
-    async def end(self, *, commit: bool) -> None:
-        """Close it."""
-        await self._own("COMMIT" if commit else "ROLLBACK")
+    @property
+    def quiet(self) -> bool:
+        """Whether an idle session is as it was left."""
+        return self._pg.status == ConnStatus.OK and self._gate.quiet
 
-    async def send(self, sql: str, params: Sequence[Scalar] = (), *, portions: bool = True) -> None:
-        """Send one statement, by the extended protocol."""
-        pgconn = self.connection.pgconn
-        try:
-            pgconn.send_query_params(sql.encode(), [_param(value) for value in params])
-            if portions:
-                pgconn.set_chunked_rows_mode(PORTION)
-            await self.connection.wait(generators.send(pgconn))
-        except Error:
-            raise BrokerError("broken") from None
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the transaction that was opened is still open, and not failed."""
+        return self._pg.transaction_status == TransactionStatus.INTRANS
 
-    async def results(self) -> AsyncIterator[PGresult]:
-        """The results of what was sent as they come, each of at most `PORTION` rows."""
-        pgconn = self.connection.pgconn
-        with self.watch() as watch:
-            while True:
-                try:
-                    found = await self.connection.wait(generators.fetch(pgconn))
-                except Error:
-                    raise self.failure() from None
-                if found is None:
-                    await self._leave_pipeline()
-                    return
-                watch.portion()
-                if found.status == ExecStatus.FATAL_ERROR:
-                    refusal = told(found)
-                    await self.drain()
-                    raise RefusedError(refusal) if refusal["sqlstate"] else self.failure()
-                yield found
+    @property
+    def ascii(self) -> bool:
+        """Whether the database has no encoding, and delivers any bytes."""
+        return self._pg.parameter_status(b"server_encoding") == b"SQL_ASCII"
 
-    async def _leave_pipeline(self) -> None:
-        pgconn = self.connection.pgconn
-        if pgconn.pipeline_status == PipelineStatus.OFF:
-            return
-        try:
-            while (found := await self.connection.wait(generators.fetch(pgconn))) is not None:
-                if found.status == ExecStatus.PIPELINE_SYNC:
-                    break
-            pgconn.exit_pipeline_mode()
-        except Error:
-            raise self.failure() from None
+    @property
+    def version(self) -> str:
+        """The server's, as it says it."""
+        return (self._pg.parameter_status(b"server_version") or b"").decode("utf-8", "replace").partition(" ")[0]
 
-    async def whole(self, sql: str, params: Sequence[Scalar] = ()) -> PGresult:
-        """One statement's only result."""
-        await self.send(sql, params, portions=False)
-        found = [result async for result in self.results()]
-        if len(found) != 1:
+    async def begin(self, sql: str, *, write: bool, milliseconds: int, lock: int, path: str = "") -> PGresult:
+        """Open a transaction and have `sql` parsed in it: what the server says of its columns. Raises `Refused`."""
+        opening = "BEGIN TRANSACTION READ WRITE" if write else "BEGIN TRANSACTION READ ONLY"
+        times = [str(number).encode() for number in (milliseconds, lock, milliseconds + 5000)]
+        setting = [query(f"SELECT pg_catalog.set_config('search_path', '{path}', true)")] if path else []
+        found = await self.together(
+            query(opening),
+            query(_SETTINGS, times),
+            *setting,
+            lambda pg: pg.send_prepare(b"", sql.encode()),
+            lambda pg: pg.send_describe_prepared(b""),
+        )
+        if not self.in_transaction:
             raise BrokerError("broken")
-        return found[0]
+        return found[-1]
 
-    async def clean(self) -> bool:
-        """Make it as new: whether it is. All in one go, each by itself."""
-        pgconn = self.connection.pgconn
+    async def together(self, *sends: Send, apart: bool = False) -> list[PGresult]:
+        """The results of statements that are sent at once; `apart`, each for itself. Raises the first's `Refused`."""
+        pg = self._pg
+        pg.enter_pipeline_mode()
+        for send in sends:
+            send(pg)
+            if apart:
+                pg.pipeline_sync()
+        if not apart:
+            pg.pipeline_sync()
+        await self._flush()
+        found: list[PGresult] = []
+        waiting, nothing = (len(sends) if apart else 1), False
+        while waiting:
+            result = await self.result()
+            if result is None:
+                if nothing:
+                    raise BrokerError("broken")
+            elif result.status == ExecStatus.PIPELINE_SYNC:
+                waiting -= 1
+            else:
+                found.append(result)
+            nothing = result is None
+        pg.exit_pipeline_mode()
+        for result in found:
+            check(result)
+        if len(found) != len(sends):
+            raise BrokerError("broken")
+        return found
+
+    async def row(self, sql: str, params: Params = None) -> list[str]:
+        """The one row of a statement of ours, NULL as "". Raises `Refused`."""
+        found = (await self.together(query(sql, params)))[0]
+        return [(found.get_value(0, at) or b"").decode("utf-8", "replace") for at in range(found.nfields)]
+
+    async def table(self, sql: str, params: Params = None) -> list[list[bytes | None]]:
+        """All rows of a statement of ours. Raises `Refused`."""
+        found = (await self.together(query(sql, params)))[0]
+        return cells_of(found)
+
+    async def run(self, params: Params, portion: int) -> PGresult:
+        """Perform what was parsed: its first result, of `portion` rows at most. Raises `Refused`."""
+        self._pg.send_query_prepared(b"", params)
+        if portion > 1:
+            self._pg.set_chunked_rows_mode(portion)
+        else:
+            self._pg.set_single_row_mode()
+        await self._flush()
+        return await self.next()
+
+    async def send(self, sql: str) -> PGresult:
+        """Perform a statement of ours without rows: its result. Raises `Refused`."""
+        self._pg.send_query_params(sql.encode(), None)
+        await self._flush()
+        found = await self.next()
+        if found.status not in _COPYING:
+            await self.end()
+        return found
+
+    async def next(self) -> PGresult:
+        """The next result of what is performed. Raises `Refused` and reads to the end then."""
+        found = await self.result()
+        if found is None:
+            raise BrokerError("broken")
         try:
-            async with asyncio.timeout(_CANCEL_SECONDS):
-                pgconn.enter_pipeline_mode()
-                for sql in _CLEANING:
-                    pgconn.send_query_params(sql.encode(), None)
-                    pgconn.pipeline_sync()
-                await self.connection.wait(generators.send(pgconn))
-                last, syncs = None, 0
-                while syncs < len(_CLEANING):
-                    found = await self.connection.wait(generators.fetch(pgconn))
-                    if found is None:
-                        continue
-                    if found.status == ExecStatus.PIPELINE_SYNC:
-                        syncs += 1
-                    elif found.status in {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}:
-                        last = found
-                    else:
-                        return False
-                pgconn.exit_pipeline_mode()
-        except (Error, BrokerError, TimeoutError):
+            check(found)
+        except faults.Refused:
+            await self.end()
+            raise
+        return found
+
+    async def end(self) -> None:
+        """Read until there is no more result."""
+        while await self.result() is not None:
+            pass
+
+    async def result(self) -> PGresult | None:
+        """The next result, of whatever kind."""
+        pg = self._pg
+        while pg.is_busy():
+            await self._more()
+        found = pg.get_result()
+        while pg.notifies():
+            pass  # nobody listens here; libpq keeps them until they are taken
+        self._most = max(self._most, self._gate.received - self._mark)
+        self._mark = self._gate.received
+        return found
+
+    async def copied(self) -> AsyncIterator[bytes]:
+        """What COPY … TO STDOUT sends, whole rows at a time. Raises `Refused`."""
+        take = self._pg.get_copy_data
+        parts: list[memoryview] = []
+        size = 0
+        while True:
+            count, data = take(1)
+            if count > 0:
+                parts.append(data)
+                size += count
+                if size < _COPY:
+                    continue
+            elif count == 0:
+                await self._more()
+                continue
+            if parts:
+                self._mark = self._gate.received
+                yield b"".join(parts)
+                parts, size = [], 0
+            if count < 0:
+                break
+        await self.next()
+        await self.end()
+
+    async def copy_in(self, chunks: AsyncIterator[bytes]) -> PGresult:
+        """Send what COPY … FROM STDIN takes: the last result. Raises `Refused`."""
+        async for chunk in chunks:
+            self._pg.put_copy_data(chunk)
+            await self._flush()
+        self._pg.put_copy_end()
+        await self._flush()
+        found = await self.next()
+        await self.end()
+        return found
+
+    async def renew(self) -> bool:
+        """Make the session as new. False where it is not what it was, and must not be used again."""
+        if self._pg.pipeline_status != PipelineStatus.OFF or self._most > _SWOLLEN:
             return False
-        return last is not None and _row(last) == self._born and self._status == TransactionStatus.IDLE
-
-    async def cut(self) -> None:
-        """End what it does at the server, and close it."""
-        if self._status == TransactionStatus.ACTIVE and not self._overflow:
-            with suppress(Error, OSError, TimeoutError):
-                await self.connection.cancel_safe(timeout=_CANCEL_SECONDS)
-        await self.connection.close()
-
-    @property
-    def good(self) -> bool:
-        """Whether the other side has not hung up, as far as can be told without asking."""
-        return not self.connection.closed and self._status == TransactionStatus.IDLE and not _readable(self._socket)
-
-    @property
-    def _status(self) -> TransactionStatus:
-        return TransactionStatus(self.connection.pgconn.transaction_status)
-
-    @property
-    def _socket(self) -> int:
-        return self.connection.pgconn.socket
-
-    async def _own(self, sql: str) -> list[PGresult]:
-        """Statements of ours, by the simple protocol: several in one go."""
-        pgconn = self.connection.pgconn
         try:
-            pgconn.send_query(sql.encode())
-            results = await self.connection.wait(generators.execute(pgconn))
-        except Error:
-            raise self.failure() from None
-        for found in results:
-            if found.status == ExecStatus.FATAL_ERROR:
-                raise RefusedError(told(found))
-        return list(results)
+            found = await self.together(query("ROLLBACK"), query("DISCARD ALL"), query(_SELF), apart=True)
+        except faults.Refused:
+            return False
+        now = [(found[2].get_value(0, at) or b"").decode("utf-8", "replace") for at in range(found[2].nfields)]
+        return now == self._first and self._pg.transaction_status == TransactionStatus.IDLE
 
-    async def drain(self) -> None:
-        """Read to the end of what comes of the last statement."""
-        with suppress(Error):
-            while await self.connection.wait(generators.fetch(self.connection.pgconn)) is not None:
-                pass
-        await self._leave_pipeline()
+    async def skip(self, most: int) -> bool:
+        """Read away what is left of a result, if it is at most `most` bytes."""
+        until = self._gate.received + most
+        while True:
+            while self._pg.is_busy():
+                if self._gate.received > until:
+                    return False
+                await self._more()
+            found = self._pg.get_result()
+            self._mark = self._gate.received
+            if found is None:
+                return True
+            if found.status in _COPYING:
+                return False
 
-    def watch(self) -> Watch:
-        """Watches what comes in, from now on."""
-        self._watched = Watch(self._socket)
-        return self._watched
+    async def cancel(self) -> None:
+        """Have the server stop what it performs: asked at the address that was dialled, over TLS if the session is."""
+        self._root.rewind()
+        asked = self._pg.cancel_conn()
+        try:
+            asked.start()
+            while (state := asked.poll()) in _WAITING:
+                await ready(asked.socket, writing=state == PollingStatus.WRITING, reading=state == PollingStatus.READING)
+        finally:
+            asked.finish()
 
-    @property
-    def _overflow(self) -> bool:
-        return self._watched is not None and self._watched.overflow
+    def close(self) -> None:
+        """End it."""
+        self._pg.finish()
+        self._gate.close()
+        self._root.close()
 
-    def failure(self) -> BrokerError:
-        """What it means that the connection broke."""
-        if self._overflow:
-            return BrokerError("too-large", limit=f"{MAX_CELL >> 20} MiB at once")
-        return BrokerError("broken")
+    async def _more(self) -> None:
+        """Let libpq have a portion more of what the server sends."""
+        gate, pg = self._gate, self._pg
+        if gate.left:
+            gate.pass_on()
+        else:
+            await gate.let_in()
+        pg.consume_input()
+        if self.login.tls and not gate.left:
+            # A record of TLS may be larger than what libpq takes at once; the rest is in OpenSSL, where no socket shows it.
+            pg.consume_input()
+            pg.consume_input()
+        if gate.received - self._mark > rows.MAX_CELL:
+            raise BrokerError("too-large", limit=rows.MAX_CELL)
 
-
-def _readable(descriptor: int) -> bool:
-    """Whether something came unasked: the server's goodbye, or a notice, which is no reason to keep it either."""
-    import select
-
-    return bool(select.select([descriptor], [], [], 0)[0]) if 0 <= descriptor < 1024 else False  # noqa: PLR2004 - FD_SETSIZE
-
-
-def _param(value: Scalar) -> bytes | None:
-    """A parameter as text. Its type is the server's to say, from where it stands."""
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return b"true" if value else b"false"
-    return (value if isinstance(value, str) else repr(value)).encode()
-
-
-def told(found: PGresult | None) -> dict[str, str]:
-    """What a refusal says, by the names of `RefusedError`."""
-    if found is None:
-        return {}
-    return {name: (found.error_field(code) or b"").decode("utf-8", "replace") for name, code in _FIELDS.items()}
+    async def _flush(self) -> None:
+        """Send all that libpq has to send, and let in what would keep the server from taking it."""
+        while True:
+            rest = self._pg.flush()
+            await self._gate.send_on()
+            if not rest and self._gate.push():
+                return
+            if not self._gate.push():
+                await self._more()
 
 
-def has_rows(found: PGresult) -> bool:
-    """Whether a result is of rows, be there none."""
-    return found.status in _ROWS
+async def _logged_in(pg: PGconn) -> Gate:
+    """The gate of a connection that has come through its login. Raises `BrokerError`."""
+    if pg.status == ConnStatus.BAD:
+        raise faults.at_login(pg.get_error_message("utf-8"))
+    if not await connected(pg.socket):
+        raise BrokerError("connect")
+    gate = Gate(pg.socket)
+    try:
+        while (state := pg.connect_poll()) in _WAITING:
+            if state == PollingStatus.WRITING:
+                await gate.send_on()
+            elif gate.left:
+                gate.pass_on()
+            else:
+                await gate.let_in()
+            if gate.received > _MAX_LOGIN:
+                raise BrokerError("broken")
+        if state != PollingStatus.OK:
+            raise faults.at_login(pg.get_error_message("utf-8"))
+    except BaseException:
+        gate.close()
+        raise
+    return gate
 
 
-def _row(found: PGresult) -> list[bytes | None]:
-    return [found.get_value(0, column) for column in range(found.nfields)] if found.ntuples else []
+_WAITING = (PollingStatus.READING, PollingStatus.WRITING)
+_COPYING = (ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
+
+
+def check(result: PGresult) -> None:
+    """Raise `Refused` for a refusal, and `BrokerError("broken")` for libpq's own errors."""
+    if result.status == ExecStatus.PIPELINE_ABORTED:
+        raise BrokerError("broken")
+    if result.status not in {ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE, ExecStatus.NONFATAL_ERROR}:
+        return
+    told = [
+        (result.error_field(field) or b"").decode("utf-8", "replace")
+        for field in (
+            *(DiagnosticField.SQLSTATE, DiagnosticField.MESSAGE_PRIMARY, DiagnosticField.MESSAGE_DETAIL),
+            *(DiagnosticField.MESSAGE_HINT, DiagnosticField.STATEMENT_POSITION),
+        )
+    ]
+    if not told[0]:
+        raise BrokerError("broken")
+    position = int(told[4]) if told[4].isdecimal() and len(told[4]) < 10 else None  # noqa: PLR2004 - 1 MiB has 7 digits
+    raise faults.Refused(faults.Refusal(told[0], told[1], told[2], told[3], position)) from None
+
+
+def cells_of(result: PGresult) -> list[list[bytes | None]]:
+    """The rows of a result."""
+    take, columns = result.get_value, range(result.nfields)
+    return [[take(row, column) for column in columns] for row in range(result.ntuples)]

@@ -26,7 +26,7 @@ from sql_vectors import Vector, schema, vectors
 from brokers.contract import BrokerError, Connection, Credential, Effect, Plan
 from brokers.sql import kind
 from brokers.sql.mysql import MysqlBroker
-from brokers.sql.postgres import PostgresBroker
+from brokers.sql.pg import PostgresBroker
 from brokers.sql.sqlite import SqliteBroker
 
 if TYPE_CHECKING:
