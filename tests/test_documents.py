@@ -49,6 +49,7 @@ HOSTS = {
 }
 RESERVED = (".test", ".example", "example.com", "example.org", "example.net")  # RFC 2606, RFC 6761
 ATTACKS = (
+    *("R-SQLRO", "R-SSHCMD"),
     *(
         "R-APPR",
         "R-FRONT",

@@ -27,13 +27,14 @@ class Threads:
 
     async def run(self, work: Callable[[], T], abort: Callable[[], None]) -> T:
         """What `work` returns or raises. A cancelled caller aborts it."""
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        begun = self._pool.submit(work)
+        future = asyncio.wrap_future(begun)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             future.add_done_callback(_read)
             abort()
-            if not future.cancel():
+            if not begun.cancel():  # of the two only this one knows whether a thread is at it
                 await asyncio.wait({future}, timeout=_MOMENT)
             raise
 

@@ -22,6 +22,7 @@ from kv.daemon.caller import alive
 from kv.daemon.clock import boot_time
 from kv.daemon.entry import Entry, catalogued, decode_entry, kind_of, scheme
 from kv.daemon.faults import as_kv_error
+from kv.daemon.minting import Minting
 from kv.errors import KvError, clean
 from kv.paths import Runtime
 from kv.redact import Needles, Redaction
@@ -60,6 +61,7 @@ class House:
         self.budget = budget
         self.needles = Needles()
         self.findings: dict[str, list[str]] = {}  # of databases that were looked at: what their roles can do too much
+        self.minting = Minting(self)
         self._ready = asyncio.Event()
         self._failure: KvError | None = None
         self._brokers: dict[str, Broker] = {}
@@ -276,6 +278,7 @@ class House:
     async def close(self) -> None:
         """Close connections, seal the audit's head into the vault, note its generation, close both files."""
         for broker in self._brokers.values():
+            self.minting.drain(broker)
             await broker.aclose()
         head = self.audit.close()
         if not self.vault.read_only:

@@ -240,11 +240,18 @@ class Pipeline:
             # After what an agent's folder can hold up, in one step with the value: the needles know that very one.
             database = await house.database()
             self._still(caller, judged)
-            with house.spend(plan.connection) as credential:
-                outcome = await house.broker(plan.connection.kind).perform(plan, credential)
-            # At once: what cannot be selected, saved or shown was refused all the same.
-            house.budget.note(caller.session, plan.connection.name, shape.status(outcome), boot_time())
+            broker = house.broker(plan.connection.kind)
             try:
+                with house.spend(plan.connection) as credential:
+                    outcome = await broker.perform(plan, credential)
+            except BaseException:
+                house.minting.drain(broker)  # what was replaced on the way is all that is good for the next call
+                raise
+            try:
+                if house.minting.learn(plan.connection.name, outcome):
+                    database = await house.database()
+                # At once: what cannot be selected, saved or shown was refused all the same.
+                house.budget.note(caller.session, plan.connection.name, shape.status(outcome), boot_time())
                 return await shape.show(outcome, plan, args, shape.Desk(database, share, self._reader, saved))
             finally:
                 await outcome.aclose()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from kv.daemon import streams
 from kv.daemon.aside import uncollected
+from kv.daemon.minting import label
 from kv.daemon.planning import LARGE, too_many_parts
 from kv.daemon.save import too_large
 from kv.daemon.select import select
@@ -73,7 +74,8 @@ class Desk:
 
 async def show(outcome: Outcome, plan: Plan, args: Use, desk: Desk) -> Shown:
     """Read the outcome to its end or cap and make what may be shown of it. Raises `KvError`, `BrokerError`."""
-    redaction = Redaction(desk.database, plan.connection.secrets.values())
+    lent = *plan.connection.secrets.values(), label(plan.connection.name)
+    redaction = Redaction(desk.database, lent)
     if outcome.stderr is not None:
         return await _command(outcome, plan, args, desk, redaction)
     headers = _headers(outcome.head, redaction)

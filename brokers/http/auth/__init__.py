@@ -8,6 +8,7 @@ Rules of this package
   repaired: kv does not know which half of it was meant.
 
 - The time, a nonce and the Host header stand in `Request.moment`: a flow asks for nothing.
+- A scheme whose token has to be made first says how in `mint` (see `minting`); its flow finds the token in a slot.
 - A scheme may use slots beyond its `slots` where a connection declares them, and says so in its docstring.
 
 What several schemes need stands here.

@@ -31,11 +31,11 @@ async def out(session: Session) -> AsyncIterator[bytes]:
     try:
         await _started(session, ExecStatus.COPY_OUT)
         with session.watch() as watch:
-            held: list[bytes] = []
+            held: list[memoryview] = []
             size = 0
             while (got := pgconn.get_copy_data(1))[0] >= 0:
                 if got[0]:
-                    held.append(bytes(got[1]))
+                    held.append(got[1])
                     size += got[0]
                 if held and (not got[0] or size >= _PIECE):
                     watch.portion()

@@ -28,7 +28,9 @@ _INTEGER = re.compile(rb"-?[0-9]{1,20}")
 _FLOAT = re.compile(rb"-?[0-9]{1,400}(?:\.[0-9]{1,400})?(?:e[+-]?[0-9]{1,4})?")
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 # An array as text: brackets, commas, quoted elements with escapes, bare ones. Box has a semicolon for a comma.
-_TOKEN = re.compile(rb'([{}])|([,;])|"((?:[^"\\]|\\.)*)"|([^{},;"\\]+)', re.DOTALL)
+_TOKENS = {
+    comma: re.compile(rb'([{}])|(%b)|"((?:[^"\\]|\\.)*)"|([^{}%b"\\]+)' % (comma, comma), re.DOTALL) for comma in (b",", b";")
+}
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 
 
@@ -91,14 +93,15 @@ def _array(value: bytes, of: Writer, comma: bytes) -> str | None:
     at = value.find(b"=") + 1 if value.startswith(b"[") else 0
     out: list[str] = []
     depth, before = 0, ","  # what may follow depends on what was before: an opening, a comma, or an element
-    while match := _TOKEN.match(value, at):
+    tokens = _TOKENS[comma]
+    while match := tokens.match(value, at):
         bracket, separator, quoted, bare = match.groups()
         mark = (bracket or separator or b"x").decode()
         if (before == "x") is (mark in "{x") or (mark == "}" and before == ",") or (separator and before != "x"):
             if not (mark == "}" and before == "{"):
                 return None
         depth += {"{": 1, "}": -1}.get(mark, 0)
-        if separator and separator != comma or depth > MAX_DEPTH:
+        if depth > MAX_DEPTH:
             return None
         out.append(_MARKS.get(mark) or _element(quoted, bare, of))
         before = "x" if mark == "}" else "," if separator else mark
@@ -130,7 +133,7 @@ def writer(oid: int, elements: Mapping[int, tuple[int, bytes]]) -> Writer:
     """How cells of the type are written. `elements`: of an array type the type of its elements, and what parts them."""
     if oid in elements:
         element, comma = elements[oid]
-        return array(_BASE.get(element, text), comma)
+        return array(_BASE.get(element, text), comma if comma in _TOKENS else b",")
     return _BASE.get(oid, text)
 
 

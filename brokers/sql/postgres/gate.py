@@ -67,11 +67,13 @@ class Gate:
                     return True
                 if not self._out:
                     return True
+            size = len(self._out)
             try:
-                sent = self._server.send(self._out)
+                self._out = self._out[self._server.send(self._out) :]
             except BlockingIOError:
                 return False
-            self._out = self._out[sent:]
+            if not self._out and size < _PORTION:
+                return True
 
     async def let_in(self) -> None:
         """Wait for something from the server and let one portion of it in, an end as well. Sends on meanwhile."""

@@ -1,4 +1,4 @@
-"""What a role on PostgreSQL may do beyond reading, and the SQL of one that reads alone.
+"""What a role on PostgreSQL may do beyond reading, and the SQL of one that reads alone. Pure.
 
 Rules of this file
 - A warning is a sentence of ours; the names in the script are quoted.
@@ -9,17 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-# Each column is a fact; a role that does not exist on an older server is not had.
-FACTS = """
-SELECT current_setting('server_version') AS version, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls,
-  {members},
-  EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
-    AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')) AS writes
-FROM pg_catalog.pg_roles WHERE rolname = current_user
-"""
 _MEMBERS = {
     "pg_read_server_files": "it reads any file of the server",
     "pg_write_server_files": "it writes any file of the server",
@@ -27,52 +18,79 @@ _MEMBERS = {
     "pg_signal_backend": "it may end other sessions",
     "pg_read_all_data": "it reads every table of every schema",
     "pg_write_all_data": "it writes every table of every schema",
-    "pg_checkpoint": "it may force checkpoints",
     "pg_monitor": "it sees everybody's statements",
+    "pg_checkpoint": "it may force checkpoints",
+    "pg_create_subscription": "it may have other servers' data written here",
+    "pg_maintain": "it may lock and rewrite every table",
 }
 _ATTRIBUTES = {
-    "rolsuper": "it is a superuser: files and programs of the server, every database and role are within its reach, "
-    "and a read-only transaction does not hold that back",
-    "rolcreaterole": "it may make and change roles",
-    "rolcreatedb": "it may make databases",
-    "rolreplication": "it may read everything that is written on the server",
-    "rolbypassrls": "row security does not hold it back",
+    "superuser": "it is a superuser: files and programs of the server and every database are within its reach, and a "
+    "read-only transaction does not hold that back",
+    "createrole": "it may make and change roles",
+    "createdb": "it may make databases",
+    "replication": "it may read everything that is written on the server",
+    "bypassrls": "row security does not hold it back",
 }
+_OWNS = "it owns tables, so it may drop them and grant them to others"
+_WRITES = "it may write: kv asks before it does, and a role that only reads needs no asking"
+# Runs with pg_catalog alone in the search path. A role that an older server does not have is not had.
+QUESTION = f"""
+SELECT json_build_object('superuser', r.rolsuper, 'createrole', r.rolcreaterole, 'createdb', r.rolcreatedb,
+  'replication', r.rolreplication, 'bypassrls', r.rolbypassrls,
+  'member', (SELECT coalesce(json_agg(m.rolname), '[]') FROM pg_roles m
+    WHERE m.rolname = ANY ('{{{",".join(_MEMBERS)}}}') AND pg_has_role(m.oid, 'MEMBER')),
+  'owns', EXISTS (SELECT FROM pg_class c WHERE c.relkind IN ('r', 'p') AND pg_has_role(c.relowner, 'MEMBER')),
+  'writes', EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
+    AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')))
+FROM pg_roles r WHERE r.rolname = current_user
+"""  # noqa: S608 - words of this file
 
 
-_IS_MEMBER = """coalesce((SELECT pg_has_role(oid, 'MEMBER') FROM pg_catalog.pg_roles r WHERE r.rolname = '{name}'),
-    false) AS {name}"""
-
-
-def question() -> str:
-    """The statement that asks for the facts."""
-    members = ",\n  ".join(_IS_MEMBER.format(name=name) for name in _MEMBERS)
-    return FACTS.format(members=members)
-
-
-def told(facts: Mapping[str, str], database: str) -> dict[str, object]:
-    """`{server, warnings, script}`."""
-    found = [says for name, says in _ATTRIBUTES.items() if facts.get(name) == "t"]
-    if facts.get("rolsuper") != "t":  # of whom all the rest is true
-        found += [says for name, says in _MEMBERS.items() if facts.get(name) == "t"]
-        if facts.get("writes") == "t":
-            found.append("it may write: kv asks before it does, and a role that only reads needs no asking")
+def told(version: str, facts: Mapping[str, object], database: str) -> dict[str, object]:
+    """`{server, warnings, script}`, and the facts behind the warnings."""
     return {
-        "server": f"PostgreSQL {facts.get('version', '')}",
-        "warnings": found,
-        "script": grant_script(database),
+        "server": f"PostgreSQL {version}",
+        "warnings": warnings(facts),
+        "script": grant_script("kv_reader", database, ["public"]),
+        "facts": dict(facts),
     }
 
 
-def grant_script(database: str, role: str = "kv_reader", schema: str = "public") -> str:
-    """The statements that make a role which reads one schema of `database` and nothing else."""
-    name, whom, where = (f'"{text.replace(chr(34), chr(34) * 2)}"' for text in (database, role, schema))
-    return (
-        f"CREATE ROLE {whom} LOGIN PASSWORD '…a new password…' NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION;\n"
-        f"ALTER ROLE {whom} SET default_transaction_read_only = on;\n"
-        f"GRANT CONNECT ON DATABASE {name} TO {whom};\n"
-        f"GRANT USAGE ON SCHEMA {where} TO {whom};\n"
-        f"GRANT SELECT ON ALL TABLES IN SCHEMA {where} TO {whom};\n"
-        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {where} GRANT SELECT ON TABLES TO {whom};\n"
-        f"-- to write as well: GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {where} TO {whom};\n"
-    )
+def warnings(facts: Mapping[str, object]) -> list[str]:
+    """What the role may do that no reader should, the widest first."""
+    found = [says for name, says in _ATTRIBUTES.items() if facts.get(name) is True]
+    if facts.get("superuser") is True:  # of whom all the rest is true
+        return found
+    member = facts.get("member")
+    found += [says for name, says in _MEMBERS.items() if isinstance(member, list) and name in member]
+    found += [_OWNS] if facts.get("owns") is True else []
+    found += [_WRITES] if facts.get("writes") is True else []
+    return found
+
+
+def grant_script(role: str, database: str, schemas: Sequence[str], *, write: bool = False) -> str:
+    """The statements that make a role which reads `schemas` of `database` and nothing else; with `write`, writes rows."""
+    whom = quoted(role)
+    lines = [
+        f"CREATE ROLE {whom} LOGIN PASSWORD '…a new password…' NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION;",
+        f"GRANT CONNECT ON DATABASE {quoted(database)} TO {whom};",
+    ]
+    if not write:
+        lines.insert(1, f"ALTER ROLE {whom} SET default_transaction_read_only = on;")
+    does = "SELECT, INSERT, UPDATE, DELETE" if write else "SELECT"
+    for schema in schemas:
+        where = quoted(schema)
+        lines += [
+            f"GRANT USAGE ON SCHEMA {where} TO {whom};",
+            f"GRANT {does} ON ALL TABLES IN SCHEMA {where} TO {whom};",
+            f"ALTER DEFAULT PRIVILEGES IN SCHEMA {where} GRANT {does} ON TABLES TO {whom};",
+        ]
+        if write:
+            lines.append(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {where} TO {whom};")
+    return "\n".join(lines) + "\n"
+
+
+def quoted(name: str) -> str:
+    """An identifier, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'

@@ -21,7 +21,7 @@ from brokers.sql.postgres.gate import Gate, connected, ready
 from brokers.sql.postgres.login import Root, conninfo, forget_environment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     from psycopg.pq.abc import PGresult
 
@@ -35,6 +35,8 @@ logging.getLogger("psycopg.pq").disabled = True
 
 _MAX_LOGIN = 1 << 20  # bytes of a login: a certificate chain, and what the server says of itself
 _SWOLLEN = 8 << 20  # bytes between two results after which libpq's buffer is too large to be kept
+_NAME = b"kv"  # of the statement that is parsed: one without a name would not outlive the next of ours
+_STOPPED = 16 << 20  # bytes that may be on their way when the server is stopped
 _COPY = 128 << 10  # bytes of a file that are handed on at once
 # The first query of a transaction, and by it the settings that its values are spelled and its statements read with.
 _SETTINGS = (
@@ -120,12 +122,45 @@ class Session:
             query(opening),
             query(_SETTINGS, times),
             *setting,
-            lambda pg: pg.send_prepare(b"", sql.encode()),
-            lambda pg: pg.send_describe_prepared(b""),
+            lambda pg: pg.send_prepare(_NAME, sql.encode()),
+            lambda pg: pg.send_describe_prepared(_NAME),
         )
         if not self.in_transaction:
             raise BrokerError("broken")
         return found[-1]
+
+    async def ask(
+        self, sql: str, params: Params, portion: int, *, milliseconds: int, lock: int
+    ) -> PGresult:
+        """As `begin` for reading and `run` in one go, which costs one way to the server and back: the rows are `next`.
+
+        What is sent together is answered in order; where one fails the server passes over the others.
+        """
+        pg = self._pg
+        times = [str(number).encode() for number in (milliseconds, lock, milliseconds + 5000)]
+        pg.enter_pipeline_mode()
+        pg.send_query_params(b"BEGIN TRANSACTION READ ONLY", None)
+        pg.send_query_params(_SETTINGS.encode(), times)
+        pg.send_prepare(_NAME, sql.encode())
+        pg.send_describe_prepared(_NAME)
+        pg.send_query_prepared(_NAME, params)
+        pg.pipeline_sync()
+        await self._flush()
+        found: PGresult | None = None
+        for _ in range(4):
+            found = await self.next()
+            if await self.result() is not None:
+                raise BrokerError("broken")
+        self._portion(portion)
+        if found is None:
+            raise BrokerError("broken")
+        return found
+
+    def _portion(self, rows_: int) -> None:
+        if rows_ > 1:
+            self._pg.set_chunked_rows_mode(rows_)
+        else:
+            self._pg.set_single_row_mode()
 
     async def together(self, *sends: Send, apart: bool = False) -> list[PGresult]:
         """The results of statements that are sent at once; `apart`, each for itself. Raises the first's `Refused`."""
@@ -169,11 +204,8 @@ class Session:
 
     async def run(self, params: Params, portion: int) -> PGresult:
         """Perform what was parsed: its first result, of `portion` rows at most. Raises `Refused`."""
-        self._pg.send_query_prepared(b"", params)
-        if portion > 1:
-            self._pg.set_chunked_rows_mode(portion)
-        else:
-            self._pg.set_single_row_mode()
+        self._pg.send_query_prepared(_NAME, params)
+        self._portion(portion)
         await self._flush()
         return await self.next()
 
@@ -200,8 +232,16 @@ class Session:
 
     async def end(self) -> None:
         """Read until there is no more result."""
-        while await self.result() is not None:
-            pass
+        if self._pg.pipeline_status == PipelineStatus.OFF:
+            while await self.result() is not None:
+                pass
+            return
+        nothing = False
+        while (found := await self.result()) is None or found.status != ExecStatus.PIPELINE_SYNC:
+            if found is None and nothing:
+                raise BrokerError("broken")
+            nothing = found is None
+        self._pg.exit_pipeline_mode()
 
     async def result(self) -> PGresult | None:
         """The next result, of whatever kind."""
@@ -209,13 +249,11 @@ class Session:
         while pg.is_busy():
             await self._more()
         found = pg.get_result()
-        while pg.notifies():
-            pass  # nobody listens here; libpq keeps them until they are taken
         self._most = max(self._most, self._gate.received - self._mark)
         self._mark = self._gate.received
         return found
 
-    async def copied(self) -> AsyncIterator[bytes]:
+    async def copied(self) -> AsyncGenerator[bytes, None]:
         """What COPY … TO STDOUT sends, whole rows at a time. Raises `Refused`."""
         take = self._pg.get_copy_data
         parts: list[memoryview] = []
@@ -254,6 +292,8 @@ class Session:
         """Make the session as new. False where it is not what it was, and must not be used again."""
         if self._pg.pipeline_status != PipelineStatus.OFF or self._most > _SWOLLEN:
             return False
+        while self._pg.notifies():
+            pass  # nobody listens here; libpq keeps them until they are taken
         try:
             found = await self.together(query("ROLLBACK"), query("DISCARD ALL"), query(_SELF), apart=True)
         except faults.Refused:
@@ -263,7 +303,7 @@ class Session:
 
     async def skip(self, most: int) -> bool:
         """Read away what is left of a result, if it is at most `most` bytes."""
-        until = self._gate.received + most
+        until, nothing = self._gate.received + most, False
         while True:
             while self._pg.is_busy():
                 if self._gate.received > until:
@@ -271,10 +311,22 @@ class Session:
                 await self._more()
             found = self._pg.get_result()
             self._mark = self._gate.received
-            if found is None:
+            if found is None and self._pg.pipeline_status == PipelineStatus.OFF:
                 return True
-            if found.status in _COPYING:
+            if found is not None and found.status == ExecStatus.PIPELINE_SYNC:
+                self._pg.exit_pipeline_mode()
+                return True
+            if (found is None and nothing) or (found is not None and found.status in _COPYING):
                 return False
+            nothing = found is None
+
+    async def stop(self) -> None:
+        """End what was asked, and its transaction."""
+        if not await self.skip(0):
+            await self.cancel()
+            if not await self.skip(_STOPPED):
+                raise BrokerError("broken")
+        await self.together(query("ROLLBACK"), query("DEALLOCATE ALL"), apart=True)
 
     async def cancel(self) -> None:
         """Have the server stop what it performs: asked at the address that was dialled, over TLS if the session is."""
@@ -312,11 +364,13 @@ class Session:
         """Send all that libpq has to send, and let in what would keep the server from taking it."""
         while True:
             rest = self._pg.flush()
-            await self._gate.send_on()
-            if not rest and self._gate.push():
-                return
-            if not self._gate.push():
-                await self._more()
+            if self._gate.push():
+                if not rest:
+                    return
+            else:
+                await self._gate.send_on()
+                if not self._gate.push():
+                    await self._more()
 
 
 async def _logged_in(pg: PGconn) -> Gate:

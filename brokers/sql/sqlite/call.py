@@ -1,7 +1,8 @@
 """One call on a SQLite file: opened, guarded, stopped when its time is over, and closed.
 
 Rules of this file
-- All work is done in threads, one at a time for a call; only `stop` comes from elsewhere.
+- All work is done in threads, one at a time for a call; only `stop` comes from elsewhere. A file that is closed while a
+  thread is at it takes the keeper with it: what closes waits for what works, however long that takes.
 - SQLite's own refusals pass through; a lapse of time, of memory or of the call's parameters is told in our words.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from brokers.contract import BrokerError, Effect
@@ -34,7 +36,8 @@ class Call:
         self._threads, self._among, self._plan, self._write = threads, among, plan, write
         self._deadline = asyncio.get_running_loop().time() + plan.limits.timeout
         self._file: File | None = None
-        self._stopped = False
+        self._stopped = self._closed = False
+        self._at_work = threading.Lock()
         among.add(self)
 
     async def start(self, work: Callable[[File], T]) -> T:
@@ -53,7 +56,7 @@ class Call:
             )
             file = self._file = File(str(target["path"]), seconds, write=self._write)
             if self._stopped:
-                file.stop()
+                raise TimeoutError
             if self._write:
                 file.begin()
             file.guarded(guard)
@@ -64,11 +67,20 @@ class Call:
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns, in a thread, within the call's time."""
         seconds = int(self._plan.limits.timeout)
+
+        def alone() -> T:
+            with self._at_work:
+                if self._closed:
+                    raise TimeoutError
+                return work()
+
         try:
             async with asyncio.timeout_at(self._deadline):
-                return await self._threads.run(work, self.stop)
+                return await self._threads.run(alone, self.stop)
         except TimeoutError:
             raise BrokerError("timeout", seconds=seconds) from None
+        except RuntimeError:  # no thread takes it: the broker is closed
+            raise BrokerError("broken") from None
         except MemoryError:
             raise BrokerError("too-large", limit=rows.MAX_CELL) from None
         except FAILURES as error:
@@ -89,10 +101,18 @@ class Call:
     async def aclose(self) -> None:
         """Close the file, in a thread: that rolls back, and a rollback writes."""
         self._among.discard(self)
-        file, self._file = self._file, None
-        if file is not None:
-            file.stop()
-            await self._threads.run(file.close, _do_nothing)
+        self.stop()
+
+        def close() -> None:
+            with self._at_work:
+                self._closed = True
+                if self._file is not None:
+                    self._file.close()
+
+        try:
+            await self._threads.run(close, _do_nothing)
+        except RuntimeError:  # the broker was closed before its last call: what was at work has been stopped
+            close()
 
     @property
     def file(self) -> File:

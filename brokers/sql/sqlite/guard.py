@@ -46,8 +46,8 @@ _DEFINITIONS = frozenset(
 _DEFINING = frozenset({"CREATE", "DROP", "ALTER", "REINDEX", "ANALYZE"})
 _VIRTUAL = frozenset({sqlite3.SQLITE_CREATE_VTABLE, sqlite3.SQLITE_DROP_VTABLE})
 _MODULES = frozenset({"fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"})  # that keep what they hold in the file
-# Operators that SQLite reports as functions, and what ALTER TABLE calls of its own.
-_OPERATORS = frozenset({"->", "->>", "match"})
+# Operators and keywords that SQLite reports as functions, and what ALTER TABLE calls of its own.
+_OPERATORS = frozenset({"->", "->>", "match", "current_date", "current_time", "current_timestamp"})
 _RENAMING = ("sqlite_rename_", "sqlite_drop_column", "sqlite_fail")
 # Settings that are only looked at: what a table-valued pragma asks for, and full-text search of its own accord.
 _LOOKS = frozenset(

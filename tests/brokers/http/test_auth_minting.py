@@ -11,6 +11,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from http_world import refused
+from hypothesis import given
+from hypothesis import strategies as st
 from jwt.types import Options
 from minting_suite import MOMENT, MintingSuite, answered, said
 from rsa_keys import pem, private_key
@@ -20,7 +22,7 @@ from brokers.http.auth.assertion import rs256
 from brokers.http.auth.device import Device, Pause, Prompt
 from brokers.http.auth.github_app import GithubApp
 from brokers.http.auth.google_service import GoogleService
-from brokers.http.auth.minting import MAX_LIFE, NO_WORD, Minted, endpoint_of, granted, seconds_in
+from brokers.http.auth.minting import MAX_LIFE, NO_WORD, Minted, Minting, endpoint_of, granted, seconds_in
 from brokers.http.auth.oauth2_client import Oauth2Client
 from brokers.http.auth.oauth2_refresh import Oauth2Refresh
 from brokers.message import Request, Response
@@ -247,6 +249,62 @@ def test_a_hostile_endpoint_gets_no_word_into_an_error(answer: Response, code: s
     error = refused(lambda: answered(Oauth2Client().mint(keys(client_secret=ECHO), CLIENT, MOMENT), answer), code)
     assert ECHO.decode() not in f"{error!r}{error.fields}"
     assert error.__cause__ is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = st.sampled_from(
+    [
+        *("access_token", "refresh_token", "token_type", "expires_in", "error", "token", "expires_at", "interval"),
+        *("device_code", "user_code", "verification_uri", "verification_uri_complete"),
+    ]
+)
+GOOD = st.sampled_from(["tok-0123456789", "bearer", "https://auth.test/a", 3600, "2027-01-15T08:30:00Z"])
+ANSWERS = st.builds(
+    lambda status, body: Response(status, (), body),
+    st.sampled_from([200, 201, 204, 302, 400, 401, 500]),
+    st.binary(max_size=40)
+    | st.dictionaries(NAMES, JSON | GOOD, max_size=8).map(lambda value: json.dumps(value).encode()),
+)
+
+
+@given(ANSWERS, st.sampled_from([TestOauth2Client, TestOauth2Refresh, TestDevice, TestGoogleService]))
+def test_any_answer_is_a_token_or_a_declared_refusal(answer: Response, case: type[MintingSuite]) -> None:
+    """Whatever an endpoint says, what comes of it can stand in a header and ends within a day, or is our error."""
+    suite = case()
+    try:
+        assert isinstance(suite.scheme, Minting)
+        _, made = answered(suite.scheme.mint(suite.credential(), suite.options, MOMENT), answer)
+    except BrokerError as error:
+        assert error.code in {"login", "refused"}  # noqa: PT017 - a token will do as well
+    else:
+        assert made.token.expose().decode().isprintable()
+        assert 0 <= made.seconds <= MAX_LIFE
+
+
+@given(ANSWERS, st.lists(ANSWERS, max_size=3))
+def test_any_answers_end_a_login(offer: Response, answers: list[Response]) -> None:
+    """Whatever a service offers and says, the login shows only what a terminal takes as text, and ends."""
+    machine, left = Device().login(keys(), {**CLIENT, "device_path": "/oauth/device"}), [offer, *answers]
+
+    def go() -> None:
+        told: Response | None = None
+        for _ in range(4000):
+            step = machine.send(told)
+            told = None
+            if isinstance(step, Request):
+                told = left.pop(0) if left else PENDING
+            elif isinstance(step, Prompt):
+                assert f"{step.code}{step.address}{step.complete}".isprintable()
+                assert 0 < step.seconds <= 1800
+            else:
+                assert 1 <= step.seconds <= 60
+
+    with pytest.raises((StopIteration, BrokerError)):
+        go()
 
 
 def test_a_rotated_token_that_cannot_travel_is_refused() -> None:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 import pyotp
 import pytest
 from http_world import broker, connection, lent, refused
+from hypothesis import given
+from hypothesis import strategies as st
 
 from brokers.conformance import AuthSchemeSuite
 from brokers.contract import AuthScheme, Credential, Secret
+from brokers.http.auth import spelled
 from brokers.http.auth.cookie import Cookie
 from brokers.http.auth.hmac_signing import HmacSigning
 from brokers.http.auth.several import Several
@@ -87,6 +90,15 @@ def test_a_spelling_survives_commas_and_percent_signs() -> None:
     assert HmacSigning().spell(options) == text
     for bad in ("header:x,payload=%41", "header:x,payload=%", "header:x,other=1", "header:x,payload", ",payload=x"):
         refused(lambda bad=bad: HmacSigning().parse(bad), "options")  # type: ignore[misc]  # the loop's own
+
+
+@given(
+    st.dictionaries(st.sampled_from(["payload", "value", "key"]), st.text(max_size=20), max_size=3), st.text(min_size=1)
+)
+def test_any_options_are_read_as_they_were_written(options: dict[str, str], first: str) -> None:
+    """No text in an option becomes another option."""
+    whole = {"place": first, **options}
+    assert spelled.read(spelled.write(whole, "place"), "place", "payload", "value", "key") == whole
 
 
 SLACK = (

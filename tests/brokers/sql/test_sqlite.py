@@ -509,6 +509,24 @@ def test_a_caller_who_goes_away_ends_the_work(file: Path, monkeypatch: pytest.Mo
     assert time.monotonic() - begun < 10
 
 
+def test_a_broker_is_closed_under_a_body(file: Path) -> None:
+    """Who reads on is told, and may close what is closed."""
+
+    async def close() -> None:
+        broker = SqliteBroker()
+        sql = "with recursive r(x) as (select 1 union all select x + 1 from r) select x from r"
+        outcome = await broker.perform(broker.plan(connection(file), {"sql": sql, "export": "csv"}), NOTHING)
+        await anext(outcome.body)
+        await anext(outcome.body)
+        await broker.aclose()
+        with pytest.raises(BrokerError):
+            async for _ in outcome.body:
+                pass
+        await outcome.aclose()
+
+    asyncio.run(close())
+
+
 def test_a_hundred_calls_at_once(file: Path) -> None:
     """Reads and writes take turns."""
 

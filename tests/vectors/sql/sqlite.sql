@@ -185,10 +185,10 @@ explain select * from orders where id = 1
 -- explain-query-plan: read harmless
 explain query plan select * from orders o join items i on i.order_id = o.id
 
--- explain-of-delete: read harmless
+-- explain-of-delete: read
 explain query plan delete from orders where id = 1
 
--- explain-of-insert: read harmless
+-- explain-of-insert: read
 explain insert into staff values (9, 'x', null)
 
 -- versions: read harmless
