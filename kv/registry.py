@@ -15,7 +15,7 @@ from importlib import import_module
 BROKERS = {
     "http": "brokers.http.broker:HttpBroker",
     "mysql": "brokers.sql.mysql:MysqlBroker",
-    "postgres": "brokers.sql.pg:PostgresBroker",
+    "postgres": "brokers.sql.postgres:PostgresBroker",
     "sqlite": "brokers.sql.sqlite:SqliteBroker",
     "ssh": "brokers.ssh.broker:SshBroker",
 }

@@ -30,6 +30,7 @@ _NOUNS = (
     "backup",
     "enrolment",
     "connection",
+    "login",
     "provider",
     "approval",
     "audit",

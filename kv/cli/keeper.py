@@ -69,11 +69,16 @@ class Keeper:
         return self._dial_again().ask(verb, args)
 
     def act(
-        self, verb: str, args: dict[str, object], body: bytes = b"", lend: Callable[[], int] | None = None
+        self,
+        verb: str,
+        args: dict[str, object],
+        body: bytes = b"",
+        lend: Callable[[], int] | None = None,
+        event: Callable[[dict[str, object]], None] | None = None,
     ) -> Answer:
         """A verb with a proof, asked for where it has to be. Raises `KvError`, also the keeper's.
 
-        `lend` gives the descriptor that travels along, for each try anew.
+        `lend` gives the descriptor that travels along, for each try anew; `event` hears what comes before the answer.
         """
         self.reach()
         tries = _TRIES if self._prover.asks_at_terminal() else 1
@@ -81,7 +86,8 @@ class Keeper:
             tries -= 1
             proof = self._prover.prove(self._challenge, verb, args, body)
             try:
-                return self._live().ask(verb, args, body, proof=proof, folder=lend() if lend is not None else None)
+                folder = lend() if lend is not None else None
+                return self._live().ask(verb, args, body, proof=proof, folder=folder, event=event)
             except KvError as error:
                 if error.code == "proof-needed" and proof.get("kind") == "window":
                     self._prover.past_window()

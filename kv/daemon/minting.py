@@ -48,14 +48,14 @@ class Minting:
         """Look for what `outcome` of connection `name` minted, and store what it replaced: whether there was any."""
         for secret in outcome.minted:
             self._look_for(name, secret.expose())
-        self._store(name, outcome.new_secrets)
+        self.store(name, outcome.new_secrets)
         return bool(outcome.minted or outcome.new_secrets)
 
     def drain(self, broker: object) -> None:
         """Store what a broker still holds: a call that failed after its token was refreshed brought no outcome."""
         if isinstance(broker, _Saving):
             for name, replaced in broker.unsaved():
-                self._store(name, replaced)
+                self.store(name, replaced)
 
     def _look_for(self, name: str, value: bytes) -> None:
         tokens = self._tokens.setdefault(name, deque(maxlen=_KEPT))
@@ -69,7 +69,8 @@ class Minting:
             # other connections' answers withheld for it.
             needles.add(label(name), token, bits=max(strength(token), GUESSABLE))
 
-    def _store(self, name: str, replaced: Mapping[str, Secret]) -> None:
+    def store(self, name: str, replaced: Mapping[str, Secret]) -> None:
+        """Store secrets by the slots of a connection that they are for, where they are other than what is stored."""
         vault = self._house.vault
         try:
             uses = self._house.entry(name).connection.secrets

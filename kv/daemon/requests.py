@@ -94,6 +94,7 @@ VERBS: dict[str, Verb] = {
     "show": Verb(Named, Needs.NOTHING),
     "history": Verb(Named, Needs.NOTHING),
     "connections": Verb(Nothing, Needs.NOTHING),
+    "login": Verb(Named, Needs.FRESH, uses=True),
     "inspect": Verb(Named, Needs.WINDOW, uses=True),
     "set": Verb(Set, Needs.WINDOW, uses=True),
     "generate": Verb(Generate, Needs.WINDOW, uses=True),

@@ -17,6 +17,7 @@ from kv.daemon import caller as callers
 from kv.daemon import enrolment, pages, record, secrets
 from kv.daemon.answers import Answers
 from kv.daemon.inspection import Inspection
+from kv.daemon.login import login
 from kv.daemon.release.fingerprint import fingerprint
 from kv.daemon.release.handoffs import HandOffs
 from kv.errors import KvError
@@ -268,6 +269,7 @@ _WAITING: dict[str, Callable[[Verbs, Exchange], Awaitable[Answer]]] = {
     "hand-off": Verbs.hand_off,
     "take": Verbs.take,
     "carried": Verbs.carried,
+    "login": lambda verbs, exchange: login(verbs.house, exchange),
     "inspect": lambda verbs, exchange: verbs.inspection.look(exchange),
     "wait": Verbs.wait,
     "approve": lambda verbs, exchange: verbs.answers.approve(exchange),

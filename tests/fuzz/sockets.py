@@ -87,6 +87,7 @@ _ARGS: dict[str, dict[str, Any]] = {
     "ssh": _SSH,
     "explain-ssh": _SSH,
     "inspect": {"name": "a/B"},
+    "login": {"name": "a/B"},
     "wait": {"ticket": "7F3K", "wait": 1},
     "run": {
         "argv": 2,

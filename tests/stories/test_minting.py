@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from token_server import TokenServer
-from upstream import Upstream
+from upstream import Peer, Received, Upstream
 
 if TYPE_CHECKING:
     from world import World
@@ -47,4 +47,42 @@ def test_a_rotated_refresh_token_is_stored_and_used(world: World) -> None:
         assert server.asked[0]["refresh_token"] == [first.decode()]
         assert len(server.asked) == 2
         assert "was replaced by the other side" in world.must("audit", "list", "--all", proof=True).out
+        assert server.refresh not in "".join(world.seen)
+
+
+def test_a_person_logs_in_at_the_services_own_page(world: World) -> None:
+    """The code is shown to the person, what comes of it is stored, and calls go through with it."""
+    with Upstream(lax=True) as up:
+        server = TokenServer(up)
+        polls = iter([{"error": "authorization_pending"}, None])
+
+        @up.route("/device")
+        async def device(_: Received, peer: Peer) -> None:
+            offer = {
+                "device_code": "dc-0123456789",
+                "user_code": "WDJB-MJHT",
+                "verification_uri": "https://auth.test/a",
+            }
+            await peer.json({**offer, "expires_in": 60, "interval": 1})
+
+        async def polled(peer: Peer, number: int) -> None:
+            told = next(polls, None)
+            if told is not None:
+                await peer.json(told, status="400 Bad Request")
+                return
+            server.valid.add(f"at-{number}-0123456789")
+            granted = {"access_token": f"at-{number}-0123456789", "token_type": "Bearer", "expires_in": 3600}
+            await peer.json({**granted, "refresh_token": server.refresh})
+
+        server.answer = polled
+        world.must("generate", "API_LOGIN", proof=True)
+        (world.folder / "ca.pem").write_text(up.ca_pem)
+        auth = f"device:{up.origin}/token,client=app,device_path=/device,token_addresses=127.0.0.1"
+        where = ("--host", f"https://api.test:{up.port}", "--ca", str(world.folder / "ca.pem"))
+        more = ("--allow-address", "127.0.0.1", "--admission", "always", "--secret", "login=API_LOGIN")
+        world.must("connect", "api", *where, "--auth", auth, *more, proof=True)
+        told = world.must("login", "api", proof=True)
+        assert "WDJB-MJHT" in told.err
+        assert "https://auth.test/a" in told.err
+        assert world.must("api", "api", "GET", "/v1/x", "--json").json["status"] == 200
         assert server.refresh not in "".join(world.seen)

@@ -261,8 +261,9 @@ async def _loaded(plan: Plan, call: Call, tell: Tell) -> bytes:
     columns, found = records.read(
         plan.body, str(given["format"]), cast("Sequence[str]", given["columns"]), header=given["header"] is True
     )
+    statement = copying_text.statement(str(given["table"]), columns)
     await begin(call, "SELECT", write=True)
-    await call.timed(call.session.send(copying_text.statement(str(given["table"]), columns)))
+    await call.timed(call.session.send(statement))
     done = await call.timed(call.session.copy_in(_paced(found)))
     undone = await _ended(call, dry_run=given["dry_run"] is True)
     return rows.document_head(()) + rows.document_tail(

@@ -27,7 +27,7 @@ from sql_vectors import schema, vectors
 from brokers.contract import BrokerError, Connection, Credential, Effect, Plan
 from brokers.sql import kind
 from brokers.sql.mysql import MysqlBroker
-from brokers.sql.pg import PostgresBroker
+from brokers.sql.postgres import PostgresBroker
 from brokers.sql.sqlite import SqliteBroker
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM daily t
 """
 _IN_SESSION = (
     "SELECT current_user, session_user, current_setting('search_path'), current_setting('transaction_read_only'),"
-    " current_setting('statement_timeout'), current_setting('work_mem'), (SELECT count(*) FROM pg_prepared_statements),"
-    " (SELECT count(*) FROM pg_cursors), (SELECT count(*) FROM pg_listening_channels())"
+    " current_setting('work_mem'), (SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql IS NULL AND from_sql),"
+    " (SELECT count(*) FROM pg_cursors WHERE is_holdable), (SELECT count(*) FROM pg_listening_channels())"
 )
 
 

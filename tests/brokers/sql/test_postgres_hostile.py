@@ -1,0 +1,503 @@
+"""Ways round a read, and servers and neighbours that misbehave: what fails is told, and the next call works."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from postgres_server import USER, Postgres, lent, performed
+
+from brokers.contract import BrokerError, Effect, Limits, Plan
+from brokers.sql.postgres import PostgresBroker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TESTS = Path(__file__).parents[2]
+ROOT = TESTS.parent
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Postgres]:
+    """One server for the module."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def server(served: Postgres) -> Postgres:
+    """The server, with the tables as they begin; the user is its superuser, whom privileges hold back from nothing."""
+    served.root(
+        f"DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public; ALTER ROLE {USER} SUPERUSER; SET ROLE {USER};"
+        "CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'one'), (2, NULL)"
+    )
+    return served
+
+
+def planned(server: Postgres, sql: str, *, write: bool = False, seconds: float = 20, **more: object) -> Plan:
+    """A plan that no classifier has seen: the server alone has to hold it."""
+    request: dict[str, object] = {
+        **{"act": "query", "method": "SELECT", "sql": sql, "params": (), "mode": "write" if write else "read"},
+        **{"tables": (), "rows": True, "explainable": False, "max_rows": 1000, "export": "", "dry_run": False},
+        **more,
+    }
+    return Plan(server.connection(), Effect.READ, "", "", request, limits=Limits(seconds))
+
+
+async def perform(broker: PostgresBroker, plan: Plan) -> Any:  # noqa: ANN401 - a document
+    """The document of a plan."""
+    head, data = await performed(broker, plan, lent())
+    return json.loads(data) if head["form"] == "json" else data
+
+
+def every(*plans: Plan) -> list[Any]:
+    """The documents of plans, one after another on one broker; of those that fail the error."""
+
+    async def all_of() -> list[Any]:
+        broker, found = PostgresBroker(), list[Any]()
+        for plan in plans:
+            try:
+                found.append(await perform(broker, plan))
+            except BrokerError as error:
+                found.append(error)
+        await broker.aclose()
+        return found
+
+    return asyncio.run(all_of())
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COMMIT; DELETE FROM t",
+        "ROLLBACK; DELETE FROM t",
+        "SELECT 1; DELETE FROM t",
+        "END; BEGIN; DELETE FROM t",
+        "DELETE FROM t",
+        "WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d",
+        "SELECT * FROM t FOR UPDATE",
+        "EXPLAIN ANALYZE DELETE FROM t",
+        "DO $$ BEGIN DELETE FROM t; END $$",
+        "TRUNCATE t",
+        "SELECT nextval('s')",
+        "CREATE TEMP TABLE x (y int)",
+        "SELECT 1 INTO TEMP x",
+        "COPY t TO PROGRAM 'true'; SELECT 1",
+        "VACUUM t",
+        "ALTER SYSTEM SET work_mem = '1MB'",
+    ],
+)
+def test_a_read_does_not_write(server: Postgres, sql: str) -> None:
+    """Whatever the classifier made of it, and though the role is a superuser: the server refuses."""
+    server.root("CREATE SEQUENCE s")
+    refused, after = every(planned(server, sql), planned(server, "SELECT count(*) FROM t"))
+    assert refused["error"]["sqlstate"] in {"42601", "25006", "25001"}
+    assert after["rows"] == [[2]]
+
+
+@pytest.mark.parametrize("sql", ["SET TRANSACTION READ WRITE", "SET transaction_read_only = off", "BEGIN READ WRITE"])
+def test_a_read_cannot_be_made_a_write(server: Postgres, sql: str) -> None:
+    """The transaction has had a query: its mode is fixed. (`BEGIN` within one is a warning and changes nothing.)"""
+    _, then = every(planned(server, sql), planned(server, "DELETE FROM t"))
+    assert then["error"]["sqlstate"] == "25006"
+    assert server.root("SELECT count(*) FROM t") == [(2,)]
+
+
+def test_the_mode_of_a_transaction_is_fixed_before_the_statement(server: Postgres) -> None:
+    """SET TRANSACTION READ WRITE is refused by the server, not by us."""
+    assert every(planned(server, "SET TRANSACTION READ WRITE"))[0]["error"]["sqlstate"] == "25001"
+
+
+@pytest.mark.parametrize("sql", ["COMMIT", "ROLLBACK", "END", "ABORT"])
+def test_a_statement_that_ends_the_transaction_gains_nothing(server: Postgres, sql: str) -> None:
+    """A read has nothing to commit; a write that ended its transaction is no success, and its session is made as new."""
+    read, wrote, after = every(
+        planned(server, sql), planned(server, sql, write=True), planned(server, "SELECT count(*) FROM t")
+    )
+    assert "error" not in read
+    assert (wrote.code, wrote.fields["argument"]) == ("argument", "sql")
+    assert after["rows"] == [[2]]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1) TO PROGRAM 'touch {mark}' --",
+        "SELECT 1) TO '{mark}' --",
+        "SELECT 1) TO PROGRAM 'touch {mark}' /*",
+        "SELECT 1\n) TO PROGRAM 'touch {mark}'; SELECT (1",
+        "SELECT 1 /* ) TO PROGRAM 'touch {mark}' --",
+        "SELECT ')' || $$) TO PROGRAM 'touch {mark}' --$$ --",
+        "SELECT 1 AS \") TO PROGRAM 'touch {mark}' --\"",
+    ],
+)
+def test_an_export_cannot_leave_its_brackets(server: Postgres, sql: str, tmp_path: Path) -> None:
+    """COPY (…) TO STDOUT holds what was parsed as one statement before. The role could start programs."""
+    tmp_path.chmod(0o777)
+    mark = tmp_path / "mark"
+    for folder in tmp_path.parents[:2]:
+        folder.chmod(0o755)
+    found, after = every(
+        planned(server, sql.format(mark=mark), export="csv"), planned(server, "SELECT count(*) FROM t")
+    )
+    assert not mark.exists()
+    assert isinstance(found, bytes) or found.code == "refused"
+    assert after["rows"] == [[2]]
+
+
+def test_an_export_does_not_write(server: Postgres) -> None:
+    """COPY takes INSERT … RETURNING; the transaction does not."""
+    found = every(planned(server, "DELETE FROM t RETURNING *", export="csv"))[0]
+    assert found.code == "refused"
+    assert server.root("SELECT count(*) FROM t") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("change", "look", "expected"),
+    [
+        ("SET search_path = pg_temp", "SHOW search_path", '"$user", public'),
+        ("SET ROLE other", "SELECT current_user::text", USER),
+        ("SET SESSION AUTHORIZATION other", "SELECT session_user::text", USER),
+        ("SELECT set_config('statement_timeout', '12345', false)", "SELECT 1", 1),
+        ("SELECT set_config('my.own', 'left', false)", "SELECT current_setting('my.own', true)", ""),
+        ("SELECT pg_advisory_lock(7)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", 0),
+        ("PREPARE p AS SELECT 1", "SELECT count(*) FROM pg_prepared_statements WHERE name = 'p'", 0),
+        ("LISTEN here", "SELECT count(*) FROM pg_listening_channels()", 0),
+        ("CREATE TEMP TABLE left_here (x int)", "SELECT to_regclass('pg_temp.left_here')::text", None),
+        ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", "SELECT count(*) FROM pg_cursors WHERE name = 'c'", 0),
+        ("SET standard_conforming_strings = off", "SELECT 'a\\b'", "a\\b"),
+        ("SET session_replication_role = replica", "SHOW session_replication_role", "origin"),
+        ("SET client_encoding = latin1", "SELECT 'é'", "é"),
+        ("SET datestyle = 'German'", "SELECT date '2024-02-29'", "2024-02-29"),
+    ],
+)
+def test_nothing_of_a_call_is_seen_by_the_next(server: Postgres, change: str, look: str, expected: object) -> None:
+    """Settings, roles, locks, cursors, temporary tables: a session goes back as new, or not at all."""
+    server.root("DROP ROLE IF EXISTS other; CREATE ROLE other SUPERUSER")
+    found = every(planned(server, change, write=True), planned(server, look), planned(server, look))
+    assert "error" not in found[0]
+    for after in found[1:]:
+        assert after["rows"][0][0] in {expected, None if expected == "" else expected}
+
+
+def test_a_call_that_is_given_up_is_stopped_at_the_server(server: Postgres) -> None:
+    """A cancelled caller's statement is gone from the server within a moment, and the next call works."""
+
+    async def story() -> Any:  # noqa: ANN401 - a document
+        broker = PostgresBroker()
+        task = asyncio.create_task(perform(broker, planned(server, "SELECT pg_sleep(60) /* given up */")))
+        while not await asyncio.to_thread(sleepers, server):
+            assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(2):
+            while await asyncio.to_thread(sleepers, server):
+                pass
+        found = await perform(broker, planned(server, "SELECT 1"))
+        await broker.aclose()
+        return found
+
+    assert asyncio.run(story())["rows"] == [[1]]
+
+
+def sleepers(server: Postgres) -> int:
+    """How many statements with pg_sleep are at work."""
+    found: int = server.root(
+        f"SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND usename = '{USER}' AND query LIKE '%pg_sleep(%'"
+    )[0][0]
+    return found
+
+
+def test_the_time_of_a_call_is_the_servers_too(server: Postgres) -> None:
+    """A statement over its time is refused by the server, with our hint."""
+    found, after = every(planned(server, "SELECT pg_sleep(30)", seconds=1), planned(server, "SELECT 1"))
+    assert found["error"]["sqlstate"] == "57014"
+    assert "time was over" in found["error"]["hint"]
+    assert after["rows"] == [[1]]
+
+
+def test_a_lock_is_not_waited_for_long(server: Postgres) -> None:
+    """The refusal says what to do."""
+    with server.app() as neighbour, neighbour.transaction():
+        neighbour.execute("LOCK TABLE t")
+        found = every(planned(server, "UPDATE t SET name = 'x'", write=True, seconds=2))[0]
+    assert found["error"]["sqlstate"] == "55P03"
+    assert "another session" in found["error"]["hint"]
+
+
+def test_a_deadlock_is_an_answer(server: Postgres) -> None:
+    """One of two is rolled back by the server and told so; the other goes on."""
+    server.root(
+        "CREATE FUNCTION both_rows(a int, b int) RETURNS void LANGUAGE plpgsql AS $$ BEGIN"
+        " UPDATE t SET name = 'x' WHERE id = a; PERFORM pg_sleep(0.5); UPDATE t SET name = 'x' WHERE id = b; END $$"
+    )
+
+    async def two() -> list[Any]:
+        broker = PostgresBroker()
+        plans = [planned(server, f"SELECT both_rows({a}, {3 - a})", write=True) for a in (1, 2)]
+        found = await asyncio.gather(*(perform(broker, plan) for plan in plans))
+        await broker.aclose()
+        return found
+
+    found = asyncio.run(two())
+    errors = [each["error"] for each in found if "error" in each]
+    assert [error["sqlstate"] for error in errors] == ["40P01"]
+    assert "try again" in errors[0]["hint"]
+
+
+def test_a_backend_that_is_killed_is_a_failure_and_no_more(server: Postgres) -> None:
+    """While it performs, and while it is idle in the pool: the call fails or is begun anew, the next one works."""
+
+    async def story() -> list[Any]:
+        broker, found = PostgresBroker(), list[Any]()
+        await perform(broker, planned(server, "SELECT 1"))
+        await _kill(server)  # idle: the next call does not notice
+        found.append(await perform(broker, planned(server, "SELECT 2")))
+        task = asyncio.create_task(perform(broker, planned(server, "SELECT pg_sleep(60)")))
+        while not await asyncio.to_thread(sleepers, server):
+            assert not task.done()
+        await _kill(server)
+        with pytest.raises(BrokerError) as broken:
+            await task
+        found += [broken.value.code, await perform(broker, planned(server, "SELECT 3"))]
+        outcome = await broker.perform(
+            planned(server, "SELECT repeat('x', 1000) FROM generate_series(1, 200000)", max_rows=1_000_000), lent()
+        )
+        body = aiter(outcome.body)
+        await anext(body)
+        await _kill(server)
+        with pytest.raises(BrokerError):
+            while True:
+                await anext(body)
+        await outcome.aclose()
+        found.append(await perform(broker, planned(server, "SELECT 4")))
+        await broker.aclose()
+        return found
+
+    two, code, three, four = asyncio.run(story())
+    assert (two["rows"], code, three["rows"], four["rows"]) == ([[2]], "broken", [[3]], [[4]])
+
+
+async def _kill(server: Postgres) -> None:
+    kill = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '{USER}'"
+    await asyncio.to_thread(server.root, kill)
+
+
+def test_a_server_that_dies_is_found_again() -> None:
+    """Killed in the middle of a result; started again, the same broker works."""
+
+    async def story(server: Postgres) -> tuple[str, str, Any]:
+        broker = PostgresBroker()
+        task = asyncio.create_task(perform(broker, planned(server, "SELECT pg_sleep(60)")))
+        while not await asyncio.to_thread(sleepers, server):
+            assert not task.done()
+        await asyncio.to_thread(server.stop, signal.SIGQUIT)
+        with pytest.raises(BrokerError) as broken:
+            await task
+        with pytest.raises(BrokerError) as gone:
+            await perform(broker, planned(server, "SELECT 1"))
+        await asyncio.to_thread(server.start)
+        found = await perform(broker, planned(server, "SELECT 1"))
+        await broker.aclose()
+        return broken.value.code, gone.value.code, found
+
+    with Postgres() as server:
+        broken, gone, found = asyncio.run(story(server))
+    assert (broken, gone, found["rows"]) == ("broken", "connect", [[1]])
+
+
+def test_a_commit_that_breaks_off_is_told_as_unknown(server: Postgres) -> None:
+    """Whether it was committed nobody knows; the error says so."""
+    server.root(
+        "CREATE FUNCTION dies() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;"
+        "CREATE CONSTRAINT TRIGGER dies AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dies()"
+    )
+    found, after = every(planned(server, "INSERT INTO t VALUES (9)", write=True), planned(server, "SELECT 1"))
+    assert found.code == "broken"
+    assert "not known" in found.fields["why"]
+    assert after["rows"] == [[1]]
+
+
+_GIANT = """
+import asyncio, sys
+sys.path.insert(0, {tests!r})
+from brokers.contract import BrokerError, Connection
+from brokers.sql.postgres import PostgresBroker
+from postgres_server import lent, performed
+import test_postgres_hostile as hostile
+
+class Server:
+    def connection(self):
+        return Connection("shop", "postgres", {target!r}, "password", {{}}, {{"secret": "shop/PASSWORD"}})
+
+def rss(name):
+    return int(open("/proc/self/status").read().split(name + ":")[1].split()[0]) // 1024
+
+async def main():
+    broker = PostgresBroker()
+    await performed(broker, hostile.planned(Server(), "select 1"), lent())
+    before = rss("VmRSS")
+    for sql in {sqls!r}:
+        try:
+            outcome = await broker.perform(hostile.planned(Server(), sql, seconds=60, **{more!r}), lent())
+            size = 0
+            async for chunk in outcome.body:
+                size += len(chunk)
+            await outcome.aclose()
+            print(size)
+        except BrokerError as error:
+            print(error.code)
+    await performed(broker, hostile.planned(Server(), "select 1"), lent())
+    await broker.aclose()
+    print(rss("VmHWM") - before)
+
+asyncio.run(main())
+"""
+
+
+def growth(server: Postgres, *sqls: str, **more: object) -> list[str]:
+    """What a process of its own says of each statement, and by how many MiB it grew at most."""
+    script = _GIANT.format(tests=str(TESTS), target=dict(server.target()), sqls=sqls, more=more)
+    path = os.pathsep.join((str(ROOT), str(TESTS), str(Path(__file__).parent)))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True, text=True, timeout=110, env={"PYTHONPATH": path, "PATH": os.environ["PATH"]}, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_a_giant_value_is_refused_before_it_is_held(server: Postgres) -> None:
+    """A gigabyte in one cell, and in one notice: refused at 64 MiB, and no more than that in memory."""
+    server.root("CREATE FUNCTION shouts() RETURNS void LANGUAGE plpgsql AS $$ BEGIN"
+                " RAISE EXCEPTION '%', repeat('x', 900000000); END $$")
+    *told, grown = growth(
+        server, "SELECT repeat('x', 1000000000)", "SELECT repeat('x', 1000000000)", "SELECT shouts()"
+    )
+    assert told == ["too-large"] * 3
+    assert int(grown) < 110  # 64 MiB, and what lies between sockets
+
+
+def test_a_long_result_takes_constant_memory(server: Postgres) -> None:
+    """A million rows of 100 bytes as a file, by COPY and as JSON lines; ten million in an answer that is full soon."""
+    sql = "SELECT n, repeat('x', 100) FROM generate_series(1, 1000000) n"
+    size, grown = growth(server, sql, export="csv")
+    assert int(size) > 100_000_000
+    assert int(grown) <= 5
+    size, grown = growth(server, "SELECT n FROM generate_series(1, 10000000) n")
+    assert int(grown) <= 5
+
+
+def test_wide_rows_come_one_by_one_where_many_are_too_much(server: Postgres) -> None:
+    """A hundred rows of a mebibyte are more than may be held at once; each for itself is not."""
+    found = every(planned(server, "SELECT repeat('x', 900000) FROM generate_series(1, 100)"))[0]
+    assert found["truncated"] is True
+    assert len(found["rows"]) == 1
+
+
+def test_many_columns_and_long_statements_are_fine(server: Postgres) -> None:
+    """1,600 columns, and a statement of a mebibyte."""
+    columns = ", ".join(f"{n} AS c{n}" for n in range(1600))
+    filler = "x" * ((1 << 20) - 30)
+    wide, long = every(planned(server, f"SELECT {columns}"), planned(server, f"SELECT length('{filler}')"))
+    assert (len(wide["columns"]), wide["rows"][0][-1]) == (1600, 1599)
+    assert long["rows"] == [[len(filler)]]
+
+
+def test_two_hundred_calls_at_once_share_sixteen_sessions(server: Postgres) -> None:
+    """All are answered, in turn, and only a few sessions stay."""
+
+    async def story() -> tuple[list[Any], int, int]:
+        broker, most, over = PostgresBroker(), 0, asyncio.Event()
+
+        async def look() -> None:
+            nonlocal most
+            while not over.is_set():
+                most = max(most, await asyncio.to_thread(_sessions, server))
+
+        looking = asyncio.create_task(look())
+        found = await asyncio.gather(
+            *(perform(broker, planned(server, f"SELECT {n}, pg_sleep(0.02)")) for n in range(200))
+        )
+        over.set()
+        await looking
+        while broker._acts._pool._tasks:
+            await asyncio.wait(set(broker._acts._pool._tasks))
+        kept = sum(len(lane.idle) for lane in broker._acts._pool._lanes.values())
+        await broker.aclose()
+        return found, most, kept
+
+    found, most, kept = asyncio.run(story())
+    assert [each["rows"][0][0] for each in found] == list(range(200))
+    assert 1 < most <= 16
+    assert kept <= 4
+
+
+def _sessions(server: Postgres) -> int:
+    found: int = server.root(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{USER}'")[0][0]
+    return found
+
+
+def test_a_changed_password_is_another_session(server: Postgres) -> None:
+    """A session that was opened with one password serves no call that is lent another."""
+
+    async def story() -> str:
+        broker = PostgresBroker()
+        await perform(broker, planned(server, "SELECT 1"))
+        with pytest.raises(BrokerError) as refused:
+            await performed(broker, planned(server, "SELECT 1"), lent("another"))
+        await broker.aclose()
+        return refused.value.code
+
+    assert asyncio.run(story()) == "login"
+
+
+def test_a_failure_after_the_first_rows_is_told_at_the_end(server: Postgres) -> None:
+    """The document is whole JSON, with the error in it; a file is none."""
+    sql = "SELECT 1 / (5000 - n) FROM generate_series(1, 10000) n"
+    found, file = every(planned(server, sql, max_rows=100_000), planned(server, sql, export="jsonl"))
+    assert found["error"]["sqlstate"] == "22012"
+    assert found["truncated"] is True
+    assert len(found["rows"]) <= 4999
+    assert file.code == "broken"
+
+
+def test_an_answer_that_is_left_unread_is_stopped(server: Postgres) -> None:
+    """A reader who goes away after the first rows costs the server nothing more."""
+
+    async def story() -> Any:  # noqa: ANN401 - a document
+        broker = PostgresBroker()
+        endless = planned(server, "SELECT n, pg_sleep(0.001) FROM generate_series(1, 10000000) n", export="jsonl")
+        outcome = await broker.perform(endless, lent())
+        await anext(aiter(outcome.body))
+        await outcome.aclose()
+        async with asyncio.timeout(3):
+            while await asyncio.to_thread(sleepers, server):
+                pass
+        found = await perform(broker, planned(server, "SELECT 1"))
+        await broker.aclose()
+        return found
+
+    assert asyncio.run(story())["rows"] == [[1]]
+
+
+def test_a_database_without_an_encoding_delivers_anything() -> None:
+    """Bytes that are no text are replaced, in documents and in files."""
+    with Postgres(encoding="SQL_ASCII") as server:
+        server.app().execute("CREATE TABLE odd (x text); INSERT INTO odd VALUES (E'a\\xff\\xfeb')")
+        plans = (planned(server, "SELECT x FROM odd"), planned(server, "SELECT x FROM odd", export="csv"))
+        found, file = every(*plans)
+        assert found["rows"] == [["a��b"]]
+        assert file.decode() == "x\na��b\n"
+        again = every(replace(plans[1], request={**plans[1].request, "export": "jsonl"}))[0]
+        assert json.loads(again) == {"x": "a��b"}
