@@ -24,7 +24,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Each has `rows(scale)`, which yields its rows; in the order of the table of figures.
-GROUPS = ("api", "body", "trip", "starts", "setup", "programs", "scan", "store", "unlock", "memory", "kills", "log")
+GROUPS = (
+    "api",
+    "query",
+    "ssh",
+    "body",
+    "trip",
+    "starts",
+    "setup",
+    "programs",
+    "scan",
+    "store",
+    "unlock",
+    "memory",
+    "kills",
+    "log",
+)
 
 
 @dataclass(slots=True)

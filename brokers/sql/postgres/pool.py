@@ -43,7 +43,7 @@ KEEP_IDLE = 60.0  # seconds: an agent's next question comes within; a server's s
 _TURNS = 2  # sessions of one caller who asks again at once: one is made as new while the other works
 _DIALS = 3  # addresses tried before giving up
 _TIDY = 5.0  # seconds for making a session as new, or for stopping it: the server's own clock ends its statement anyway
-_DRAIN = 256 << 10  # bytes of a result that are read away rather than have the server stopped
+_DRAIN, _PATIENCE = 256 << 10, 0.05  # bytes and seconds of a result that are read away rather than stopped
 
 
 @dataclass(slots=True)
@@ -261,7 +261,11 @@ class Call:
 
 
 async def _left(session: Session) -> bool:
-    if not await session.skip(_DRAIN):
+    over = False
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            over = await session.skip(_DRAIN)
+    if not over:
         await session.stop()
     return await session.renew()
 

@@ -45,7 +45,7 @@ _SETTINGS = (
     "pg_catalog.set_config('datestyle', 'ISO', true), pg_catalog.set_config('intervalstyle', 'postgres', true), "
     "pg_catalog.set_config('extra_float_digits', '1', true), pg_catalog.set_config('bytea_output', 'hex', true), "
     "pg_catalog.set_config('standard_conforming_strings', 'on', true), "
-    "pg_catalog.set_config('client_encoding', 'UTF8', true), "
+    "pg_catalog.set_config('client_encoding', $4, true), "
     "pg_catalog.set_config('client_min_messages', 'error', true)"
 )
 # What a session is as which it was made: whoever has changed it had more in mind.
@@ -116,11 +116,11 @@ class Session:
     async def begin(self, sql: str, *, write: bool, milliseconds: int, lock: int, path: str = "") -> PGresult:
         """Open a transaction and have `sql` parsed in it: what the server says of its columns. Raises `Refused`."""
         opening = "BEGIN TRANSACTION READ WRITE" if write else "BEGIN TRANSACTION READ ONLY"
-        times = [str(number).encode() for number in (milliseconds, lock, milliseconds + 5000)]
+        settings = self._settings(milliseconds, lock)
         setting = [query(f"SELECT pg_catalog.set_config('search_path', '{path}', true)")] if path else []
         found = await self.together(
             query(opening),
-            query(_SETTINGS, times),
+            query(_SETTINGS, settings),
             *setting,
             lambda pg: pg.send_prepare(_NAME, sql.encode()),
             lambda pg: pg.send_describe_prepared(_NAME),
@@ -137,10 +137,10 @@ class Session:
         What is sent together is answered in order; where one fails the server passes over the others.
         """
         pg = self._pg
-        times = [str(number).encode() for number in (milliseconds, lock, milliseconds + 5000)]
+        settings = self._settings(milliseconds, lock)
         pg.enter_pipeline_mode()
         pg.send_query_params(b"BEGIN TRANSACTION READ ONLY", None)
-        pg.send_query_params(_SETTINGS.encode(), times)
+        pg.send_query_params(_SETTINGS.encode(), settings)
         pg.send_prepare(_NAME, sql.encode())
         pg.send_describe_prepared(_NAME)
         pg.send_query_prepared(_NAME, params)
@@ -155,6 +155,11 @@ class Session:
         if found is None:
             raise BrokerError("broken")
         return found
+
+    def _settings(self, milliseconds: int, lock: int) -> list[bytes]:
+        # A database without an encoding refuses to deliver in UTF-8 what is none: then it is taken as it is.
+        encoding = b"SQL_ASCII" if self.ascii else b"UTF8"
+        return [*(str(number).encode() for number in (milliseconds, lock, milliseconds + 5000)), encoding]
 
     def _portion(self, rows_: int) -> None:
         if rows_ > 1:
