@@ -70,7 +70,7 @@ class Postgres:
         settings: Mapping[str, str] | None = None,
         encoding: str = "UTF8",
     ) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="kv-postgres-", dir="/tmp"))  # noqa: S108 - a socket's path is short
+        self.folder = Path(tempfile.mkdtemp(prefix="kv-postgres-", dir="/tmp"))
         self._as = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
         self._bin, self._hba, self._encoding = programs(), hba, encoding
         self._settings = {**_SETTINGS, **(settings or {})}
@@ -105,10 +105,10 @@ class Postgres:
         hba = self.folder / "data" / "pg_hba.conf"
         hba.write_text(f"local all all trust\nhost all all 127.0.0.1/32 {self._hba}\n", encoding="ascii")
         self.start()
-        if self._hba == "md5":
-            self.root("SET password_encryption = 'md5'; CREATE ROLE seed")
-        self.root(f"SET password_encryption = '{'md5' if self._hba == 'md5' else 'scram-sha-256'}'; "
-                  f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'")
+        self.root(
+            f"SET password_encryption = '{'md5' if self._hba == 'md5' else 'scram-sha-256'}'; "
+            f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'"
+        )
         self.root(f"CREATE DATABASE {DATABASE} OWNER {USER}", "postgres")
         return self
 
@@ -173,9 +173,12 @@ class Postgres:
 
     def app(self) -> psycopg.Connection[tuple[Any, ...]]:
         """A connection of the user's own, beside kv."""
-        return psycopg.connect(
-            host=str(self.folder), port=self.port, user=USER, dbname=DATABASE, autocommit=True
-        )
+        return psycopg.connect(host=str(self.folder), port=self.port, user=USER, dbname=DATABASE, autocommit=True)
+
+    def own(self, sql: str) -> None:
+        """Statements as the user."""
+        with self.app() as held:
+            held.execute(sql.encode())
 
     def target(self, **given: object) -> Mapping[str, object]:
         """The target of a connection to it."""

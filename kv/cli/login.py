@@ -17,14 +17,14 @@ def register(app: typer.Typer) -> None:
 
 
 def login(options: Options, *, name: completing.ConnectionArgument) -> None:
-    """Log in to a service at its own page; kv keeps what it gives for that.
+    """Log in to a service at its own page.
 
-    The connection's auth is device:…, and the secret for its slot "login" is there, made by kv generate.
+    kv keeps what the service gives for that. The connection's auth is device:…, and the secret for its slot "login" is
+    there: kv generate makes one to be replaced.
 
     \b
       kv generate API_LOGIN
-      kv connect api --host https://api.test --auth device:https://api.test/token,client=ID,device_path=/device \\
-          --secret login=API_LOGIN
+      kv connect api --host https://api.test --secret login=API_LOGIN --auth device:…
       kv login api
     """
     full = options.name(name)

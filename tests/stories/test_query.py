@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import postgres_server
 import pytest
@@ -82,7 +82,7 @@ def test_a_write_waits_with_its_estimate_on_the_card(site: Site) -> None:
     told = site.query("delete from t where id > 100", "--mode", "write", "--reason", "old", "--wait", "0")
     card = told["card"]
     assert (card["effect"], card["reason"]) == ("destroy", "old")
-    details = {label: text for label, text in card["details"]}
+    details = dict(card["details"])
     assert details["table"] == "t"
     assert details["sql"] == "delete from t where id > 100"
     assert details["estimate"].startswith("about ")
@@ -99,7 +99,8 @@ def test_a_write_in_mode_read_says_what_to_do(site: Site) -> None:
 def test_what_is_unknown_asks_and_still_only_reads(site: Site) -> None:
     """A function of the user's own asks, with its name; a yes does not let it write."""
     site.server.root(
-        "CREATE OR REPLACE FUNCTION public.sneak() RETURNS int LANGUAGE sql AS $$INSERT INTO public.t VALUES (9, 'x'); SELECT 1$$"
+        "CREATE OR REPLACE FUNCTION public.sneak() RETURNS int LANGUAGE sql"
+        " AS $$INSERT INTO public.t VALUES (9, 'x'); SELECT 1$$"
     )
     told = site.world.kv("explain", "query", "shop", "select sneak()", "--json").json
     assert (told["verdict"], "sneak" in told["because"]) == ("ask", True)
@@ -180,10 +181,11 @@ def test_the_schema_is_told(site: Site) -> None:
 def test_a_client_that_goes_away_takes_its_query_with_it(site: Site) -> None:
     """The backend is cancelled at the server, within a moment."""
     told = site.query("select pg_sleep(60), 4711", "--wait", "0", "--timeout", "60")
-    with socket.socket() as _:
-        pass
     site.world.must("approve", told["pending"], proof=True)
-    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%4711%' AND state = 'active' AND pid <> pg_backend_pid()"
+    running = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE query LIKE '%4711%' AND state = 'active' AND pid <> pg_backend_pid()"
+    )
     until = time.monotonic() + 20
     while site.server.root(running) == [(0,)]:
         assert time.monotonic() < until
@@ -215,7 +217,7 @@ def test_a_rotated_dsn_leads_nowhere_else(site: Site) -> None:
 class Squatter:
     """Listens where a database was, and asks for the password in the clear; `said` is what it was told."""
 
-    def __enter__(self) -> Squatter:
+    def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.said = b""
@@ -224,19 +226,22 @@ class Squatter:
         return self
 
     def _serve(self) -> None:
-        connection, _ = self._listener.accept()
-        with connection:
-            connection.recv(4096)
-            connection.sendall(b"R\x00\x00\x00\x08\x00\x00\x00\x03")  # AuthenticationCleartextPassword
-            connection.settimeout(5)
+        while True:
             try:
-                self.said = connection.recv(4096)
-            except TimeoutError:
-                self.said = b""
+                connection, _ = self._listener.accept()
+                with connection:
+                    connection.settimeout(5)
+                    connection.recv(4096)
+                    connection.sendall(b"R\x00\x00\x00\x08\x00\x00\x00\x03")  # AuthenticationCleartextPassword
+                    self.said += connection.recv(4096)
+            except OSError:  # it hung up, or the story is over
+                if self._listener.fileno() < 0:
+                    return
 
     def __exit__(self, *_: object) -> None:
-        self._thread.join(10)
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._thread.join(10)
 
 
 def test_a_squatter_that_asks_for_the_password_gets_none(site: Site) -> None:

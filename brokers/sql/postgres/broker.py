@@ -58,7 +58,7 @@ class PostgresBroker(SqlBroker):
         return await self._acts.load(plan, credential)
 
     async def inspect(self, connection: Connection, credential: Credential) -> dict[str, object]:
-        """`{server, warnings, script, facts}`: what the role may do that no reader should, the SQL of one that may not."""
+        """`{server, warnings, script, facts}`: what the role may do that no reader should, the SQL of a proper one."""
         return await self._acts.inspect(connection, credential)
 
     async def aclose(self) -> None:

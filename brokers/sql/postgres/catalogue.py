@@ -85,8 +85,8 @@ def estimate(told: bytes) -> bytes:
     try:
         top = json.loads(told)[0]["Plan"]
         changing = list(_changing(top))
-        counted = [each["Plan Rows"] for each in changing] if changing else [top["Plan Rows"]]
-        rows = int(sum(min(float(count), 1e15) for count in counted))
+        counted = [str(each["Plan Rows"]) for each in changing or [top]]
+        rows = int(sum([min(float(count), 1e15) for count in counted]))
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return b'{"rows":null}'
     return json.dumps({"rows": rows}).encode()

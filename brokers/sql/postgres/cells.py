@@ -1,7 +1,7 @@
-"""Cells as JSON fragments, by the number of their type. Pure.
+r"""Cells as JSON fragments, by the number of their type. Pure.
 
 Rules of this file
-- What JSON cannot hold exactly is the server's own text: numeric, times, ranges, bytes (`\\x…`), anything unknown.
+- What JSON cannot hold exactly is the server's own text: numeric, times, ranges, bytes (`\x…`), anything unknown.
 - The server is not trusted to keep JSON whole: a fragment that is not a string is checked to be what it should be, and
   is a string otherwise.
 - What is no UTF-8 (a database without an encoding delivers anything) is replaced.
@@ -29,7 +29,8 @@ _FLOAT = re.compile(rb"-?[0-9]{1,400}(?:\.[0-9]{1,400})?(?:e[+-]?[0-9]{1,4})?")
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 # An array as text: brackets, commas, quoted elements with escapes, bare ones. Box has a semicolon for a comma.
 _TOKENS = {
-    comma: re.compile(rb'([{}])|(%b)|"((?:[^"\\]|\\.)*)"|([^{}%b"\\]+)' % (comma, comma), re.DOTALL) for comma in (b",", b";")
+    comma: re.compile(rb'([{}])|(%b)|"((?:[^"\\]|\\.)*)"|([^{}%b"\\]+)' % (comma, comma), re.DOTALL)
+    for comma in (b",", b";")
 }
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -89,17 +90,16 @@ def array(of: Writer, comma: bytes = b",") -> Writer:
 
 
 def _array(value: bytes, of: Writer, comma: bytes) -> str | None:
-    """Nested JSON lists, or None for what is no array. `[2:3]={7,8}`, whose indices begin elsewhere, keeps its elements."""
+    """Nested JSON lists, or None for what is no array. `[2:3]={7,8}`, whose indices begin at 2, is its elements."""
     at = value.find(b"=") + 1 if value.startswith(b"[") else 0
     out: list[str] = []
-    depth, before = 0, ","  # what may follow depends on what was before: an opening, a comma, or an element
+    depth, before = 0, ""  # what may follow depends on what was before: an opening, a comma, or an element
     tokens = _TOKENS[comma]
     while match := tokens.match(value, at):
         bracket, separator, quoted, bare = match.groups()
         mark = (bracket or separator or b"x").decode()
-        if (before == "x") is (mark in "{x") or (mark == "}" and before == ",") or (separator and before != "x"):
-            if not (mark == "}" and before == "{"):
-                return None
+        if mark not in _FOLLOWS[before]:
+            return None
         depth += {"{": 1, "}": -1}.get(mark, 0)
         if depth > MAX_DEPTH:
             return None
@@ -111,6 +111,7 @@ def _array(value: bytes, of: Writer, comma: bytes) -> str | None:
     return "".join(out) if depth == 0 and at == len(value) and out and out[0] == "[" else None
 
 
+_FOLLOWS = {"": "{", "{": "{}x", ",": "{x", "x": "},;"}  # a closed list is an element
 _MARKS = {"{": "[", "}": "]", ",": ",", ";": ","}
 
 

@@ -1,7 +1,7 @@
-"""Rows as COPY's text format has them, and the statement that takes them. Pure.
+r"""Rows as COPY's text format has them, and the statement that takes them. Pure.
 
 Rules of this file
-- Not CSV: a line of `\\.` ends that on most servers, and what came after it would be lost without a word.
+- Not CSV: a line of `\.` ends that on most servers, and what came after it would be lost without a word.
 - Names are exact, as kv_schema shows them, and quoted. A dot parts schema and table, but not within quotes.
 """
 

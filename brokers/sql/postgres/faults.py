@@ -16,6 +16,7 @@ from brokers.sql import rows
 
 # In libpq's and the server's words, the first that fits. "" stands for no reason.
 _LOGIN: tuple[tuple[str, str, str], ...] = (
+    (r"expected authentication request", "broken", ""),
     (
         r"authentication method requirement|server requested|channel binding|authentication request",
         "login",
@@ -54,13 +55,25 @@ _HINTS = {
     "42601": "one statement a call, without psql's commands",
     "0A000": "the server does not do this",
 }
+_OURS = frozenset({"40P01"})  # the server's hint is to see its log
 _CANCELLED = "57014"
 _OVER = "the call's time was over: ask for less, or give it more with timeout"
 _STOPPED = "somebody on the server stopped it"
 _GONE = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "08000", "08003", "08006", "08P01"})  # the session ends
 # What stands behind one of these is a name of the data, even where the connection has it too.
-_DATA = ("relation ", "table ", "column ", "function ", "schema ", "type ", "constraint ", "index ", "view ", "sequence ")
-_PATH = re.compile(r'(?<![\w/])/(?:[\w.+@-]+/)+[\w.+@-]*')
+_DATA = (
+    "relation ",
+    "table ",
+    "column ",
+    "function ",
+    "schema ",
+    "type ",
+    "constraint ",
+    "index ",
+    "view ",
+    "sequence ",
+)
+_PATH = re.compile(r"(?<![\w/])/(?:[\w.+@-]+/)+[\w.+@-]*")
 _PATHS = ("58", "XX", "F0", "53", "42501")  # states whose messages name files of the server
 _MAX = 8192  # characters of a message or its detail: what is longer quotes a value
 
@@ -99,7 +112,7 @@ def at_login(text: str) -> BrokerError:
 
 
 def members(refusal: Refusal, words: tuple[tuple[str, str], ...], *, late: bool, before: int = 0) -> dict[str, object]:
-    """A refusal as an answer tells it. `late`: the call's time was over; `before`: what we wrote before the statement."""
+    """A refusal as an answer tells it. `late`: the call's time was over; `before`: what we wrote ahead of it."""
     state = refusal.state or "XX000"
     ours = (_OVER if late else _STOPPED) if state == _CANCELLED else _HINTS.get(state, "")
     position = refusal.position - before if refusal.position else None
@@ -108,7 +121,7 @@ def members(refusal: Refusal, words: tuple[tuple[str, str], ...], *, late: bool,
         "message": cleaned(refusal.message, words, state),
         "position": position if position and position > 0 else None,
         "detail": cleaned(refusal.detail, words, state),
-        "hint": cleaned(refusal.hint, words, state) or ours,
+        "hint": ours if state in _OURS else cleaned(refusal.hint, words, state) or ours,
     }
     return {key: value for key, value in shown.items() if value}
 
@@ -129,7 +142,7 @@ def cleaned(text: str, words: tuple[tuple[str, str], ...], state: str = "") -> s
     """Without the connection's own words and, where the server speaks of its files, without their paths."""
     text = text[:_MAX]
     if state.startswith(_PATHS):
-        text = _PATH.sub("‹path›", text)
+        text = _PATH.sub("[path]", text)
     kept = "".join(f'(?<!{word})(?<!{word}")' for word in _DATA)
     for word, instead in words:
         if word:

@@ -59,7 +59,7 @@ class Login:
     @property
     def words(self) -> tuple[tuple[str, str], ...]:
         """What the server's messages are cleaned of, and what then stands in its place."""
-        return (self.user, "‹role›"), (self.database, "‹database›"), (self.host, "‹host›")
+        return (self.user, "[role]"), (self.database, "[database]"), (self.host, "[host]")
 
 
 def login_of(connection: Connection, credential: Credential) -> Login:
@@ -171,8 +171,8 @@ def conninfo(login: Login, address: str, root: Root) -> bytes:
 def forget_environment() -> None:
     """Drop libpq's variables from this process.
 
-    Some have no option that would overrule them: PGSERVICE brings in a file of options, PGTZ, PGDATESTYLE and PGGEQO are
-    sent to the server. The keeper gives its environment to nobody.
+    Some have no option that would overrule them: PGSERVICE brings in a file of options, PGTZ, PGDATESTYLE and PGGEQO
+    are sent to the server. The keeper gives its environment to nobody.
     """
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]

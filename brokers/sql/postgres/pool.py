@@ -224,7 +224,7 @@ class Call:
                 lane.hoping -= 1
 
     async def timed(self, work: Coroutine[None, None, T]) -> T:
-        """What `work` returns, within the call's time. A refusal comes through as `Refused`, all else as `BrokerError`."""
+        """What `work` returns, within the call's time. A refusal comes as `Refused`, all else as `BrokerError`."""
         try:
             async with asyncio.timeout_at(self._deadline):
                 return await work

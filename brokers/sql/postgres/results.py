@@ -16,7 +16,7 @@ from psycopg.pq import ExecStatus
 from brokers.contract import BrokerError
 from brokers.sql import rows
 from brokers.sql.postgres import catalogue, cells, faults
-from brokers.sql.postgres.session import cells_of
+from brokers.sql.postgres.wire import cells_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -64,7 +64,9 @@ class Rows:
             for at, number in enumerate(numbers)
         )
         elements = {
-            number: (element, comma) for number, (_, element, comma) in known.items() if element and number not in _NO_ARRAYS
+            number: (element, comma)
+            for number, (_, element, comma) in known.items()
+            if element and number not in _NO_ARRAYS
         }
         self._writers = [cells.writer(number, elements) for number in numbers]
 
@@ -80,8 +82,8 @@ class Rows:
         listed = ("{" + ",".join(map(str, sorted(missing))) + "}").encode()
         for number, name, element, comma in await self._call.timed(self._call.session.table(catalogue.TYPES, [listed])):
             types[int(number or b"0")] = ((name or b"").decode("utf-8", "replace"), int(element or b"0"), comma or b",")
-        for number in missing:
-            types.setdefault(number, (f"oid {number}", 0, b","))
+        for oid in missing:
+            types.setdefault(oid, (f"oid {oid}", 0, b","))
 
     async def begin(self, params: Sequence[bytes | None], portion: int) -> None:
         """Perform it, and take the first rows: what is refused up to here is an answer of its own."""

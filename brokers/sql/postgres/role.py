@@ -70,7 +70,7 @@ def warnings(facts: Mapping[str, object]) -> list[str]:
 
 
 def grant_script(role: str, database: str, schemas: Sequence[str], *, write: bool = False) -> str:
-    """The statements that make a role which reads `schemas` of `database` and nothing else; with `write`, writes rows."""
+    """The statements that make a role which reads `schemas` of `database` and no more; with `write`, writes rows."""
     whom = quoted(role)
     lines = [
         f"CREATE ROLE {whom} LOGIN PASSWORD '…a new password…' NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION;",

@@ -30,7 +30,7 @@ def served() -> Iterator[Postgres]:
 def server(served: Postgres) -> Postgres:
     """The server, with the tables as they begin."""
     served.root(
-        "DROP SCHEMA IF EXISTS public CASCADE; DROP SCHEMA IF EXISTS other CASCADE; CREATE SCHEMA public;"
+        "DROP SCHEMA IF EXISTS public CASCADE; DROP SCHEMA IF EXISTS other CASCADE; CREATE SCHEMA public;"  # noqa: S608 - words of this file
         f"GRANT ALL ON SCHEMA public TO {USER}; SET ROLE {USER};"
         "CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'one'), (2, NULL)"
     )
@@ -110,12 +110,12 @@ def test_values_come_as_the_server_spells_them(server: Postgres) -> None:
     found = one(
         server,
         "select 1::int2 a, 9007199254740993::int8 b, 1.50::numeric c, 2.5::float8 d, 'NaN'::float8 e, null f, true g,"
-        " '\\x00ff'::bytea h, '{\"k\": [1, null]}'::jsonb i, '[1,\n2]'::json j, timestamp '2024-02-29 01:02:03.123456' k,"
+        " '\\x00ff'::bytea h, '{\"k\": [1, null]}'::jsonb i, '[1,\n2]'::json j, timestamp '2024-02-29 01:02:03.123456' k,"  # noqa: E501 - a table of values
         " timestamptz '2024-02-29 01:02:03+00' at time zone 'UTC' l, interval '1 day 02:00' m, int4range(1, 5) n,"
         " '0e984725-c51c-4bf4-9960-e1c80e27aba0'::uuid o, '10.0.0.1/8'::inet p, 'é😀\"\\' q, 1e-7::float8 r",
     )
     assert found["rows"] == [
-        [1, "9007199254740993", "1.50", 2.5, "NaN", None, True, "\\x00ff", {"k": [1, None]}, [1, 2]]
+        [1, "9007199254740993", "1.50", 2.5, "NaN", None, True, "\\x00ff", {"k": [1, None]}, [1, 2]]  # noqa: RUF005 - reads as a row
         + ["2024-02-29 01:02:03.123456", "2024-02-29 01:02:03", "1 day 02:00:00", "[1,5)"]
         + ["0e984725-c51c-4bf4-9960-e1c80e27aba0", "10.0.0.1/8", 'é😀"\\', 1e-7]
     ]
@@ -133,7 +133,7 @@ def test_arrays_are_lists(server: Postgres) -> None:
         " '1 2 3'::int2vector i",
     )
     assert found["rows"] == [
-        [[1, None, 3], [['x,"y\\', "NULL"], [None, "{}"]], [], [7, 8], [True, False], [{"a": 1}], ["1.10"]]
+        [[1, None, 3], [['x,"y\\', "NULL"], [None, "{}"]], [], [7, 8], [True, False], [{"a": 1}], ["1.10"]]  # noqa: RUF005 - reads as a row
         + [["(2,2),(1,1)", "(4,4),(3,3)"], "1 2 3"]
     ]
     assert [column["type"] for column in found["columns"]][:2] == ["_int4", "_text"]
@@ -141,7 +141,7 @@ def test_arrays_are_lists(server: Postgres) -> None:
 
 def test_types_of_ones_own_have_their_names(server: Postgres) -> None:
     """Enumerations, composites and arrays of them are looked up, in reads and in writes."""
-    server.app().execute(
+    server.own(
         "CREATE TYPE mood AS ENUM ('sad', 'so so'); CREATE TYPE pair AS (a int, b text);"
         "CREATE TABLE m (m mood, ms mood[], p pair);"
     )
@@ -159,9 +159,9 @@ def test_types_of_ones_own_have_their_names(server: Postgres) -> None:
 
 def test_parameters_take_their_type_from_their_place(server: Postgres) -> None:
     """A parameter is a value and never a part of the statement."""
-    assert one(server, "select $1::int + 1, $2::text, $3::bool, $4::float8", 41, "'; drop table t", True, 0.5)["rows"] == [
-        [42, "'; drop table t", True, 0.5]
-    ]
+    assert one(server, "select $1::int + 1, $2::text, $3::bool, $4::float8", 41, "'; drop table t", True, 0.5)[  # noqa: FBT003 - a parameter
+        "rows"
+    ] == [[42, "'; drop table t", True, 0.5]]
     assert one(server, "select name from t where id = $1", 1)["rows"] == [["one"]]
     assert one(server, "select $1::text", None)["rows"] == [[None]]
 
@@ -183,9 +183,7 @@ def test_rows_end_at_the_bounds(server: Postgres) -> None:
 def test_a_write_is_committed_and_counted(server: Postgres) -> None:
     """Affected rows and RETURNING; rows that are not shown are changed all the same."""
     assert one(server, "update t set name = 'x'", mode="write")["affected"] == 2
-    found = one(
-        server, "insert into t select n from generate_series(10, 509) n returning id", mode="write", max_rows=2
-    )
+    found = one(server, "insert into t select n from generate_series(10, 509) n returning id", mode="write", max_rows=2)
     assert (found["rows"], found["truncated"], found["affected"]) == ([[10], [11]], True, 500)
     assert server.root("select count(*) from t") == [(502,)]
 
@@ -195,13 +193,13 @@ def test_a_dry_run_is_rolled_back(server: Postgres) -> None:
     found = one(server, "delete from t", mode="write", dry_run=True)
     assert (found["affected"], found["rolled_back"]) == (2, True)
     assert server.root("select count(*) from t") == [(2,)]
-    server.app().execute("CREATE TABLE c (id int REFERENCES t DEFERRABLE INITIALLY DEFERRED)")
+    server.own("CREATE TABLE c (id int REFERENCES t DEFERRABLE INITIALLY DEFERRED)")
     assert one(server, "insert into c values (77)", mode="write", dry_run=True)["error"]["sqlstate"] == "23503"
     assert one(server, "insert into c values (77)", mode="write")["error"]["sqlstate"] == "23503"
 
 
 def test_what_needs_to_be_alone_is_refused_with_a_hint(server: Postgres) -> None:
-    """kv has a transaction around every statement."""
+    """Kv has a transaction around every statement."""
     for sql in ("create index concurrently i on t (name)", "vacuum t"):
         error = one(server, sql, mode="write")["error"]
         assert error["sqlstate"] == "25001"
@@ -224,7 +222,7 @@ def test_refusals_are_answers_without_the_connections_words(server: Postgres) ->
 
 def test_an_estimate_is_the_planners(server: Postgres) -> None:
     """For its card a write is explained, not performed."""
-    server.app().execute("INSERT INTO t SELECT n FROM generate_series(10, 1009) n; ANALYZE t")
+    server.own("INSERT INTO t SELECT n FROM generate_series(10, 1009) n; ANALYZE t")
     assert run(server, {"sql": "delete from t where id > $1", "params": [509], "mode": "write"}, preview=True) == [
         {"rows": 500}
     ]
@@ -235,7 +233,7 @@ def test_an_estimate_is_the_planners(server: Postgres) -> None:
 def test_a_schema_is_told_whole(server: Postgres) -> None:
     """Columns, keys, checks, indexes, comments, of what the role may see."""
     server.root(
-        f"CREATE TABLE secretly (x int); REVOKE ALL ON secretly FROM {USER}; SET ROLE {USER};"
+        f"CREATE TABLE secretly (x int); REVOKE ALL ON secretly FROM {USER}; SET ROLE {USER};"  # noqa: S608 - words of this file
         "CREATE TABLE o (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, t_id int NOT NULL REFERENCES t (id),"
         " n numeric(10, 2) DEFAULT 1 CHECK (n > 0), twice numeric GENERATED ALWAYS AS (n * 2) STORED, u text UNIQUE);"
         "COMMENT ON TABLE o IS 'orders'; COMMENT ON COLUMN o.n IS 'how much'; CREATE INDEX o_n ON o (n);"
@@ -251,7 +249,10 @@ def test_a_schema_is_told_whole(server: Postgres) -> None:
     columns = {column["name"]: column for column in o["columns"]}
     assert columns["id"] == {"name": "id", "type": "bigint", "nullable": False, "identity": "always"}
     assert columns["n"] == {
-        **{"name": "n", "type": "numeric(10,2)", "nullable": True, "default": "1"},
+        "name": "n",
+        "type": "numeric(10,2)",
+        "nullable": True,
+        "default": "1",
         "comment": "how much",
     }
     assert "generated" in columns["twice"]
@@ -282,7 +283,7 @@ def test_a_table_to_load_is_a_name_and_nothing_else(server: Postgres) -> None:
     found = run(server, {"act": "load", "table": "t (id) FROM PROGRAM 'true' --"}, body=b"id\n1\n")[0]
     assert found["error"]["sqlstate"] == "42P01"
     with pytest.raises(BrokerError) as refused:
-        run(server, {"act": "load", "table": 't" (id) FROM PROGRAM \'true\' --'}, body=b"id\n1\n")
+        run(server, {"act": "load", "table": "t\" (id) FROM PROGRAM 'true' --"}, body=b"id\n1\n")
     assert refused.value.code == "argument"
 
 
