@@ -24,7 +24,7 @@ def login(options: Options, *, name: completing.ConnectionArgument) -> None:
 
     \b
       kv generate API_LOGIN
-      kv connect api --host https://api.test --secret login=API_LOGIN --auth device:…
+      kv connect api --secret login=API_LOGIN --auth device:… --host …
       kv login api
     """
     full = options.name(name)

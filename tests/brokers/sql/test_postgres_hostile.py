@@ -143,6 +143,7 @@ def test_a_statement_that_ends_the_transaction_gains_nothing(server: Postgres, s
         "SELECT 1) TO '{mark}' --",
         "SELECT 1) TO PROGRAM 'touch {mark}' /*",
         "SELECT 1\n) TO PROGRAM 'touch {mark}'; SELECT (1",
+        "SELECT 1) TO PROGRAM 'touch {mark}'; COPY (SELECT 1",
         "SELECT 1 /* ) TO PROGRAM 'touch {mark}' --",
         "SELECT ')' || $$) TO PROGRAM 'touch {mark}' --$$ --",
         "SELECT 1 AS \") TO PROGRAM 'touch {mark}' --\"",
