@@ -15,8 +15,8 @@ from brokers.contract import Outcome
 from kv.daemon.aside import Aside
 from kv.daemon.holdings import Holdings
 from kv.daemon.save import Apart, SavedFile
-from kv.daemon.uses import Call
 from kv.daemon.shape import Desk, Shown, show
+from kv.daemon.uses import Call
 from kv.errors import KvError
 from kv.redact import Needles
 

@@ -127,7 +127,7 @@ SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM daily t
 """
 _IN_SESSION = (
     "SELECT current_user, session_user, current_setting('search_path'), current_setting('transaction_read_only'),"
-    " current_setting('work_mem'), (SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql IS NULL AND from_sql),"
+    " current_setting('work_mem'), (SELECT count(*) FROM pg_prepared_statements WHERE from_sql),"
     " (SELECT count(*) FROM pg_cursors WHERE is_holdable), (SELECT count(*) FROM pg_listening_channels())"
 )
 
