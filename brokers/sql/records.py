@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from brokers.sql.arguments import Scalar
 
 MAX_COLUMNS = 4096  # MySQL's most; the others have fewer
-_FIELD = re.compile(r'(?:"((?:[^"]|"")*+)"|([^",\r\n]*))(,|\r\n|\n|\r|\Z)')
+_FIELD = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r\n|\n|\r|\Z)')
 
 Records = tuple["tuple[str, ...]", "Iterator[list[Scalar]]"]
 

@@ -24,10 +24,12 @@ MAX_DEPTH = 60  # brackets within brackets: people write ten; a parser that recu
 _WORD = r"[^\W\d][\w$]*"
 _NUMBER = r"(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|(?:\d[\d_]*(?:\.(?!\.)[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?)"
 _SPACE = r"[ \t\r\n]+"
-_BLOCK = r"/\*(?:[^*]|\*(?!/))*+\*/"
+# No possessive group here or below: before Python 3.11.5 one with alternatives in it misses matches. These are unrolled
+# instead, and an end that another quote follows is none, so that nothing is ever tried twice.
+_BLOCK = r"/\*[^*]*\*+(?:[^/*][^*]*\*+)*/"
 _MARKS = r"[(){}\[\],;.]"
-_DOUBLED = r"'(?:[^']|'')*+'"
-_ESCAPED = r"'(?:[^'\\]|\\.|'')*+'"
+_DOUBLED = r"'[^']*(?:''[^']*)*'(?!')"
+_ESCAPED = r"'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'(?!')"
 
 
 def _lexer(*rows: tuple[str, str]) -> re.Pattern[str]:
@@ -41,7 +43,7 @@ LEXERS = {
         ("string", rf"[bBxXnN]?{_DOUBLED}|[uU]&{_DOUBLED}"),
         ("escaped", rf"[eE]{_ESCAPED}"),
         ("hidden", r'[uU]&"'),
-        ("quoted", r'"(?:[^"]|"")*+"'),
+        ("quoted", r'"[^"]*(?:""[^"]*)*"(?!")'),
         ("number", _NUMBER),
         ("dollar", r"\$(?:[^\W\d]\w*)?\$"),
         ("param", r"\$\d+"),
@@ -52,11 +54,11 @@ LEXERS = {
     # `--` begins a comment only before white space or the end: `1--1` is 2
     "mysql": _lexer(
         ("space", _SPACE + r"|#[^\n]*|--(?=[ \t\r\n]|\Z)[^\n]*|" + _BLOCK),
-        ("string", rf'[nNbBxX]?{_ESCAPED}|"(?:[^"\\]|\\.|"")*+"'),
-        ("quoted", r"`(?:[^`]|``)*+`"),
+        ("string", rf'[nNbBxX]?{_ESCAPED}|"[^"\\]*(?:(?:\\.|"")[^"\\]*)*"(?!")'),
+        ("quoted", r"`[^`]*(?:``[^`]*)*`(?!`)"),
         ("number", _NUMBER),
         ("setting", r"@@(?:[\w$.]+|`[^`]*`)"),
-        ("variable", rf"@(?:[\w$.]+|`[^`]*`|{_ESCAPED}|\"(?:[^\"\\]|\\.|\"\")*+\")?"),
+        ("variable", rf"@(?:[\w$.]+|`[^`]*`|{_ESCAPED}|\"[^\"\\]*(?:(?:\\.|\"\")[^\"\\]*)*\"(?!\"))?"),
         ("param", r"\?|%s\b"),
         ("word", r"[^\W\d][\w$]*"),
         ("mark", rf":=|{_MARKS}"),
@@ -65,7 +67,7 @@ LEXERS = {
     "sqlite": _lexer(
         ("space", _SPACE + r"|--[^\n]*|" + _BLOCK),
         ("string", rf"[xX]?{_DOUBLED}"),
-        ("quoted", r'"(?:[^"]|"")*+"|`(?:[^`]|``)*+`|\[[^\]]*\]'),
+        ("quoted", r'"[^"]*(?:""[^"]*)*"(?!")|`[^`]*(?:``[^`]*)*`(?!`)|\[[^\]]*\]'),
         ("number", _NUMBER),
         ("param", r"\?\d*|[:@$]\w+"),
         ("word", _WORD),

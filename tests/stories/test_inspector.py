@@ -90,7 +90,7 @@ def test_the_inspector_lists_the_tools(shared: Scene, era: str) -> None:
         )
     ]
     acting = {name for name, tool in tools.items() if not tool["annotations"].get("readOnlyHint")}
-    assert acting == {"kv_api", "kv_run"}
+    assert acting == {"kv_api", "kv_query", "kv_run", "kv_ssh", "kv_ssh_copy"}
     assert tools["kv_api"]["annotations"]["destructiveHint"] is True
 
 

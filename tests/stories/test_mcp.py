@@ -285,7 +285,7 @@ def test_every_start_is_served_before_there_is_a_vault(tmp_path_factory: pytest.
     world.folder = tmp_path_factory.mktemp("none")
 
     async def story(one: Agent) -> None:
-        assert len((await one.client.list_tools()).tools) == 6
+        assert len((await one.client.list_tools()).tools) == 10
         assert (await one.call("kv_status")).json["locked"] is True
         assert "kv unlock" in (await one.api("/echo")).error
 

@@ -83,7 +83,7 @@ def test_a_tool_is_listed_in_500_characters(line: Line) -> None:
 
 
 def test_annotations_say_what_a_tool_does(shared: Scene) -> None:
-    """Only `kv_api` acts, and may destroy; what brings answers from outside says that its world is open. Both eras."""
+    """What acts may destroy; what brings answers from outside says that its world is open. Both eras."""
 
     async def hints(mode: str) -> dict[str, tuple[Any, ...]]:
         server = StdioServerParameters(
@@ -100,6 +100,10 @@ def test_annotations_say_what_a_tool_does(shared: Scene) -> None:
     for mode in ("legacy", "2026-07-28"):
         assert asyncio.run(hints(mode)) == {
             "kv_api": (None, True, True),
+            "kv_query": (None, True, True),
+            "kv_schema": (True, None, True),
+            "kv_ssh": (None, True, True),
+            "kv_ssh_copy": (None, True, True),
             "kv_explain": (True, None, False),
             "kv_run": (None, True, True),
             "kv_list": (True, None, False),
@@ -286,7 +290,7 @@ def _refusals(line: Line) -> set[str]:
     codes = set()
     for tool, row in TOOLS.items():
         needed: dict[str, object] = {"provider": "echo", "path": "/echo", "ticket": "7F3K"}
-        needed |= {"argv": ["true"], "secrets": ["demo/NONE"]}
+        needed |= {"argv": ["true"], "secrets": ["demo/NONE"], "connection": "echo", "sql": "select 1", "act": "get"}
         given = {name: needed[name] for name in row.arguments[: row.needed]}
         for name in row.arguments:
             for value in wrong:
