@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _TITLE = 200  # characters of the statement in a card's first line
 _PARAM = 120  # characters of a parameter on a card
+# A card has 32 lines of 300 characters; what is beyond is cut out of its middle, so nothing here may come near.
+_PIECE, _PIECES = 250, 20  # characters of a line of the statement, and such lines
+_TABLES, _PARAMS = 8, 4
 
 
 class SqlBroker:
@@ -75,9 +78,7 @@ class SqlBroker:
             "dry_run": draft.dry_run,
         }
         title = f"{self.declared.place(connection.target)} {_one_line(draft.sql)}"
-        details = [("table", table) for table in found.tables]
-        details += [("sql", line) for line in draft.sql.splitlines() if line.strip()]
-        details += [(f"${at}", _shown(value)) for at, value in enumerate(draft.params, 1)]
+        details = [*_statement(draft.sql), *_named(found.tables), *_given(draft.params)]
         details += [("dry run", "performed, then rolled back")] if draft.dry_run else []
         return Plan(connection, effect, because, title, request, b"", tuple(details), draft.limits)
 
@@ -157,6 +158,41 @@ class SqlBroker:
     async def aclose(self) -> None:
         """Close every connection."""
         raise NotImplementedError
+
+
+def _statement(sql: str) -> list[tuple[str, str]]:
+    """The statement, whole where a card has room for it, and first of all: nothing else may push a line of it out.
+
+    Where it has not, that is what the card says first.
+    """
+    lines = [line.rstrip() for line in sql.splitlines() if line.strip()]
+    pieces = [line[at : at + _PIECE] for line in lines for at in range(0, len(line), _PIECE)]
+    if len(pieces) <= _PIECES:
+        return [("sql", piece) for piece in pieces]
+    half = _PIECES // 2
+    hidden = sum(map(len, pieces[half:-half]))
+    caution = (
+        "caution",
+        f"{hidden:,} characters of the statement are not shown here: say no, and ask for a file of it",
+    )
+    return [
+        caution,
+        *(("sql", piece) for piece in pieces[:half]),
+        ("sql", f"… {hidden:,} characters are not shown …"),
+        *(("sql", piece) for piece in pieces[-half:]),
+    ]
+
+
+def _named(tables: Sequence[str]) -> list[tuple[str, str]]:
+    if not tables:
+        return []
+    more = f" and {len(tables) - _TABLES} more" if len(tables) > _TABLES else ""
+    return [("table" if len(tables) == 1 else "tables", ", ".join(tables[:_TABLES]) + more)]
+
+
+def _given(params: Sequence[Scalar]) -> list[tuple[str, str]]:
+    shown = [(f"${at}", _shown(value)) for at, value in enumerate(params[:_PARAMS], 1)]
+    return [*shown, ("…", f"{len(params) - _PARAMS} more parameters")] if len(params) > _PARAMS else shown
 
 
 _DOES = {

@@ -90,6 +90,25 @@ def test_a_write_waits_with_its_estimate_on_the_card(site: Site) -> None:
     assert site.world.must("wait", told["pending"], "--json").json["affected"] == 0
 
 
+def test_nothing_pushes_the_statement_off_its_card(site: Site) -> None:
+    """Many tables and parameters leave no line of it out; one that is too long for a card says so first."""
+    tables = ", ".join(f"t AS t{n}" for n in range(40))
+    holes = ",".join(f"${n}" for n in range(1, 41))
+    sql = "\n".join(
+        ("delete from t where id in (HOLES)", "and exists (select 1 from TABLES)", "or name = 'the last line'")
+    )
+    sql = sql.replace("HOLES", holes).replace("TABLES", tables)
+    told = site.query(sql, "--mode", "write", "--wait", "0", "--params", json.dumps(list(range(40))))
+    lines = [text for label, text in told["card"]["details"] if label == "sql"]
+    assert "".join(lines).replace(" ", "") == sql.replace("\n", "").replace(" ", "")
+    assert len(told["card"]["details"]) <= 32
+    site.world.must("deny", told["pending"], proof=True)
+    told = site.query("delete from t\n" + "-- filler\n" * 400 + "where true", "--mode", "write", "--wait", "0")
+    labels = [label for label, _ in told["card"]["details"]]
+    assert "caution" in labels[:2]
+    site.world.must("deny", told["pending"], proof=True)
+
+
 def test_a_write_in_mode_read_says_what_to_do(site: Site) -> None:
     """Nothing is sent, and the hint names the mode."""
     ran = site.world.kv("query", "shop", "insert into t values (3, 'x')")
