@@ -94,9 +94,7 @@ def test_nothing_pushes_the_statement_off_its_card(site: Site) -> None:
     """Many tables and parameters leave no line of it out; one that is too long for a card says so first."""
     tables = ", ".join(f"t AS t{n}" for n in range(40))
     holes = ",".join(f"${n}" for n in range(1, 41))
-    sql = "\n".join(
-        ("delete from t where id in (HOLES)", "and exists (select 1 from TABLES)", "or name = 'the last line'")
-    )
+    sql = "delete from t where id in (HOLES)\nand exists (select 1 from TABLES)\nor name = 'the last line'"
     sql = sql.replace("HOLES", holes).replace("TABLES", tables)
     told = site.query(sql, "--mode", "write", "--wait", "0", "--params", json.dumps(list(range(40))))
     lines = [text for label, text in told["card"]["details"] if label == "sql"]
