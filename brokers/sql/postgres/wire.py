@@ -8,6 +8,7 @@ Rules of this file
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, PipelineStatus, PollingStatus, TransactionStatus
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 logging.getLogger("psycopg").disabled = True  # it would quote servers and statements
 logging.getLogger("psycopg.pq").disabled = True
 
+_DIGESTING = 0.03  # seconds of a processor for one portion of 64 KiB: fifty times what rows take
 WAITING = (PollingStatus.READING, PollingStatus.WRITING)
 COPYING = (ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
 _MAX_LOGIN = 1 << 20  # bytes of a login: a certificate chain, and what the server says of itself
@@ -95,7 +97,7 @@ class Wire:
     async def result(self) -> PGresult | None:
         """The next result, of whatever kind."""
         pg = self._pg
-        while pg.is_busy():
+        while self._busy():
             await self._more()
         found = pg.get_result()
         self._most = max(self._most, self._gate.received - self._mark)
@@ -141,7 +143,7 @@ class Wire:
         """Read away what is left of a result, if it is at most `most` bytes."""
         until, nothing = self._gate.received + most, False
         while True:
-            while self._pg.is_busy():
+            while self._busy():
                 if self._gate.received > until:
                     return False
                 await self._more()
@@ -174,6 +176,17 @@ class Wire:
         self._pg.finish()
         self._gate.close()
         self._root.close()
+
+    def _busy(self) -> bool:
+        """Whether more has to come in. Raises `BrokerError("broken")` where what came in keeps libpq at work for long.
+
+        It holds some things in lists that it walks: a server that sends settings without end would have the loop stand.
+        """
+        began = time.thread_time()
+        busy = self._pg.is_busy()
+        if time.thread_time() - began > _DIGESTING:
+            raise BrokerError("broken")
+        return bool(busy)
 
     async def _more(self) -> None:
         """Let libpq have a portion more of what the server sends."""
