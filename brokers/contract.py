@@ -233,6 +233,8 @@ class Broker(Protocol):
 
     kind: str
     wants: tuple[str, ...]  # the application's lookups that it is made with, by the names of its parameters
+    places: int  # calls that it has at work at once on one connection; a further one waits
+    places_in_all: int  # and on all of them
 
     def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
         """Pure: canonical plan of a call, or `BrokerError`."""

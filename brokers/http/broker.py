@@ -31,7 +31,7 @@ from brokers.http.line import Line
 from brokers.http.minter import Minter
 from brokers.http.reading import Readings
 from brokers.http.target import Origin, Pair, refuse
-from brokers.http.transport import Transport
+from brokers.http.transport import MAX_LANES, MAX_STREAMS, Transport
 from brokers.message import Moment, Request
 from brokers.resolver import system_resolver
 
@@ -55,6 +55,7 @@ class HttpBroker:
 
     kind = "http"
     wants: tuple[str, ...] = ("schemes", "catalogue")
+    places, places_in_all = MAX_STREAMS, MAX_STREAMS * MAX_LANES
 
     def __init__(
         self,

@@ -39,6 +39,8 @@ class SqlBroker:
     dialect: str
     declared: ClassVar[Kind]
     wants: tuple[str, ...] = ()  # of the application's lookups
+    places: int
+    places_in_all: int
 
     def __init__(self, resolver: Resolver = system_resolver) -> None:
         self.resolver = resolver

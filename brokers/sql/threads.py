@@ -11,11 +11,12 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from brokers.sql.room import THREADS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-MOST = 32  # calls that are at work at once; a further one waits, and its time runs
 _MOMENT = 1.0  # seconds for aborted work to notice
 
 
@@ -23,7 +24,7 @@ class Threads:
     """A bounded number of threads, started as they are needed."""
 
     def __init__(self, name: str) -> None:
-        self._pool = ThreadPoolExecutor(MOST, thread_name_prefix=name)
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
 
     async def run(self, work: Callable[[], T], abort: Callable[[], None]) -> T:
         """What `work` returns or raises. A cancelled caller aborts it."""

@@ -21,7 +21,7 @@ from brokers.ssh.call import GoneError
 from brokers.ssh.copying import Copy
 from brokers.ssh.kind import account
 from brokers.ssh.login import Leg
-from brokers.ssh.pool import Pool
+from brokers.ssh.pool import MAX_CALLS, MAX_LANES, Pool
 from brokers.ssh.running import Run
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class SshBroker:
 
     kind = "ssh"
     wants: tuple[str, ...] = ()
+    places, places_in_all = MAX_CALLS, MAX_CALLS * MAX_LANES
 
     def __init__(self, resolver: Resolver = system_resolver) -> None:
         self._pool = Pool(resolver)

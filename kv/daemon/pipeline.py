@@ -35,6 +35,7 @@ from kv.daemon.judged import Judged, estimate
 from kv.daemon.planning import Planner
 from kv.daemon.save import Saving, check_path
 from kv.daemon.tickets import Ticket, Tickets
+from kv.daemon.turns import Turns
 from kv.daemon.uses import Use
 from kv.errors import KvError
 from kv.model import Verdict
@@ -65,6 +66,7 @@ class Pipeline:
         self._holdings = Holdings(_HELD, _HELD_OF_ONE, "bodies and answers of calls")
         self._planner = Planner()
         self._reader = Aside(1)
+        self._turns = Turns()
         self._saving = Saving(Runtime(house.vault.path).folder)
 
     async def judge(self, caller: Caller, args: Use, body: bytes) -> Judged:
@@ -236,11 +238,13 @@ class Pipeline:
     async def _spend(self, caller: Caller, judged: Judged, args: Use, folder: int | None, share: Share) -> shape.Shown:
         plan, house = judged.plan, self.house
         saved = await self._saved(caller, args, folder)
+        broker, turn = house.broker(plan.connection.kind), None
         try:
-            # After what an agent's folder can hold up, in one step with the value: the needles know that very one.
+            turn = await self._turns.take(caller.session, broker, plan)
+            # After what an agent's folder or other calls can hold up, in one step with the value: the needles know that
+            # very one.
             database = await house.database()
             self._still(caller, judged)
-            broker = house.broker(plan.connection.kind)
             try:
                 with house.spend(plan.connection) as credential:
                     outcome = await broker.perform(plan, credential)
@@ -258,8 +262,9 @@ class Pipeline:
         except BrokerError as error:
             raise as_kv_error(error, plan.connection.name) from None
         finally:
-            if saved is not None:
-                saved.close()
+            for held in (turn, saved):
+                if held is not None:
+                    held.close()
 
     def _still(self, caller: Caller, judged: Judged) -> None:
         """Raise `KvError` where the connection is another one by now, or the session was frozen meanwhile."""

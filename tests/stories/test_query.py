@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -213,6 +214,28 @@ def test_a_client_that_goes_away_takes_its_query_with_it(site: Site) -> None:
         assert time.monotonic() < until, "the backend goes on"
         time.sleep(0.05)
     site.world.must("unlock", proof=True)
+
+
+def test_slow_queries_of_one_session_leave_room_for_another(site: Site) -> None:
+    """More of them than there are places: another session's query is answered meanwhile."""
+    site.server.root(
+        "CREATE OR REPLACE FUNCTION public.doze() RETURNS text LANGUAGE sql AS 'SELECT pg_sleep(50)::text'"
+    )
+    site.world.must("connect", "shop", "--function", "doze", proof=True)
+    words = site.world.argv("query", "shop", "select doze()", "--timeout", "60")
+    slow = [subprocess.Popen(words, env=site.world.environment, stdout=subprocess.DEVNULL) for _ in range(17)]
+    try:
+        active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%doze%' AND pid <> pg_backend_pid()"
+        until = time.monotonic() + 30
+        while site.server.root(active) < [(12,)]:
+            assert time.monotonic() < until, "they did not begin"
+            time.sleep(0.05)
+        assert site.query("select 1", "--timeout", "20", apart=True)["rows"] == [[1]]
+        assert site.server.root(active) == [(12,)]
+    finally:
+        for each in slow:
+            each.kill()
+            each.wait()
 
 
 def test_a_rotated_dsn_leads_nowhere_else(site: Site) -> None:

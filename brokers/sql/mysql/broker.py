@@ -12,6 +12,7 @@ from brokers.contract import BrokerError
 from brokers.resolver import system_resolver
 from brokers.sql.broker import SqlBroker
 from brokers.sql.kind import Mysql
+from brokers.sql.room import MYSQL, THREADS
 
 if TYPE_CHECKING:
     from brokers.contract import Connection, Credential, Outcome, Plan
@@ -24,6 +25,7 @@ class MysqlBroker(SqlBroker):
     """Calls on MySQL and MariaDB."""
 
     kind = "mysql"
+    places, places_in_all = MYSQL, THREADS
     dialect = "mysql"
     declared: ClassVar[Kind] = Mysql()
 

@@ -22,6 +22,7 @@ from brokers.contract import BrokerError
 from brokers.resolver import resolve
 from brokers.sql.mysql.call import KILLING, Call, login_of
 from brokers.sql.mysql.driver import MALFORMED, Error
+from brokers.sql.room import MYSQL
 from brokers.sql.threads import Threads
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from brokers.sql.mysql.session import Session
 
 MAX_LANES = 64  # connections of which sessions are kept; the least recently used idle one gives way
-MAX_OPEN = 10  # sessions at once on one connection: small servers take a hundred of everybody's
 KEEP_IDLE = 60.0  # seconds: a session costs the server memory, and dialling again some milliseconds
 
 
@@ -41,7 +41,7 @@ KEEP_IDLE = 60.0  # seconds: a session costs the server memory, and dialling aga
 class Lane:
     """The sessions of one target and password. `calls` hold or wait for a place, `returning` is being made as new."""
 
-    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_OPEN))
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MYSQL))
     idle: list[Session] = field(default_factory=list)
     returning: set[asyncio.Task[None]] = field(default_factory=set)
     calls: int = 0

@@ -12,6 +12,7 @@ from brokers.contract import BrokerError
 from brokers.resolver import system_resolver
 from brokers.sql.broker import SqlBroker
 from brokers.sql.kind import Postgres
+from brokers.sql.room import POSTGRES, POSTGRES_IN_ALL
 
 if TYPE_CHECKING:
     from brokers.contract import Connection, Credential, Outcome, Plan
@@ -24,6 +25,7 @@ class PostgresBroker(SqlBroker):
     """Calls on PostgreSQL."""
 
     kind = "postgres"
+    places, places_in_all = POSTGRES, POSTGRES_IN_ALL
     dialect = "postgres"
     declared: ClassVar[Kind] = Postgres()
 

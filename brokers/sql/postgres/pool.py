@@ -26,6 +26,7 @@ from brokers.resolver import resolve
 from brokers.sql.postgres.faults import Refused
 from brokers.sql.postgres.login import login_of
 from brokers.sql.postgres.session import Session
+from brokers.sql.room import POSTGRES, POSTGRES_IN_ALL
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MAX_LANES = 16  # connections kept warm; the least recently used idle one gives way
-MAX_OPEN = 16  # sessions at once of a lane: servers take a hundred in all, and other programs need some
-MAX_ALL = 64  # sessions at once
 KEEP = 4  # idle sessions of a lane
 KEEP_IDLE = 60.0  # seconds: an agent's next question comes within; a server's slot is not held for long
 _TURNS = 2  # sessions of one caller who asks again at once: one is made as new while the other works
@@ -50,7 +49,7 @@ _DRAIN, _PATIENCE = 256 << 10, 0.05  # bytes and seconds of a result that are re
 class Lane:
     """The sessions of one connection, and what is known of its types."""
 
-    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_OPEN))
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POSTGRES))
     idle: list[Session] = field(default_factory=list)
     returning: set[asyncio.Task[None]] = field(default_factory=set)
     hoping: int = 0
@@ -75,7 +74,7 @@ class Pool:
         login = login_of(connection, credential)
         deadline = asyncio.get_running_loop().time() + seconds
         lane = self._lane(connection, login)
-        self._room = self._room or asyncio.Semaphore(MAX_ALL)
+        self._room = self._room or asyncio.Semaphore(POSTGRES_IN_ALL)
         lane.calls += 1
         try:
             async with asyncio.timeout_at(deadline):

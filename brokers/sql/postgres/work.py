@@ -31,7 +31,6 @@ EXPLAIN = "EXPLAIN (FORMAT JSON) "
 _SHARE = 0.1  # of the call's time for the way back, 0.5 s at most: the server's clock is to ring before ours
 _LOCK = 10.0  # seconds for somebody else's lock: a longer wait looks like a hang
 _CHANGING = (b"INSERT", b"UPDATE", b"DELETE", b"MERGE")
-_UNKNOWN = "it is not known whether the transaction was committed: look before repeating it"
 
 
 async def begin(
@@ -111,7 +110,7 @@ async def _ended(call: Call, *, dry_run: bool) -> bool | None:
     try:
         tag = await call.timed(_sent(call, "COMMIT"))
     except BrokerError:
-        raise BrokerError("broken", why=_UNKNOWN) from None
+        raise BrokerError("broken") from None  # whether it was committed nobody knows
     if tag != b"COMMIT":
         raise BrokerError("broken")
     return None

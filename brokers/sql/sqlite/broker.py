@@ -19,6 +19,7 @@ from brokers.resolver import system_resolver
 from brokers.sql import export, records, rows
 from brokers.sql.broker import SqlBroker
 from brokers.sql.kind import Sqlite
+from brokers.sql.room import THREADS
 from brokers.sql.sqlite import catalogue, cells
 from brokers.sql.sqlite.call import FAILURES, Call, Reading
 from brokers.sql.sqlite.file import fetch
@@ -39,6 +40,7 @@ class SqliteBroker(SqlBroker):
     """Calls on SQLite files."""
 
     kind = "sqlite"
+    places, places_in_all = THREADS, THREADS
     dialect = "sqlite"
     declared: ClassVar[Kind] = Sqlite()
 
