@@ -3,7 +3,7 @@
 Rules of this file
 - A plan judged `read` is performed read-only, whatever the classifier made of it: the engine opens a READ ONLY
   transaction (or file), and a wrong guess fails at the server.
-- What is shown on a card is the statement itself, line by line: a comment's end must not hide in a joined line.
+- What a card shows is what the server will do (`shown`).
 - The estimate on a card is a call of its own, an EXPLAIN, judged and recorded like any other.
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from brokers.contract import BrokerError, Effect, Plan
 from brokers.resolver import system_resolver
+from brokers.sql import shown
 from brokers.sql.arguments import Draft, decode
 from brokers.sql.statement import classify
 
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
     from brokers.resolver import Resolver
     from brokers.sql.arguments import Scalar
 
-_TITLE = 200  # characters of the statement in a card's first line
 _PARAM = 120  # characters of a parameter on a card
-# A card has 32 lines of 300 characters; what is beyond is cut out of its middle, so nothing here may come near.
-_PIECE, _PIECES = 250, 20  # characters of a line of the statement, and such lines
 _TABLES, _PARAMS = 8, 4
 
 
@@ -79,8 +77,9 @@ class SqlBroker:
             "export": draft.export,
             "dry_run": draft.dry_run,
         }
-        title = f"{self.declared.place(connection.target)} {_one_line(draft.sql)}"
-        details = [*_statement(draft.sql), *_named(found.tables), *_given(draft.params)]
+        text = shown.plain(draft.sql, self.dialect)
+        title = f"{self.declared.place(connection.target)} {shown.title(text)}"
+        details = [*shown.rows(text), *_named(found.tables), *_given(draft.params)]
         details += [("dry run", "performed, then rolled back")] if draft.dry_run else []
         return Plan(connection, effect, because, title, request, b"", tuple(details), draft.limits)
 
@@ -125,11 +124,12 @@ class SqlBroker:
         given = plan.request
         if given["act"] != "query" or given["mode"] != "write" or not given["explainable"]:
             return None
+        text = shown.plain(str(given["sql"]), self.dialect)
         return replace(
             plan,
             effect=Effect.READ,
             because="it estimates, by EXPLAIN, what a statement would touch",
-            title=f"{self.declared.place(plan.connection.target)} EXPLAIN {_one_line(str(given['sql']))}",
+            title=f"{self.declared.place(plan.connection.target)} EXPLAIN {shown.title(text)}",
             request={**given, "act": "estimate", "method": "EXPLAIN", "mode": "read"},
             details=(),
         )
@@ -162,29 +162,6 @@ class SqlBroker:
         raise NotImplementedError
 
 
-def _statement(sql: str) -> list[tuple[str, str]]:
-    """The statement, whole where a card has room for it, and first of all: nothing else may push a line of it out.
-
-    Where it has not, that is what the card says first.
-    """
-    lines = [line.rstrip() for line in sql.splitlines() if line.strip()]
-    pieces = [line[at : at + _PIECE] for line in lines for at in range(0, len(line), _PIECE)]
-    if len(pieces) <= _PIECES:
-        return [("sql", piece) for piece in pieces]
-    half = _PIECES // 2
-    hidden = sum(map(len, pieces[half:-half]))
-    caution = (
-        "caution",
-        f"{hidden:,} characters of the statement are not shown here: say no, and ask for a file of it",
-    )
-    return [
-        caution,
-        *(("sql", piece) for piece in pieces[:half]),
-        ("sql", f"… {hidden:,} characters are not shown …"),
-        *(("sql", piece) for piece in pieces[-half:]),
-    ]
-
-
 def _named(tables: Sequence[str]) -> list[tuple[str, str]]:
     if not tables:
         return []
@@ -193,8 +170,8 @@ def _named(tables: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _given(params: Sequence[Scalar]) -> list[tuple[str, str]]:
-    shown = [(f"${at}", _shown(value)) for at, value in enumerate(params[:_PARAMS], 1)]
-    return [*shown, ("…", f"{len(params) - _PARAMS} more parameters")] if len(params) > _PARAMS else shown
+    named = [(f"${at}", _shown(value)) for at, value in enumerate(params[:_PARAMS], 1)]
+    return [*named, ("…", f"{len(params) - _PARAMS} more parameters")] if len(params) > _PARAMS else named
 
 
 _DOES = {
@@ -202,12 +179,6 @@ _DOES = {
     Effect.DESTROY: "the statement destroys",
     Effect.MINT: "the statement changes privileges or what lasts",
 }
-
-
-def _one_line(sql: str) -> str:
-    text = " ".join(sql.split())
-    half = _TITLE // 2
-    return text if len(text) <= _TITLE else f"{text[:half]} … {text[-half:]}"
 
 
 def _shown(value: Scalar) -> str:

@@ -77,14 +77,16 @@ def main(items: Sequence[Token]) -> str:
 def targets(items: Sequence[Token], dialect: str) -> tuple[str, ...]:
     """The tables that a statement of this file's own kinds names, in no order and some of them twice."""
     found: list[str] = []
+    read = 0  # up to where words were taken for what stands between such a word and its names
     for at, token in enumerate(items):
-        if token.word not in _BEFORE_NAMES or (token.word == "TO" and items[0].word != "RENAME"):
+        if at < read or token.word not in _BEFORE_NAMES or (token.word == "TO" and items[0].word != "RENAME"):
             continue
         column = False
         index = at + 1
         while index < len(items) and items[index].word in _BETWEEN:
             column = column or items[index].word == "COLUMN"
             index += 1
+        read = index
         while index < len(items) and items[index].kind in {"word", "quoted"} and items[index].word not in _NO_NAMES:
             parts = [items[index]]
             while index + 2 < len(items) and items[index + 1].word == ".":

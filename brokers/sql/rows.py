@@ -75,6 +75,11 @@ class Bounded:
         self.truncated = False
         self._rows, self._bytes = max_rows, max_bytes
 
+    @property
+    def left(self) -> int:
+        """Bytes that still fit."""
+        return self._bytes
+
     def take(self, rows: Iterable[Sequence[str]]) -> bytes:
         """The rows that fit, written; call no more once `truncated`."""
         out = io.StringIO()

@@ -34,7 +34,8 @@ _GUARDED = {
     "postgres": words(
         """
     pg_authid pg_shadow pg_user_mapping pg_user_mappings pg_foreign_server pg_subscription pg_largeobject
-    pg_hba_file_rules pg_ident_file_mappings pg_file_settings
+    pg_hba_file_rules pg_ident_file_mappings pg_file_settings pg_db_role_setting
+    user_mapping_options _pg_user_mappings
     """
     ),
     "mysql": frozenset(),

@@ -11,9 +11,12 @@ Rules of this file
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from brokers.contract import BrokerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_SQL = 1 << 20  # bytes: a migration's longest statement, and more than a person reads on a card
 MAX_WORDS = 50_000  # names, values and marks: a third of a second here; more is a load of rows, which has its own call
@@ -123,12 +126,12 @@ def spelled(name: str) -> str:
     return name if _NAME.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
-def tokens(sql: str, dialect: str) -> Tokens:
-    """The statement's tokens, a last semicolon left out. Raises `BrokerError("argument")` for what is never sent."""
-    _check_text(sql, dialect)
+def pieces(sql: str, dialect: str) -> Iterator[tuple[str, str]]:
+    """The whole text, piece by piece, each with its kind; white space and comments are "space", or "nested".
+
+    Raises `BrokerError("argument")` where it cannot be cut.
+    """
     lexer, at, size = LEXERS[dialect], 0, len(sql)
-    found: list[Token] = []
-    newline = False  # whether white space with a line's end stands before the next token
     while at < size:
         match = lexer.match(sql, at)
         if match is None:
@@ -136,18 +139,29 @@ def tokens(sql: str, dialect: str) -> Tokens:
         kind, end = str(match.lastgroup), match.end()
         if kind in {"nested", "dollar"}:
             end = _comment_end(sql, at) if kind == "nested" else _dollar_end(sql, end, match.group())
+        yield kind, sql[at:end]
+        at = end
+
+
+def tokens(sql: str, dialect: str) -> Tokens:
+    """The statement's tokens, a last semicolon left out. Raises `BrokerError("argument")` for what is never sent."""
+    _check_text(sql, dialect)
+    at = 0
+    found: list[Token] = []
+    newline = False  # whether white space with a line's end stands before the next token
+    for kind, text in pieces(sql, dialect):
         if kind in {"space", "nested"}:
-            newline = newline or "\n" in match.group() or "\r" in match.group()
+            newline = newline or (kind == "space" and ("\n" in text or "\r" in text))
         else:
-            _check_next(sql, at, end, kind)
-            if newline and found and found[-1].kind == "escaped" and sql[at] == "'":
+            _check_next(sql, at, at + len(text), kind)
+            if newline and found and found[-1].kind == "escaped" and text[0] == "'":
                 # The server reads on with backslashes as escapes, which the second string's own quote does not show.
                 refuse("a string of the E'…' form goes on in another line: write it as one")
-            found.append(_token(kind, sql[at:end]))
+            found.append(_token(kind, text))
             if len(found) > MAX_WORDS:
                 refuse("the statement has more than 50,000 words: load rows from a file, or send them in parts")
             newline = False
-        at = end
+        at += len(text)
     return Tokens(_one(found), "/*+" in sql)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from brokers.contract import Effect
-from brokers.sql.places import follows, inserts
+from brokers.sql.places import QUERIES, draws, follows, inserts
 from brokers.sql.tokens import refuse, words
 
 if TYPE_CHECKING:
@@ -81,10 +81,13 @@ _PLAIN = {
 _HARMLESS_SHOW = words(
     """
     DATABASES SCHEMAS TABLES COLUMNS FIELDS INDEX INDEXES KEYS CREATE VARIABLES STATUS WARNINGS ERRORS ENGINES
-    CHARACTER CHARSET COLLATION GRANTS PRIVILEGES PROCESSLIST TABLE TRIGGERS EVENTS PROCEDURE FUNCTION OPEN
+    CHARACTER CHARSET COLLATION PRIVILEGES PROCESSLIST TABLE TRIGGERS EVENTS PROCEDURE FUNCTION OPEN
     COUNT PLUGINS STORAGE
     """
 )
+# What SHOW CREATE shows; not so of a user, which has a password's hash, and of a server, which has a password. GRANTS
+# shows the same hash.
+_SHOWN_CREATE = words("TABLE VIEW DATABASE SCHEMA SEQUENCE PROCEDURE FUNCTION TRIGGER EVENT PACKAGE")
 _SHOW_PREFIX = frozenset({"FULL", "GLOBAL", "SESSION", "LOCAL", "EXTENDED"})
 
 
@@ -205,10 +208,14 @@ def _drops(words: Sequence[str]) -> Verdict:
 
 def _shows(items: Sequence[Token], dialect: str) -> Verdict:
     if dialect == "postgres":
-        if len(items) > 1 and not any(token.word == "." for token in items):
+        if len(items) > 1 and not any("." in token.text for token in items):
             return Verdict(Effect.READ, "it reads a setting", "SHOW")
         return Verdict(Effect.UNKNOWN, "it reads a setting of an application's own", "SHOW")
     words = [token.word for token in items[1:] if token.word not in _SHOW_PREFIX]
-    if dialect == "mysql" and words[:1] and words[0] in _HARMLESS_SHOW and words[:2] != ["CREATE", "USER"]:
+    if ":=" in words or draws(items) or follows(words, "(", {*QUERIES, "("}):
+        return Verdict(Effect.UNKNOWN, "its condition does more than compare what it shows", "SHOW")
+    if words[:1] == ["CREATE"] and words[1:2] and words[1] not in _SHOWN_CREATE:
+        return Verdict(Effect.UNKNOWN, "it shows how something other than a table was made", "SHOW")
+    if dialect == "mysql" and words[:1] and words[0] in _HARMLESS_SHOW:
         return Verdict(Effect.READ, "it reads what the server says of itself", "SHOW")
     return Verdict(Effect.UNKNOWN, "it is a SHOW that kv does not know", "SHOW")

@@ -29,6 +29,8 @@ from kv.errors import KvError
 from kv.redact import Redaction, strip_controls
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from brokers.contract import Outcome, Plan
     from kv.audit.entry import Fields
     from kv.daemon.aside import Aside
@@ -162,6 +164,16 @@ def _headers(head: dict[str, object], redaction: Redaction) -> dict[str, str]:
     return dict(zip(shown[: len(found)], shown[len(found) :], strict=True))
 
 
+async def _portions(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The body in chunks that are scanned within some milliseconds: a row of a database may be one of 60 MB."""
+    async for chunk in body:
+        if len(chunk) <= LARGE:
+            yield chunk
+            continue
+        for at in range(0, len(chunk), LARGE):
+            yield chunk[at : at + LARGE]
+
+
 async def _read(
     outcome: Outcome, redaction: Redaction, plan: Plan, share: Share
 ) -> tuple[bytes, int, bool, KvError | None]:
@@ -169,7 +181,7 @@ async def _read(
     scrubber, cap = redaction.stream("body"), plan.limits.max_bytes
     out = bytearray()
     came, unfit = 0, None
-    async for chunk in outcome.body:
+    async for chunk in _portions(outcome.body):
         if came:
             await asyncio.sleep(0)  # a breath for the loop: chunks that came at once would be one long gasp
         came += len(chunk)
@@ -201,7 +213,7 @@ async def _save(outcome: Outcome, redaction: Redaction, saved: SavedFile) -> tup
             return error
         return None
 
-    async for chunk in outcome.body:
+    async for chunk in _portions(outcome.body):
         if came:
             await asyncio.sleep(0)
         came += len(chunk)

@@ -4,6 +4,7 @@ Rules of this file
 - What JSON cannot hold exactly is the server's own text: numeric, times, ranges, bytes (`\x…`), anything unknown.
 - The server is not trusted to keep JSON whole: a fragment that is not a string is checked to be what it should be, and
   is a string otherwise.
+- A cell is written within a tenth of a second: a longer array or JSON is a string, as the server spells it.
 - What is no UTF-8 (a database without an encoding delivers anything) is replaced.
 """
 
@@ -24,6 +25,8 @@ BOOL, JSON, JSONB = 16, 114, 3802
 INTEGERS = frozenset({20, 21, 23, 26})  # int8, int2, int4, oid
 FLOATS = frozenset({700, 701})
 MAX_DEPTH = 256  # of JSON within a cell: readers of JSON stop at about a thousand
+MAX_ARRAY = 128 << 10  # bytes: read element by element
+MAX_JSON = 1 << 20  # bytes: parsed, to see that it is whole
 _INTEGER = re.compile(rb"-?[0-9]{1,20}")
 _FLOAT = re.compile(rb"-?[0-9]{1,400}(?:\.[0-9]{1,400})?(?:e[+-]?[0-9]{1,4})?")
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
@@ -56,8 +59,10 @@ def boolean(value: bytes) -> str:
 
 
 def document(value: bytes) -> str:
-    """JSON as it is, on one line; as a string where it is none, or nested deeper than readers can bear."""
+    """JSON as it is, on one line; as a string where it is none, too long, or nested deeper than readers can bear."""
     found = value.decode("utf-8", "replace")
+    if len(value) > MAX_JSON:
+        return rows.text(found)
     try:
         json.loads(found, parse_constant=_constant)
     except (ValueError, RecursionError):
@@ -84,7 +89,7 @@ def array(of: Writer, comma: bytes = b",") -> Writer:
     """The writer of arrays whose elements `of` writes."""
 
     def write(value: bytes) -> str:
-        return _array(value, of, comma) or text(value)
+        return (_array(value, of, comma) if len(value) <= MAX_ARRAY else None) or text(value)
 
     return write
 

@@ -8,6 +8,7 @@ Rules of this file
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from psycopg.postgres import types as builtin
@@ -31,6 +32,7 @@ _MORE = frozenset({ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE})
 _ENDS = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY})
 # Arrays in name, whose text is a list of blanks and numbers.
 _NO_ARRAYS = frozenset({22, 30})
+_SLICE = 64 << 10  # bytes of cells that are written at a time
 _SEMICOLON = 603  # box: the one built-in type whose arrays have no commas
 _BUILTIN: dict[int, tuple[str, int, bytes]] = {}
 for _type in builtin:
@@ -111,11 +113,26 @@ class Rows:
             await self._call.timed(self._call.session.end())
             self.done, found = True, None
 
-    async def written(self) -> AsyncIterator[list[list[str]]]:
-        """Rows of JSON fragments."""
-        writers = self._writers
+    async def written(self, bounded: rows.Bounded | None = None) -> AsyncIterator[list[list[str]]]:
+        """Rows of JSON fragments, few enough at a time that writing them holds nobody up.
+
+        The first row that is longer than what is left of `bounded` ends it: no further one is written, though all are
+        read for who goes on asking.
+        """
         async for batch in self.batches():
-            yield [cells.written(row, writers) for row in batch]
+            slice_, size = list[list[str]](), 0
+            for row in batch:
+                if bounded is not None:
+                    bounded.truncated = bounded.truncated or size + _size(row) > bounded.left
+                    if bounded.truncated:
+                        break
+                slice_.append(cells.written(row, self._writers))
+                size += _size(row)
+                if size > _SLICE:
+                    yield slice_
+                    slice_, size = [], 0
+                    await asyncio.sleep(0)
+            yield slice_
 
     async def spelled(self) -> AsyncIterator[list[list[str | None]]]:
         """Rows of text, NULL as None."""
@@ -125,7 +142,7 @@ class Rows:
     async def told(self, bounded: rows.Bounded) -> AsyncIterator[list[list[str]]]:
         """As `written`; a refusal by the server on the way is told at the document's end."""
         try:
-            async for batch in self.written():
+            async for batch in self.written(bounded):
                 yield batch
         except faults.Refused as refused:
             self.done = True
@@ -138,3 +155,7 @@ class Rows:
             self._call.give_back()
         else:
             self._call.leave_rows()
+
+
+def _size(row: Sequence[bytes | None]) -> int:
+    return sum(len(cell) for cell in row if cell is not None)

@@ -66,9 +66,8 @@ async def changed(plan: Plan, call: Call, tell: Tell) -> bytes:
     await found.begin(params(plan), PORTION)
     bounded = rows.Bounded(cast("int", given["max_rows"]), plan.limits.max_bytes)
     parts = [rows.document_head(found.columns)]
-    async for batch in found.written():
-        if not bounded.truncated:
-            parts.append(bounded.take(batch))  # noqa: PERF401 - it stops when the bound is met
+    async for batch in found.written(bounded):
+        parts.append(bounded.take(batch))  # noqa: PERF401 - asynchronous comprehensions read worse
     shown = not found.columns or found.tag.startswith(_CHANGING)
     undone = await _ended(call, dry_run=given["dry_run"] is True)
     affected = (found.affected or 0) if shown else None

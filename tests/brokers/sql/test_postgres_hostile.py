@@ -544,3 +544,36 @@ def test_a_database_without_an_encoding_delivers_anything() -> None:
         assert file.decode() == "x\na��b\n"
         again = every(replace(plans[1], request={**plans[1].request, "export": "jsonl"}))[0]
         assert json.loads(again) == {"x": "a��b"}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select array_fill(1, array[6000000])",
+        "select ('[' || repeat('[],', 5000000) || '[]]')::json",
+        "select ('[' || repeat('[],', 300000) || repeat('[', 300) || repeat(']', 300) || ']')::json",
+        "select array_fill(1, array[60000]) from generate_series(1, 20)",
+    ],
+)
+@pytest.mark.parametrize("export", ["", "jsonl"])
+def test_a_cell_is_no_gasp(server: Postgres, sql: str, export: str) -> None:
+    """However much of a cell there is to write: others have their turn meanwhile."""
+
+    async def story() -> float:
+        broker, longest, over = PostgresBroker(), 0.0, asyncio.Event()
+
+        async def breathe() -> None:
+            nonlocal longest
+            while not over.is_set():
+                before = time.thread_time()
+                await asyncio.sleep(0)
+                longest = max(longest, time.thread_time() - before)
+
+        beside = asyncio.create_task(breathe())
+        await perform(broker, planned(server, sql, seconds=60, export=export))
+        over.set()
+        await beside
+        await broker.aclose()
+        return longest
+
+    assert asyncio.run(story()) < 1, "seconds of a processor in one go"

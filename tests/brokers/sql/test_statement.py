@@ -9,7 +9,7 @@ import time
 import pytest
 
 from brokers.contract import BrokerError, Effect
-from brokers.sql import statement, tree
+from brokers.sql import shown, statement, tree
 from brokers.sql.calls import known
 from brokers.sql.statement import Statement, classify
 from brokers.sql.tokens import MAX_SQL, MAX_WORDS
@@ -232,6 +232,9 @@ BOMBS = {
     "open comments": "/*" * 500000,
     "dollars": "select " + ",".join(f"$a{i}$" for i in range(100000)),
     "quotes": "'" * 1000001,
+    "tables": "drop " + "table " * 49000 + "x",
+    "verbose": "vacuum " + "on full " * 24000 + "x",
+    "targets": "analyze " + "on x, " * 16000 + "x",
     "dots": "select " + "a." * 20000 + "f('x')",
     "casts": "select " + "cast(" * 50 + "a as " * 9000 + "int" + ")" * 50,
 }
@@ -244,6 +247,8 @@ def test_no_statement_takes_long(bomb: str, dialect: str) -> None:
     before = time.process_time()
     with contextlib.suppress(BrokerError):
         classify(BOMBS[bomb], dialect)
+    with contextlib.suppress(BrokerError):
+        shown.rows(shown.plain(BOMBS[bomb], dialect))
     assert time.process_time() - before < 5
 
 

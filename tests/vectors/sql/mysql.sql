@@ -200,8 +200,11 @@ show session status like 'Threads%'
 -- show-processlist: read harmless
 show full processlist
 
--- show-grants: read harmless
+-- show-grants: unknown hostile
 show grants
+
+-- show-grants-for: unknown hostile
+show grants for current_user()
 
 -- show-table-status: read harmless
 show table status like 'orders'
@@ -655,6 +658,27 @@ select * from `mysql`.`user` as orders
 
 -- show-create-user: unknown hostile
 show create user root@localhost
+
+-- show-create-server: unknown hostile
+show create server elsewhere
+
+-- show-where-query: unknown hostile
+show variables where variable_name = 'port' and (select 1 from mysql.global_priv where user = 'app') = 1
+
+-- show-where-nested: unknown hostile
+show status where ((select count(*) from mysql.user)) > 0
+
+-- show-where-exists: unknown hostile
+show tables where exists (table mysql.user)
+
+-- show-where-variable: unknown hostile
+show status where (@a := 1) and variable_name = 'Uptime'
+
+-- show-where-sequence: unknown hostile
+show tables where (next value for numbers) > 0
+
+-- show-where-list: read harmless
+show variables where variable_name in ('port', 'version')
 
 -- show-explain-for: unknown hostile
 show explain for 1

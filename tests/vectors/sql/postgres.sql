@@ -861,6 +861,15 @@ select pg_advisory_lock(1)
 -- advisory-lock-try: unknown hostile
 select pg_try_advisory_lock(1), pg_advisory_xact_lock(2)
 
+-- show-own-quoted: unknown hostile
+show "app.key"
+
+-- settings-of-roles: unknown hostile
+select setconfig from pg_db_role_setting
+
+-- mapping-options: unknown hostile
+select option_name, option_value from information_schema.user_mapping_options
+
 -- terminate: unknown hostile
 select pg_terminate_backend(pid) from pg_stat_activity
 
