@@ -9,7 +9,7 @@ Rules of this file
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from brokers.contract import BrokerError, Effect, Plan
@@ -73,6 +73,7 @@ class SqlBroker:
             "tables": found.tables,
             "rows": found.rows,
             "explainable": found.explainable,
+            "reach": asdict(found.reach),
             "max_rows": draft.max_rows,
             "export": draft.export,
             "dry_run": draft.dry_run,

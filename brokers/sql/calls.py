@@ -14,6 +14,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from brokers.sql import typenames
+from brokers.sql.brackets import SYNTAX, TRAILING, name_before, pairs_of
 from brokers.sql.tokens import folded, lower, words
 
 if TYPE_CHECKING:
@@ -21,18 +23,6 @@ if TYPE_CHECKING:
 
     from brokers.sql.tokens import Token
 
-# Words before a bracket that are no names there.
-_SYNTAX = words(
-    """
-    ALL ANALYZE AND ANY ARRAY AS BETWEEN BY CASE COLUMNS CONFLICT CROSS CUBE DISTINCT ELSE EXCEPT EXISTS
-    EXPLAIN FROM FORCE HAVING IGNORE ILIKE IN INDEX INNER INSERT INTERSECT INTO IS JOIN KEY LATERAL LIKE LIMIT
-    MATERIALIZED MINUS NOT OF OFFSET ON OR OUTER OVERLAPS PARTITION REGEXP RETURNING RLIKE ROLLUP ROW ROWS
-    SELECT SET SETS SIMILAR SOME STRAIGHT_JOIN THEN TO UNION UNIQUE USING VALUES WHEN WHERE WITH AGAINST DIV
-    XOR ESCAPE GLOB FETCH FIRST NEXT ONLY PRECEDING SYMMETRIC FOR DECIMAL DEC FLOAT CHARACTER VARYING BIT
-    TIMESTAMP VARCHAR NVARCHAR NUMERIC REPEATABLE BINARY VARBINARY INT INTEGER BIGINT SMALLINT DOUBLE INTERVAL
-    """
-) - {"LIKE", "GLOB"}
-_TRAILING = frozenset({"OVER", "FILTER", "GROUP"})  # clauses behind a call's own bracket; elsewhere names like others
 # Columns of what built-in functions return, so that `(jsonb_each(x)).key` is none of somebody's functions.
 _COLUMNS = words(
     """
@@ -40,17 +30,7 @@ _COLUMNS = words(
     positions privilege_type token tokid value weights x
     """
 )
-# Words of PostgreSQL's grammar that a string may follow; another word before a string is the name of a type.
-_BEFORE_TEXT = words(
-    """
-    ALL AND ANY AS ASYMMETRIC BETWEEN BOTH BY CASE COLLATE DEFAULT DISTINCT ELSE END ESCAPE EXCEPT FETCH FOR
-    FROM HAVING ILIKE IN INTERSECT IS LEADING LIKE LIMIT NOT OFFSET ON OR PASSING PATH PLACING PRECEDING
-    RETURNING SELECT SET SIMILAR SOME SYMMETRIC THEN TO TRAILING UESCAPE UNION USING VALUES VARIADIC WHEN
-    WHERE ZONE LOCATION CONTENT DOCUMENT VERSION DAY HOUR MINUTE SECOND MONTH YEAR WITHIN KEY VALUE PRECISION
-    """
-)
 _QUERY = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "("})
-_BUILT_IN = "pg_catalog"
 
 
 @cache
@@ -70,7 +50,7 @@ def unknown(
     left = dict(renamed or {})
     found: set[str] = set()
     listed = known(dialect) | allowed
-    pairs = _pairs(items)
+    pairs = pairs_of(items)
     for at in range(1, len(items)):
         if items[at].word != "(":
             continue
@@ -95,24 +75,6 @@ def attributes(names: Sequence[str], dialect: str, allowed: frozenset[str]) -> t
     return tuple(sorted({name for name in names if name not in listed}))
 
 
-def name_before(items: Sequence[Token], at: int, dialect: str) -> tuple[str, ...]:
-    """The dotted name that ends before `at`, folded as the engine does; () where none does."""
-    parts: list[str] = []
-    at -= 1
-    while at >= 0:
-        token = items[at]
-        if token.kind in {"word", "quoted"}:
-            parts.append(folded(token, dialect))
-        elif token.kind in {"string", "escaped"} and not parts:
-            return (token.text,)  # "f"(x) is a call where a server runs with ANSI_QUOTES
-        else:
-            break
-        if at < 2 or items[at - 1].word != ".":  # noqa: PLR2004 - a dot and what is before it
-            break
-        at -= 2
-    return tuple(reversed(parts))
-
-
 def _is_syntax(items: Sequence[Token], at: int, dialect: str, parts: tuple[str, ...], pairs: Mapping[int, int]) -> bool:
     """Whether the bracket at `at` belongs to the grammar and not to a call."""
     first = at - 2 * len(parts) + 1
@@ -120,9 +82,9 @@ def _is_syntax(items: Sequence[Token], at: int, dialect: str, parts: tuple[str, 
     if len(parts) > 1:
         return before == "INTO"
     word = items[at - 1].word
-    if word in _SYNTAX or (word == "OPERATOR" and dialect == "postgres"):
+    if word in SYNTAX or (word == "OPERATOR" and dialect == "postgres"):
         return True
-    if word in _TRAILING:
+    if word in TRAILING:
         return before in {")", "WITHIN", "NULLS"}
     if before in {"AS", "INTO", "::"}:
         return True
@@ -151,83 +113,29 @@ def _is_alias(items: Sequence[Token], at: int, pairs: Mapping[int, int]) -> bool
     return opening > 0 and items[opening - 1].word != "ON"
 
 
-def _pairs(items: Sequence[Token]) -> dict[int, int]:
-    """Where each round bracket is closed, and where each closing one was opened."""
-    stack: list[int] = []
-    found: dict[int, int] = {}
-    for at, token in enumerate(items):
-        if token.word == "(":
-            stack.append(at)
-        elif token.word == ")" and stack:
-            found[at] = stack.pop()
-            found[found[at]] = at
-    return found
-
-
 def _is_known(parts: tuple[str, ...], listed: frozenset[str], allowed: frozenset[str], dialect: str) -> bool:
     name = parts[-1]
     if len(parts) == 1:
         return name in listed
     if name in allowed or ".".join(parts) in listed:
         return True
-    return dialect == "postgres" and parts[:-1] == (_BUILT_IN,) and name in listed
+    return dialect == "postgres" and parts[:-1] == (typenames.BUILT_IN,) and name in listed
 
 
 def _postgres(
     items: Sequence[Token], listed: frozenset[str], allowed: frozenset[str], pairs: Mapping[int, int]
 ) -> Iterator[str]:
-    """Calls that have no bracket: casts to somebody's type, operators of a schema, `(x).f` for `f(x)`."""
+    """Calls that have no bracket: somebody's types and operators, operators of a schema, `(x).f` for `f(x)`."""
     types = known("postgres-types") | allowed
     columns = _COLUMNS | listed
-    casts = _casts(items, pairs)
+    yield from (name for name in typenames.named(items, pairs) if name not in types)
+    yield from (name for name in typenames.operators(items) if name not in typenames.OPERATORS | allowed)
     for at, token in enumerate(items):
         before = items[at - 1] if at else None
         if token.word == "OPERATOR" and at + 2 < len(items) and items[at + 1].word == "(":
-            if lower(items[at + 2].text) != _BUILT_IN:
+            if lower(items[at + 2].text) != typenames.BUILT_IN:
                 yield "operator"
-        elif token.word == "::" or at in casts:
-            name = _type_after(items, at + 1)
-            if name not in types:
-                yield name
-        elif token.kind in {"string", "escaped"} and before and before.kind in {"word", "quoted"}:
-            name = _typed(items, at)
-            if name and name not in types:
-                yield name
         elif token.word == "." and before and (before.word in {")", "]"} or before.kind == "param"):
             after = items[at + 1] if at + 1 < len(items) else None
             if after and after.kind in {"word", "quoted"} and folded(after, "postgres") not in columns:
                 yield folded(after, "postgres")
-
-
-def _type_after(items: Sequence[Token], at: int) -> str:
-    """The name of the type that begins at `at`, the built-in schema left out."""
-    parts: list[str] = []
-    while at < len(items) and items[at].kind in {"word", "quoted"}:
-        parts.append(folded(items[at], "postgres"))
-        if at + 1 >= len(items) or items[at + 1].word != ".":
-            break
-        at += 2
-    return ".".join(parts[1:] if len(parts) > 1 and parts[0] == _BUILT_IN else parts)
-
-
-def _casts(items: Sequence[Token], pairs: Mapping[int, int]) -> frozenset[int]:
-    """Where the AS of each CAST ( … AS type ) stands."""
-    found: set[int] = set()
-    opened: list[int] = []
-    for at, token in enumerate(items):
-        if token.word == "(":
-            opened.append(at)
-        elif token.word == ")" and at in pairs:
-            opened.pop()
-        elif token.word == "AS" and opened and opened[-1] and items[opened[-1] - 1].word in {"CAST", "XMLSERIALIZE"}:
-            found.add(at)
-    return frozenset(found)
-
-
-def _typed(items: Sequence[Token], at: int) -> str:
-    """The type of `name 'text'`; empty where the word before is one of the grammar's."""
-    before = items[at - 1]
-    if before.word in _BEFORE_TEXT:
-        return ""
-    parts = name_before(items, at, "postgres")
-    return ".".join(parts[1:] if len(parts) > 1 and parts[0] == _BUILT_IN else parts)

@@ -12,12 +12,13 @@ Rules of this file
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from brokers.contract import Effect
 from brokers.sql import calls, places, tree, verbs
+from brokers.sql.reach import Reach, reach
 from brokers.sql.tokens import tokens, words
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from brokers.sql.tokens import Token
 
 _CACHED = 8192  # characters of a statement whose verdict is kept: 256 of them are 2 MiB
-_READABLE = re.compile(r"[A-Za-z0-9_.$]{1,63}")  # a name that a reason may show
+_READABLE = re.compile(r"[A-Za-z0-9_.$]{1,63}|[-+*/<>=~!@#%^&|`?]{1,63}")  # a name that a reason may show
 _SHOWN = 3  # names in a reason
 
 # Tables that are more than rows: passwords of roles and of other servers, files, and raw storage.
@@ -58,6 +59,7 @@ class Statement:
     `kind` is one word in capitals, for rules. `tables` are those it touches, "table" or "schema.table", sorted, without
     common table expressions. `unknown` are the functions and types that are on no list. `rows` says that it is a plain
     query, which a server-side cursor can run; `explainable`, that EXPLAIN before it calls nothing unknown.
+    `reach` has the names that the database is asked about before it is performed as a read.
     """
 
     effect: Effect
@@ -67,6 +69,7 @@ class Statement:
     unknown: tuple[str, ...]
     rows: bool
     explainable: bool
+    reach: Reach = field(default_factory=Reach)
 
 
 def classify(sql: str, dialect: str, allowed: frozenset[str] = frozenset()) -> Statement:
@@ -80,7 +83,7 @@ def classify(sql: str, dialect: str, allowed: frozenset[str] = frozenset()) -> S
 
 def _classified(sql: str, dialect: str, allowed: frozenset[str]) -> Statement:
     read = tokens(sql, dialect)
-    found = _judged(read.items, dialect, allowed)
+    found = replace(_judged(read.items, dialect, allowed), reach=reach(read.items, dialect, allowed))
     if read.hint and found.effect is Effect.READ:
         return replace(found, effect=Effect.UNKNOWN, because="it holds a hint (/*+), which may change settings")
     return found

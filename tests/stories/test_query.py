@@ -18,6 +18,7 @@ from world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SECRET = "tok_51Hq+7Zk/9vXw=Tt0aB0aB"
 
@@ -102,7 +103,7 @@ def test_nothing_pushes_the_statement_off_its_card(site: Site) -> None:
     assert "".join(lines).replace(" ", "") == sql.replace("\n", "").replace(" ", "")
     assert len(told["card"]["details"]) <= 32
     site.world.must("deny", told["pending"], proof=True)
-    told = site.query("delete from t\n" + "-- filler\n" * 400 + "where true", "--mode", "write", "--wait", "0")
+    told = site.query("delete from t where false\n" + "or id = 1\n" * 400, "--mode", "write", "--wait", "0")
     labels = [label for label, _ in told["card"]["details"]]
     assert "caution" in labels[:2]
     site.world.must("deny", told["pending"], proof=True)
@@ -124,6 +125,62 @@ def test_what_is_unknown_asks_and_still_only_reads(site: Site) -> None:
     assert (told["verdict"], "sneak" in told["because"]) == ("ask", True)
     assert "read-only" in site.approved("select sneak()")["error"]["message"]
     assert site.query("select count(*) from t where id = 9")["rows"] == [[0]]
+
+
+_OWN = """
+CREATE FUNCTION public.spoil(text) RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS
+    $$ BEGIN COPY (SELECT 1) TO PROGRAM 'touch {folder}/spoilt'; RETURN 1; END $$;
+CREATE FUNCTION public.length(int) RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
+CREATE FUNCTION public.uuidv7() RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
+CREATE FUNCTION public.sneak_in(public.t) RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
+CREATE FUNCTION public.matched(text, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT public.spoil($1) = 1';
+CREATE OPERATOR public.= (leftarg = text, rightarg = int, function = public.matched);
+"""
+
+
+@pytest.fixture
+def spoilt(site: Site) -> Iterator[Path]:
+    """A database with code of its own behind listed names; the file that the code would make."""
+    site.server.root(_OWN.format(folder=site.server.folder))
+    yield site.server.folder / "spoilt"
+    site.server.root(
+        "DROP FUNCTION public.spoil, public.length, public.uuidv7, public.sneak_in, public.matched CASCADE"
+    )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select length(1)",
+        "select uuidv7()",
+        "select t.sneak_in from t",
+        'select t . "sneak_in" from t limit 1',
+        "select 'x'::text = 1",
+        "explain select 'x'::text = 1",
+    ],
+)
+def test_a_listed_name_of_somebodys_own_is_not_run_unasked(site: Site, spoilt: Path, sql: str) -> None:
+    """The same name for other arguments, a name that a newer server has, a function as a column, an operator."""
+    ran = site.world.kv("query", "shop", sql)
+    assert (ran.status, "of this database's own" in ran.err) == (8, True), ran.all
+    ran = site.world.kv("query", "shop", sql.removeprefix("explain "), "--save", f"{abs(hash(sql))}.csv")
+    assert (ran.status, "of this database's own" in ran.err) == (8, True), ran.all
+    assert not spoilt.exists()
+
+
+def test_an_estimate_runs_no_code_of_the_databases_own(site: Site, spoilt: Path) -> None:
+    """What a planner works out before a person is asked would be a call unasked."""
+    told = site.query("delete from t where 'x'::text = 1", "--mode", "write", "--wait", "0")
+    assert "estimate" in dict(told["card"]["details"])
+    site.world.must("deny", told["pending"], proof=True)
+    assert not spoilt.exists()
+
+
+@pytest.mark.usefixtures("spoilt")
+def test_a_listed_name_that_a_person_named_is_run(site: Site) -> None:
+    """`--function` takes names of functions and operators; what is built in is not hindered by its namesake."""
+    site.world.must("connect", "shop", "--function", "length", "--function", "doze", "--function", "twice", proof=True)
+    assert site.query("select length('abc')")["rows"] == [[3]]
 
 
 def test_a_function_that_a_person_named_reads(site: Site) -> None:

@@ -110,14 +110,16 @@ class Acts:
         tell = _teller(call)
         found = Rows(call, tell)
         try:
-            described = await work.begin(call, str(given["sql"]), write=False, ask=(work.params(plan), portion))
+            described = await work.begin(
+                call, str(given["sql"]), write=False, ask=(work.params(plan), portion), plan=plan
+            )
             if found.knows(described):
                 await found.describe(described)
                 await found.asked()
             else:
                 # Types are looked up before the rows come. Nothing of a read lasts, so it can begin again.
                 await call.timed(call.session.stop())
-                await found.describe(await work.begin(call, str(given["sql"]), write=False))
+                await found.describe(await work.begin(call, str(given["sql"]), write=False, plan=plan))
                 await found.begin(work.params(plan), portion)
         except faults.Refused as refused:
             told = tell(refused.refusal)
@@ -148,7 +150,7 @@ class Acts:
         sql = str(plan.request["sql"]).rstrip("; \t\r\n\f\v")
         parsed = False
         try:
-            described = await work.begin(call, sql, write=False)
+            described = await work.begin(call, sql, write=False, plan=plan)
             parsed = described.nfields > 0
             if parsed:
                 await call.timed(call.session.send(f"COPY (\n{sql}\n) TO STDOUT (FORMAT csv, HEADER true)"))

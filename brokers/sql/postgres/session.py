@@ -14,7 +14,7 @@ from psycopg import pq
 from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 
 from brokers.contract import BrokerError
-from brokers.sql.postgres import faults
+from brokers.sql.postgres import faults, own
 from brokers.sql.postgres.login import Root, conninfo, forget_environment
 from brokers.sql.postgres.wire import COPYING, Wire, cells_of, check, logged_in
 
@@ -85,8 +85,13 @@ class Session(Wire):
             raise
         return made
 
-    async def begin(self, sql: str, *, write: bool, milliseconds: int, lock: int, path: str = "") -> PGresult:
-        """Open a transaction and have `sql` parsed in it: what the server says of its columns. Raises `Refused`."""
+    async def begin(  # noqa: PLR0913 - a transaction is opened with this much
+        self, sql: str, *, write: bool, milliseconds: int, lock: int, path: str = "", first: Params = None
+    ) -> PGresult:
+        """Open a transaction and have `sql` parsed in it: what the server says of its columns. Raises `Refused`.
+
+        With `first`, the parameters of `own.QUESTION`, that is asked before: what it finds is a refusal too.
+        """
         opening = "BEGIN TRANSACTION READ WRITE" if write else "BEGIN TRANSACTION READ ONLY"
         settings = self._settings(milliseconds, lock)
         setting = [query(f"SELECT pg_catalog.set_config('search_path', '{path}', true)")] if path else []
@@ -94,6 +99,7 @@ class Session(Wire):
             query(opening),
             query(_SETTINGS, settings),
             *setting,
+            *([query(own.QUESTION, first)] if first else []),
             lambda pg: pg.send_prepare(_NAME, sql.encode()),
             lambda pg: pg.send_describe_prepared(_NAME),
         )
@@ -101,7 +107,9 @@ class Session(Wire):
             raise BrokerError("broken")
         return found[-1]
 
-    async def ask(self, sql: str, params: Params, portion: int, *, milliseconds: int, lock: int) -> PGresult:
+    async def ask(  # noqa: PLR0913 - as `begin`
+        self, sql: str, params: Params, portion: int, *, milliseconds: int, lock: int, first: Params = None
+    ) -> PGresult:
         """As `begin` for reading and `run` in one go, which costs one way to the server and back: the rows are `next`.
 
         What is sent together is answered in order; where one fails the server passes over the others.
@@ -111,13 +119,15 @@ class Session(Wire):
         pg.enter_pipeline_mode()
         pg.send_query_params(b"BEGIN TRANSACTION READ ONLY", None)
         pg.send_query_params(_SETTINGS.encode(), settings)
+        if first:
+            pg.send_query_params(own.QUESTION.encode(), first)
         pg.send_prepare(_NAME, sql.encode())
         pg.send_describe_prepared(_NAME)
         pg.send_query_prepared(_NAME, params)
         pg.pipeline_sync()
         await self.flush()
         found: PGresult | None = None
-        for _ in range(4):
+        for _ in range(5 if first else 4):
             found = await self.next()
             if await self.result() is not None:
                 raise BrokerError("broken")

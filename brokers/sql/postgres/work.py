@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError
 from brokers.sql import records, rows
-from brokers.sql.postgres import catalogue, copying_text
+from brokers.sql.postgres import catalogue, copying_text, own
+from brokers.sql.postgres.faults import Refused
 from brokers.sql.postgres.results import Rows
 from brokers.sql.postgres.session import query
 
@@ -33,15 +34,23 @@ _LOCK = 10.0  # seconds for somebody else's lock: a longer wait looks like a han
 _CHANGING = (b"INSERT", b"UPDATE", b"DELETE", b"MERGE")
 
 
-async def begin(
-    call: Call, sql: str, *, write: bool, path: str = "", ask: tuple[list[bytes | None], int] | None = None
+async def begin(  # noqa: PLR0913 - a statement is begun with this much
+    call: Call,
+    sql: str,
+    *,
+    write: bool,
+    path: str = "",
+    ask: tuple[list[bytes | None], int] | None = None,
+    plan: Plan | None = None,
 ) -> PGresult:
     """Open a transaction with `sql` parsed in it, and with `ask` performed: what the server says of its columns.
 
-    A kept session may have died unseen: then a new one does it.
+    With `plan`, the database is asked before whether its names are what they seem. A kept session may have died unseen:
+    then a new one does it.
     """
     if not call.opened:
         await call.open()
+    first = own.asked(plan) if plan else None
     while True:
         left = call.left * 1000
         milliseconds = max(1, int(left - min(500.0, max(50.0, left * _SHARE))))
@@ -50,8 +59,14 @@ async def begin(
         session = call.session
         try:
             if ask is not None:
-                return await call.timed(session.ask(sql, *ask, milliseconds=milliseconds, lock=lock))
-            return await call.timed(session.begin(sql, write=write, milliseconds=milliseconds, lock=lock, path=path))
+                return await call.timed(session.ask(sql, *ask, milliseconds=milliseconds, lock=lock, first=first))
+            return await call.timed(
+                session.begin(sql, write=write, milliseconds=milliseconds, lock=lock, path=path, first=first)
+            )
+        except Refused as refused:
+            if plan and first:
+                own.check(refused.refusal, plan)
+            raise
         except BrokerError as error:
             if error.code != "broken" or not call.kept:
                 raise
@@ -122,7 +137,7 @@ async def _sent(call: Call, sql: str) -> bytes | None:
 async def estimated(plan: Plan, call: Call, tell: Tell) -> bytes:
     """How many rows the planner expects the statement to touch."""
     found = Rows(call, tell)
-    await begin(call, f"{EXPLAIN}{plan.request['sql']}", write=False)
+    await begin(call, f"{EXPLAIN}{plan.request['sql']}", write=False, plan=plan)
     await found.begin(params(plan), 1)
     told = [row async for batch in found.batches() for row in batch]
     return catalogue.estimate(told[0][0] or b"" if told else b"")

@@ -870,6 +870,33 @@ select setconfig from pg_db_role_setting
 -- mapping-options: unknown hostile
 select option_name, option_value from information_schema.user_mapping_options
 
+-- own-operator: unknown hostile
+select 1 <!> 2
+
+-- own-domain-record: unknown hostile
+select * from json_to_record('{"a":"x"}') as x(a mydomain)
+
+-- own-domain-rows-from: unknown hostile
+select * from rows from (json_to_record('{"a":"x"}') as (a mydomain))
+
+-- own-domain-odd-name: unknown hostile
+select * from json_to_record('{}') as (update mydomain)
+
+-- own-domain-returning: unknown hostile
+select json_value(doc, '$' returning mydomain) from documents
+
+-- signs-of-numbers: read harmless
+select 1=-1, 2*-1, 3+-1, 4 - -4
+
+-- operators-of-documents: read harmless
+select '{"a":[1]}'::jsonb -> 'a' @> '[1]', '{"a":1}'::jsonb ? 'a', '[1]'::jsonb #>> '{0}'
+
+-- declared-columns: read harmless
+select * from jsonb_to_recordset('[{"id":1}]') as t(id int, name text, n numeric(10,2), at timestamp with time zone, l int[])
+
+-- windows-named: read harmless
+select sum(id) over w from customers window w as (partition by name order by id)
+
 -- terminate: unknown hostile
 select pg_terminate_backend(pid) from pg_stat_activity
 
