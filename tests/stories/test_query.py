@@ -180,7 +180,7 @@ def test_an_estimate_runs_no_code_of_the_databases_own(site: Site, spoilt: Path)
 def test_a_listed_name_that_a_person_named_is_run(site: Site) -> None:
     """`--function` takes names of functions and operators; what is built in is not hindered by its namesake."""
     site.world.must("connect", "shop", "--function", "length", "--function", "doze", "--function", "twice", proof=True)
-    assert site.query("select length('abc')")["rows"] == [[3]]
+    assert site.query("select length('abc'::text)")["rows"] == [[3]]
 
 
 def test_a_function_that_a_person_named_reads(site: Site) -> None:
