@@ -174,17 +174,13 @@ class Outcome:
     `head` is the broker's JSON-able description (http: `{"status", "reason", "headers": [[name, value], …]}`); a broker
     that learns something at the end only (an exit status) completes it before `body` ends.
     `body` yields decoded chunks; `stderr` is a second stream of a broker that has one, and both must be read at once.
-    `new_secrets` are what an auth flow got in the place of a slot's secret: to be stored there, and needles at once.
-    `minted` are what it got beside them and keeps to itself, like an access token: needles before `body` is read.
     `aclose` frees the connection, and is called exactly once, whether or not the body was read to its end.
     """
 
     head: dict[str, object]
     body: AsyncIterator[bytes]
     aclose: Closer
-    new_secrets: Mapping[str, Secret] = field(default_factory=dict)
     stderr: AsyncIterator[bytes] | None = None
-    minted: tuple[Secret, ...] = ()
 
 
 class Closer(Protocol):
@@ -192,6 +188,16 @@ class Closer(Protocol):
 
     async def __call__(self) -> None:
         """Free it."""
+
+
+class Safe(Protocol):
+    """Where a broker puts what an auth flow got, the moment it has it: before it is sent anywhere, or told of."""
+
+    def learn(self, connection: str, secret: Secret, seconds: float) -> None:
+        """`secret` lets in for so long, and is to be looked for. Raises `BrokerError("login")` where it cannot be."""
+
+    def replace(self, connection: str, slot: str, before: Secret, after: Secret) -> None:
+        """The other side takes `after` in the place of `before` from now on: it is to be stored."""
 
 
 class AuthScheme(Protocol):

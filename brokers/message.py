@@ -29,7 +29,8 @@ class Request:
     """A request as an auth scheme sees and changes it. Header names are lower case; `query` keeps its order.
 
     `path` and the query's parts are unencoded text; the broker encodes them once. Only a slash within a segment of
-    `path` is written `%2F`. `moment` is for schemes to read; the broker does not look at it again.
+    `path` is written `%2F`. `moment` is for schemes to read; the broker does not look at it again. `assertion` is what
+    in it lets in by itself for some minutes (RFC 7521), other than a secret of the credential.
     """
 
     method: str
@@ -38,6 +39,7 @@ class Request:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     moment: Moment = field(default_factory=Moment)
+    assertion: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

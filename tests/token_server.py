@@ -27,7 +27,7 @@ class TokenServer:
     rotate: bool = False
     asked: list[dict[str, list[str]]] = field(default_factory=list)
     valid: set[str] = field(default_factory=set)
-    refresh: str = "rt-0-0123456789"
+    refresh: str = "rt-0-Vq7ZkX2mB9tW4rL8c"
     answer: Callable[[Peer, int], object] | None = None
     open: threading.Event = field(default_factory=threading.Event)
     arrived: threading.Event = field(default_factory=threading.Event)
@@ -50,11 +50,11 @@ class TokenServer:
         if form["grant_type"] == ["refresh_token"] and form["refresh_token"] != [self.refresh]:
             await peer.json({"error": "invalid_grant"}, status="400 Bad Request")
             return
-        token = f"at-{number}-0123456789"
+        token = f"at-{number}-Vq7ZkX2mB9tW4rL8c"
         self.valid.add(token)
         granted: dict[str, object] = {"access_token": token, "token_type": "Bearer", "expires_in": self.seconds}
         if self.rotate:
-            self.refresh = granted["refresh_token"] = f"rt-{number}-0123456789"
+            self.refresh = granted["refresh_token"] = f"rt-{number}-Vq7ZkX2mB9tW4rL8c"
         await peer.reply(json.dumps(granted).encode(), headers=(("content-type", "application/json"),))
 
     async def _api(self, request: Received, peer: Peer) -> None:

@@ -38,7 +38,7 @@ from brokers.resolver import system_resolver
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from brokers.contract import AuthScheme, Connection, Credential, Outcome, Secret
+    from brokers.contract import AuthScheme, Connection, Credential, Outcome, Safe, Secret
     from brokers.http.arguments import Draft
     from brokers.http.auth.device import Prompt
     from brokers.http.catalogue import Pack
@@ -50,11 +50,12 @@ if TYPE_CHECKING:
 class HttpBroker:
     """Calls over HTTP. `schemes` and `catalogue` are lookups by name, so that new ones need no change here.
 
-    `resolver` is asked for names without pins, `clock` for the time; the system's unless a test brings its own.
+    `resolver` is asked for names without pins, `clock` for the time; the system's unless a test brings its own. `safe`
+    is told what flows got.
     """
 
     kind = "http"
-    wants: tuple[str, ...] = ("schemes", "catalogue")
+    wants: tuple[str, ...] = ("schemes", "catalogue", "safe")
     places, places_in_all = MAX_STREAMS, MAX_STREAMS * MAX_LANES
 
     def __init__(
@@ -63,11 +64,12 @@ class HttpBroker:
         catalogue: Callable[[str], Pack | None],
         resolver: Resolver = system_resolver,
         clock: Callable[[], float] = time.time,
+        safe: Safe | None = None,
     ) -> None:
         self._readings = Readings(schemes, catalogue)
         self._transport = Transport(resolver)
         self._identities = Identities()
-        self._minter = Minter(self._transport, clock)
+        self._minter = Minter(self._transport, clock, safe)
         self._clock = clock
 
     def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
@@ -140,10 +142,6 @@ class HttpBroker:
         Raises `BrokerError`.
         """
         return await self._minter.login(self._readings.of(connection), credential, show, pause)
-
-    def unsaved(self) -> list[tuple[str, Mapping[str, Secret]]]:
-        """Connections, by name, and secrets that were replaced and that no call was lent yet: outcomes had them too."""
-        return self._minter.unsaved()
 
     async def aclose(self) -> None:
         """Close every idle connection, and forget tokens and certificates."""

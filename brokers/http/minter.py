@@ -13,7 +13,7 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING, cast
 
-from brokers.contract import BrokerError, Credential
+from brokers.contract import BrokerError, Credential, Secret
 from brokers.http.auth.device import Device, Pause, Prompt
 from brokers.http.auth.minting import TOKEN, Minted
 from brokers.http.driver import exchange, mint
@@ -24,23 +24,25 @@ from brokers.message import Moment, Request, Response
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
 
-    from brokers.contract import Outcome, Secret
+    from brokers.contract import Outcome, Safe
     from brokers.http.auth.minting import Minting
     from brokers.http.reading import Destination, Reading
     from brokers.http.tokens import Use
-    from brokers.http.transport import Transport
+    from brokers.http.transport import Answer, Transport
 
 SECONDS = 30.0  # for making one token: an endpoint that is slower is down
 MAX_ASKED = 2000  # requests of one login: its patience at the shortest interval, and some
+_ASSERTED = 3700.0  # seconds that a signed assertion is looked for: Google's last an hour, GitHub's ten minutes
 _UNAUTHORIZED = 401
 
 
 class Minter:
     """Mutable state: the tokens."""
 
-    def __init__(self, transport: Transport, clock: Callable[[], float]) -> None:
+    def __init__(self, transport: Transport, clock: Callable[[], float], safe: Safe | None) -> None:
         self._transport = transport
         self._clock = clock
+        self._safe = safe
         self._tokens = Tokens(clock)
 
     async def call(
@@ -54,21 +56,35 @@ class Minter:
             self._tokens.drop(use)
             use = await self._use(reading, credential, line)
             outcome = await call(_with(credential, use))
-        outcome.minted, outcome.new_secrets = (use.minted.token,), use.rotated
         return outcome
 
     async def _use(self, reading: Reading, credential: Credential, line: Line) -> Use:
         async def make(lent: Credential) -> Minted:
             there = self._line(reading.made_at or line.to, () if reading.made_at else line.base)
             moment = Moment(self._clock(), secrets.token_hex(16), there.to.origin.authority, there.base)
-            scheme = cast("Minting", reading.minting)
-            return await mint(scheme.mint(lent, reading.connection.options, moment), there.send)
+            scheme, name = cast("Minting", reading.minting), reading.connection.name
+
+            async def send(request: Request) -> Answer:
+                if request.assertion:
+                    self._learn(name, Secret("assertion", request.assertion), _ASSERTED)
+                return await there.send(request)
+
+            minted = await mint(scheme.mint(lent, reading.connection.options, moment), send)
+            if self._safe is not None:
+                for slot, after in minted.rotated.items():
+                    self._safe.replace(name, slot, lent[slot], after)
+            self._learn(name, minted.token, minted.seconds)
+            return minted
 
         try:
             async with asyncio.timeout_at(line.deadline):
                 return await self._tokens.of(reading.connection, credential, make)
         except TimeoutError:
             raise BrokerError("timeout", seconds=max(1, round(line.seconds))) from None
+
+    def _learn(self, connection: str, secret: Secret, seconds: float) -> None:
+        if self._safe is not None:
+            self._safe.learn(connection, secret, seconds)
 
     def _line(self, to: Destination, base: tuple[str, ...] = ()) -> Line:
         return Line(self._transport, to, base, asyncio.get_running_loop().time() + SECONDS, SECONDS)
@@ -108,10 +124,6 @@ class Minter:
             made: Minted = done.value
             return made
         raise BrokerError("login", why="the login does not end")
-
-    def unsaved(self) -> list[tuple[str, Mapping[str, Secret]]]:
-        """See `Tokens.unsaved`."""
-        return self._tokens.unsaved()
 
     async def aclose(self) -> None:
         """Forget every token."""

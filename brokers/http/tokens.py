@@ -4,7 +4,7 @@ Rules of this file
 - A token is kept under the connection's canonical form and a keyed hash of what it was minted with: neither a changed
   connection nor another credential ever meets it. It lives here and nowhere else, and ends with the broker.
 - Minting is a task of its own: a caller that goes away takes nobody's token with it, and not its own result either.
-- A replaced refresh token is remembered until a call is lent it: the one that a vault still has is dead.
+- A replaced refresh token is remembered: who comes with the dead one (a vault that cannot be written to) has it lent.
 - A failure is told to all who wait, and not kept.
 """
 
@@ -27,19 +27,15 @@ if TYPE_CHECKING:
     from brokers.http.auth.minting import Minted
 
 MARGIN = 60.0  # seconds before its end at which a token is not used any more: a call and two clocks fit in
+_GRACE = 1.0  # seconds for what is under way at the end
 MOST = 256  # tokens kept: more connections than a person declares
 
 
 @dataclass(slots=True)
 class _Kept:
-    connection: str
     minted: Minted
     until: float
-    rotated: Mapping[str, Secret] = field(
-        default_factory=dict
-    )  # what has to be lent instead of what the key is made of
-    next: bytes = b""  # the key that it will then have
-    lent: bool = False  # whether a call came with what the key is made of
+    rotated: Mapping[str, Secret] = field(default_factory=dict)  # in the place of what the key is made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,6 @@ class Use:
     key: bytes
     minted: Minted
     fresh: bool
-    rotated: Mapping[str, Secret] = field(default_factory=dict)
 
 
 class Tokens:
@@ -67,10 +62,8 @@ class Tokens:
         """The kept token, or the one that `mint` makes of `credential` now. Raises what `mint` raises."""
         key = self._key(connection, credential)
         kept = self._kept.get(key)
-        if kept is not None:
-            kept.lent = True
         if kept is not None and self._clock() < kept.until:
-            return Use(key, kept.minted, fresh=False, rotated=kept.rotated)
+            return Use(key, kept.minted, fresh=False)
         task = self._running.get(key)
         if task is None:
             task = asyncio.create_task(self._mint(key, connection, self._newest(key, credential), mint))
@@ -80,15 +73,7 @@ class Tokens:
             minted = await asyncio.shield(task)
         except BrokerError as error:
             raise BrokerError(error.code, **error.fields) from None  # one object cannot be raised by all who wait
-        return Use(key, minted, fresh=True, rotated=self._kept[key].rotated if key in self._kept else minted.rotated)
-
-    def unsaved(self) -> list[tuple[str, Mapping[str, Secret]]]:
-        """Connections and the secrets that were replaced, as long as no call was lent the new ones."""
-        return [
-            (kept.connection, kept.rotated)
-            for kept in self._kept.values()
-            if kept.rotated and not (kept.next in self._kept and self._kept[kept.next].lent)
-        ]
+        return Use(key, minted, fresh=True)
 
     def drop(self, use: Use) -> None:
         """Do not use that token again; one that has taken its place meanwhile stays."""
@@ -107,11 +92,10 @@ class Tokens:
         before = self._kept.get(key)
         rotated = {**(before.rotated if before else {}), **minted.rotated}
         until = self._clock() + minted.seconds - MARGIN
-        following = before.next if before else b""
         if minted.rotated:  # under what the next call will be lent, too: it must not mint again for that alone
             following = self._key(connection, Credential({**credential.slots, **minted.rotated}))
-            self._keep(following, _Kept(connection.name, minted, until))
-        self._keep(key, _Kept(connection.name, minted, until, rotated, following, lent=True))
+            self._keep(following, _Kept(minted, until))
+        self._keep(key, _Kept(minted, until, rotated))
         return minted
 
     def _keep(self, key: bytes, kept: _Kept) -> None:
@@ -141,6 +125,8 @@ class Tokens:
     async def aclose(self) -> None:
         """Forget every token, and end what is under way."""
         running = [*self._running.values()]
+        if running:  # an endpoint that is about to answer may have replaced what the vault has
+            await asyncio.wait(running, timeout=_GRACE)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

@@ -260,9 +260,9 @@ class House:
     def broker(self, kind: str) -> Broker:
         """The broker of a kind, imported and made at its first use."""
         if kind not in self._brokers:
-            lookups = {"schemes": scheme, "catalogue": catalogued}
+            given = {"schemes": scheme, "catalogue": catalogued, "safe": self.minting}
             broker = registry.load(registry.BROKERS, kind)
-            made: Broker = broker(**{name: lookups[name] for name in cast("Broker", broker).wants})
+            made: Broker = broker(**{name: given[name] for name in cast("Broker", broker).wants})
             self._brokers[kind] = made
         return self._brokers[kind]
 
@@ -278,7 +278,6 @@ class House:
     async def close(self) -> None:
         """Close connections, seal the audit's head into the vault, note its generation, close both files."""
         for broker in self._brokers.values():
-            self.minting.drain(broker)
             await broker.aclose()
         head = self.audit.close()
         if not self.vault.read_only:

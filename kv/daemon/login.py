@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from brokers.contract import Connection, Credential, Secret
     from kv.daemon.dispatch import Answer, Exchange
+    from kv.daemon.entry import Entry
     from kv.daemon.house import House
     from kv.daemon.schema import Named
 
@@ -58,12 +59,24 @@ async def login(house: House, exchange: Exchange) -> Answer:
     try:
         with house.spend(connection) as credential:
             found = await broker.login(connection, credential, show)
-        house.minting.store(connection.name, found)
+        _still(house, entry)
+        for slot, secret in found.items():
+            house.minting.store(connection.name, connection.secrets[slot], secret)
         outcome = "ok"
     except BrokerError as error:
         failure = as_kv_error(error, connection.name)
         outcome = failure.code
         raise failure from None
+    except KvError as error:
+        outcome = error.code
+        raise
     finally:
         house.audit.settle(number, outcome=outcome)
     return {"name": connection.name, "secrets": sorted(connection.secrets[slot] for slot in found)}, b""
+
+
+def _still(house: House, entry: Entry) -> None:
+    """Raise `KvError` where the connection is another one by now: half an hour is long."""
+    if house.entry(entry.connection.name) is not entry:
+        why = "the connection changed meanwhile"
+        raise KvError("denied", rule="a login is for the connection as it was", why=why, help="log in again")

@@ -1,35 +1,34 @@
 """What an auth flow got from the other side: tokens to look for in answers, and secrets that took the place of others.
 
 Rules of this file
-- Everything that was minted is a needle before an answer that could echo it is read.
-- A secret that was replaced (a refresh token that rotates) is stored at once: the old one is good for nothing any more.
-  The connection's secret keeps its name, class and note; the old value is a kept revision.
-- Tokens live in the broker and in the needles, and die with the keeper.
+- Told by the broker the moment it has something, before that is sent anywhere: whatever becomes of the call, every
+  other call's answer is searched for it.
+- A token is looked for until it has ended, and not for as long as it is used: an agent can have many made.
+- What the other side chose must not be guessable: a token that is a common word would have other connections' answers
+  changed, or withheld, for it.
+- A replaced secret (a refresh token that rotates) is stored at once: the old one is good for nothing any more. It keeps
+  its name, class and note; the old value is a kept revision. What a person has stored meanwhile stays.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from itertools import islice
+from typing import TYPE_CHECKING
 
+from brokers.contract import BrokerError
+from kv.daemon.clock import boot_time
 from kv.errors import KvError
 from kv.redact import GUESSABLE, strength, too_short
+from kv.redact.parts import parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from brokers.contract import Outcome, Secret
+    from brokers.contract import Secret
     from kv.daemon.house import House
 
-_KEPT = 4  # tokens of a connection that are looked for: the one in use, and those that calls under way began with
-
-
-@runtime_checkable
-class _Saving(Protocol):
-    """A broker that may hold replaced secrets that no outcome has brought."""
-
-    def unsaved(self) -> Iterable[tuple[str, Mapping[str, Secret]]]: ...
+MOST = 256  # tokens of a connection that have not ended: each is some ten needles
+_UNKNOWN = 3600.0  # seconds that a token is looked for whose end nobody knows
+_PARTS = 16  # of what the other side gave: a token has none, a document of tokens a few
 
 
 def label(connection: str) -> str:
@@ -38,54 +37,75 @@ def label(connection: str) -> str:
 
 
 class Minting:
-    """Learns what flows minted. One per house."""
+    """Learns what flows got, as a `brokers.contract.Safe`. One per house; `learned` counts what there was to learn."""
 
     def __init__(self, house: House) -> None:
+        self.learned = 0
         self._house = house
-        self._tokens: dict[str, deque[bytes]] = {}
+        self._alive: dict[str, dict[bytes, float]] = {}  # tokens of each connection, and when they end
+        self._told: set[str] = set()  # connections of which it was said that their secret cannot be stored
 
-    def learn(self, name: str, outcome: Outcome) -> bool:
-        """Look for what `outcome` of connection `name` minted, and store what it replaced: whether there was any."""
-        for secret in outcome.minted:
-            self._look_for(name, secret.expose())
-        self.store(name, outcome.new_secrets)
-        return bool(outcome.minted or outcome.new_secrets)
+    def learn(self, connection: str, secret: Secret, seconds: float) -> None:
+        """Look for a token from now on, and until it ends. Raises `BrokerError("login")` for one that cannot be."""
+        value, now = secret.expose(), boot_time()
+        alive = self._alive.setdefault(connection, {})
+        if value not in alive:
+            _check(value)
+            self._forget_ended(connection, alive, now)
+            if len(alive) >= MOST:
+                raise BrokerError("login", why="it has given many tokens that all still last: some have to end first")
+            self._look_for(connection, value)
+        alive[value] = now + (seconds or _UNKNOWN)
 
-    def drain(self, broker: object) -> None:
-        """Store what a broker still holds: a call that failed after its token was refreshed brought no outcome."""
-        if isinstance(broker, _Saving):
-            for name, replaced in broker.unsaved():
-                self.store(name, replaced)
-
-    def _look_for(self, name: str, value: bytes) -> None:
-        tokens = self._tokens.setdefault(name, deque(maxlen=_KEPT))
-        if value in tokens:
+    def _forget_ended(self, connection: str, alive: dict[bytes, float], now: float) -> None:
+        ended = [value for value, until in alive.items() if until <= now]
+        if not ended:
             return
-        tokens.append(value)
-        needles = self._house.needles
-        needles.remove(label(name))
-        for token in tokens:
-            # As if it could not be guessed: who issues tokens chooses them, and one who chose a common word would have
-            # other connections' answers withheld for it.
-            needles.add(label(name), token, bits=max(strength(token), GUESSABLE))
+        for value in ended:
+            del alive[value]
+        self._house.needles.remove(label(connection))
+        for value in alive:
+            self._look_for(connection, value)
 
-    def store(self, name: str, replaced: Mapping[str, Secret]) -> None:
-        """Store secrets by the slots of a connection that they are for, where they are other than what is stored."""
-        vault = self._house.vault
+    def _look_for(self, connection: str, value: bytes) -> None:
+        self._house.needles.add(label(connection), value, bits=strength(value))
+        self.learned += 1
+
+    def replace(self, connection: str, slot: str, before: Secret, after: Secret) -> None:
+        """Store `after` where the connection's secret still is `before`. Raises `BrokerError("login")` as `learn`."""
         try:
-            uses = self._house.entry(name).connection.secrets
+            stored = self._house.entry(connection).connection.secrets.get(slot)
         except KvError:
             return  # the connection was removed meanwhile
-        for slot, secret in replaced.items():
-            value, stored = secret.expose(), uses.get(slot)
-            record = vault.get("secret", stored) if stored is not None else None
-            if stored is None or record is None or vault.value("secret", stored).expose() == value:
-                continue
-            if vault.read_only:
-                self._house.alarms.append(f"a replaced secret of {name} cannot be stored: the vault is read-only")
-                self._house.needles.add(stored, value, bits=strength(value))
-                continue
-            meta = {**record.meta, "strength": strength(value), "short": too_short(value)}
-            vault.put_many([("secret", stored, meta, value)], now=time.time())
-            self._house.add_needles(stored)
-            self._house.audit.event(verb="rotate", connection=name, title=f"{stored} was replaced by the other side")
+        vault = self._house.vault
+        if stored is None or vault.get("secret", stored) is None:
+            return
+        if vault.value("secret", stored).expose() == before.expose():
+            self.store(connection, stored, after)
+
+    def store(self, connection: str, name: str, after: Secret) -> None:
+        """Give a connection's secret `name` a new value. Raises `BrokerError("login")`, and what a vault raises."""
+        value, house = after.expose(), self._house
+        _check(value)
+        record = house.vault.get("secret", name)
+        if record is None or house.vault.value("secret", name).expose() == value:
+            return
+        self.learned += 1
+        if house.vault.read_only:
+            house.needles.add(name, value, bits=strength(value))
+            if connection not in self._told:
+                self._told.add(connection)
+                title = f"{name} was replaced, and the vault is read-only"
+                house.audit.alarm(verb="rotate", connection=connection, title=title)
+            return
+        meta = {**record.meta, "strength": strength(value), "short": too_short(value)}
+        house.vault.put_many([("secret", name, meta, value)], now=time.time())
+        house.add_needles(name)
+        house.audit.event(verb="rotate", connection=connection, title=f"{name} was replaced by the other side")
+
+
+def _check(value: bytes) -> None:
+    """Raise `BrokerError("login")` for a value that, or a part of which, could be guessed."""
+    found = [value, *islice(parts(value), _PARTS + 1)]
+    if len(found) > _PARTS + 1 or any(strength(part) < GUESSABLE for part in found):
+        raise BrokerError("login", why="what it gives for a token could be guessed, or is a document")

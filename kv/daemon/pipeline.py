@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from kv.daemon.save import SavedFile
     from kv.model import Approval, Caller, Pending
 
+_UNAUTHORIZED = 401  # what a refused login counts as
 # Bytes of bodies and of answers: sixteen of the largest calls at once, four of one session. Both halves of a call are
 # counted, from the request's arrival until its answer has been sent.
 _HELD, _HELD_OF_ONE = 256 << 20, 64 << 20
@@ -245,14 +246,11 @@ class Pipeline:
             # very one.
             database = await house.database()
             self._still(caller, judged)
+            learned = house.minting.learned
+            with house.spend(plan.connection) as credential:
+                outcome = await broker.perform(plan, credential)
             try:
-                with house.spend(plan.connection) as credential:
-                    outcome = await broker.perform(plan, credential)
-            except BaseException:
-                house.minting.drain(broker)  # what was replaced on the way is all that is good for the next call
-                raise
-            try:
-                if house.minting.learn(plan.connection.name, outcome):
+                if house.minting.learned != learned:
                     database = await house.database()
                 # At once: what cannot be selected, saved or shown was refused all the same.
                 house.budget.note(caller.session, plan.connection.name, shape.status(outcome), boot_time())
@@ -260,6 +258,8 @@ class Pipeline:
             finally:
                 await outcome.aclose()
         except BrokerError as error:
+            if error.code == "login":  # accounts lock by these as well
+                house.budget.note(caller.session, plan.connection.name, _UNAUTHORIZED, boot_time())
             raise as_kv_error(error, plan.connection.name) from None
         finally:
             for held in (turn, saved):

@@ -70,7 +70,8 @@ class GithubApp(BearsToken):
             ("user-agent", "kv"),
             ("x-github-api-version", "2022-11-28"),
         )
-        answer = yield Request("POST", f"/app/installations/{options['installation']}/access_tokens", (), headers, b"")
+        path = f"/app/installations/{options['installation']}/access_tokens"
+        answer = yield Request("POST", path, (), headers, b"", assertion=signed.encode())
         members = members_of(answer)
         if answer.status != 201:  # noqa: PLR2004 - RFC 9110 section 15.3.2
             raise BrokerError("login", why=_WHY.get(answer.status, "GitHub grants no token to the app"))

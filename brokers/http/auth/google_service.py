@@ -83,7 +83,8 @@ class GoogleService(BearsToken):
             return Minted(Secret("assertion", signed.encode()), float(_LIFE - _SKEW))
         signed = rs256({**claims, "aud": url, "scope": options["scope"]}, key.pem, key.key_id)
         body = urlencode((("grant_type", _GRANT), ("assertion", signed))).encode()
-        members = granted((yield Request("POST", endpoint_of(_with_url(options)).path, (), FORM, body)))
+        path = endpoint_of(_with_url(options)).path
+        members = granted((yield Request("POST", path, (), FORM, body, assertion=signed.encode())))
         return Minted(token_in(members), seconds_in(members))
 
 
