@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     from brokers.contract import Connection, Credential, Outcome
     from brokers.declaration import Kind
     from brokers.resolver import Resolver
-    from brokers.sql.arguments import Scalar
 
-_PARAM = 120  # characters of a parameter on a card
-_TABLES, _PARAMS = 8, 4
+_TABLES = 8  # named on a card
 
 
 class SqlBroker:
@@ -80,7 +78,8 @@ class SqlBroker:
         }
         text = shown.plain(draft.sql, self.dialect)
         title = f"{self.declared.place(connection.target)} {shown.title(text)}"
-        details = [*shown.rows(text), *_named(found.tables), *_given(draft.params)]
+        details = [*shown.rows(text), *_named(found.tables), *shown.values(draft.params)]
+        details.sort(key=lambda row: row[0] != "caution")
         details += [("dry run", "performed, then rolled back")] if draft.dry_run else []
         return Plan(connection, effect, because, title, request, b"", tuple(details), draft.limits)
 
@@ -170,18 +169,8 @@ def _named(tables: Sequence[str]) -> list[tuple[str, str]]:
     return [("table" if len(tables) == 1 else "tables", ", ".join(tables[:_TABLES]) + more)]
 
 
-def _given(params: Sequence[Scalar]) -> list[tuple[str, str]]:
-    named = [(f"${at}", _shown(value)) for at, value in enumerate(params[:_PARAMS], 1)]
-    return [*named, ("…", f"{len(params) - _PARAMS} more parameters")] if len(params) > _PARAMS else named
-
-
 _DOES = {
     Effect.WRITE: "the statement writes",
     Effect.DESTROY: "the statement destroys",
     Effect.MINT: "the statement changes privileges or what lasts",
 }
-
-
-def _shown(value: Scalar) -> str:
-    text = "NULL" if value is None else repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= _PARAM else f"{text[: _PARAM // 2]} … {text[-_PARAM // 2 :]}"

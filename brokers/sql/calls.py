@@ -33,6 +33,18 @@ _COLUMNS = words(
 _QUERY = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "("})
 
 
+# Of definitions: words before a bracket that are no names there, words before a name that is none of a function, and
+# words that an expression follows.
+_DEFINING = words(
+    """
+    CHECK DEFAULT ALWAYS INCLUDE RANGE LIST HASH COLUMNS IDENTITY OPTIONS THAN ENUM SET MODULUS INHERITS STORED
+    VIRTUAL LINEAR SUBPARTITIONS STATISTICS EXPRESSION USING WITHOUT VALUES REFERENCES DEFERRABLE UNIQUE TYPE
+    """
+)
+_BEFORE_DEFINED = words("TABLE EXISTS ON REFERENCES INTO ONLY USING INDEX KEY UNIQUE VIEW LIKE INHERITS OF COLUMN TO")
+_EXPRESSES = words("DEFAULT AS USING CHECK AND OR NOT THEN ELSE WHEN IN BETWEEN BY WHERE IS LIKE RETURN CASE ON")
+
+
 @cache
 def known(name: str) -> frozenset[str]:
     """The names of one list beside this file: one a line, `#` begins a comment."""
@@ -65,6 +77,45 @@ def unknown(
     if dialect == "postgres":
         found.update(_postgres(items, listed, allowed, pairs))
     return tuple(sorted(found))
+
+
+def in_definition(items: Sequence[Token], dialect: str, allowed: frozenset[str]) -> tuple[str, ...]:
+    """The same of a CREATE or ALTER: of defaults, checks, indexes and conversions, which run at once or at any write.
+
+    What names a table, an index or a type there is none of them.
+    """
+    listed, pairs = known(dialect) | allowed, pairs_of(items)
+    types = known("postgres-types") if dialect == "postgres" else frozenset()
+    found = set[str]()
+    within: list[int] = []  # where the brackets around the present token were opened
+    for at in range(1, len(items)):
+        if items[at].word == ")" and within:
+            within.pop()
+        if items[at].word != "(":
+            continue
+        around = items[within[-1] - 1] if within and within[-1] else None
+        within.append(at)
+        parts = name_before(items, at, dialect)
+        if not parts or _is_syntax(items, at, dialect, parts, pairs) or items[at - 1].word in _DEFINING:
+            continue
+        before = items[at - 2 * len(parts)] if at >= 2 * len(parts) else items[0]
+        if before.word in _BEFORE_DEFINED or parts[-1] in types:
+            continue
+        if before.word in {"(", ","} and dialect == "mysql" and around is not None:
+            before = around  # `ON orders (note(10))` indexes the first ten characters
+        if _is_type(items[at + 1 : pairs.get(at, at)], before):
+            continue
+        if not _is_known(parts, listed, allowed, dialect):
+            found.add(".".join(parts))
+    if dialect == "postgres":
+        found.update(_postgres(items, listed, allowed, pairs))
+    return tuple(sorted(found))
+
+
+def _is_type(within: Sequence[Token], before: Token) -> bool:
+    """`name varchar(20)`, `ALTER … TYPE money(2)`: numbers alone behind a name, where no expression begins."""
+    numbers = all(token.kind == "number" or token.word == "," for token in within) and bool(within)
+    return numbers and before.kind in {"word", "quoted"} and before.word not in _EXPRESSES
 
 
 def attributes(names: Sequence[str], dialect: str, allowed: frozenset[str]) -> tuple[str, ...]:

@@ -17,9 +17,12 @@ from brokers.sql.tokens import pieces
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from brokers.sql.arguments import Scalar
+
 _TITLE = 200  # characters of the statement in a card's first line
 # A card has 32 lines of 300 characters; what is beyond is cut out of its middle, so nothing here may come near.
 _ROW, _ROWS = 250, 20  # characters of a row, and such rows
+_VALUES, _VALUE = 6, 120  # rows of parameters, and characters of one
 _COMMENTS = frozenset({"--", "/*"})
 # A vertical tab, a form feed and what Unicode calls the end of a line or a paragraph end no line of SQL.
 _SIGNS = {"\n": "␊", "\r": "␍", "\t": "␉", "\x0b": "␋", "\x0c": "␌", "\x85": "␤", "\u2028": "␤", "\u2029": "␤"}
@@ -66,3 +69,35 @@ def _line(line: str) -> Sequence[Row]:
 def _sign(found: re.Match[str]) -> str:
     text = found.group()
     return _SIGNS.get(text) or "␠" * len(text)
+
+
+def values(params: Sequence[Scalar]) -> list[Row]:
+    """The parameters by their numbers, several to a row; where they have no room, a caution is the first row.
+
+    The middle of a long one is left out, and how much it was is said.
+    """
+    found: list[str] = []
+    line = ""
+    for number, value in enumerate(params, 1):
+        text = f"${number} = {_value(value)}"
+        if line and len(line) + len(text) > _ROW:
+            found.append(line)
+            line = ""
+        line = f"{line}, {text}" if line else text
+    found += [line] if line else []
+    rows_ = [("values", row) for row in found[:_VALUES]]
+    if len(found) <= _VALUES:
+        return rows_
+    hidden = sum(row.count("$") for row in found[_VALUES:])
+    caution = f"about {hidden:,} parameters are not shown here: say no, and ask for a file of them (--load)"
+    return [("caution", caution), *rows_]
+
+
+def _value(value: Scalar) -> str:
+    if not isinstance(value, str):
+        return "NULL" if value is None else str(value)
+    if len(value) > _VALUE:
+        half = _VALUE // 2
+        hidden = len(value) - 2 * half
+        return f"{value[:half]!r} … {hidden:,} characters are not shown … {value[-half:]!r}"
+    return _SIGN.sub(_sign, repr(value))

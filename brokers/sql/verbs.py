@@ -194,6 +194,8 @@ def _alters(words: Sequence[str]) -> Verdict:
         return Verdict(Effect.MINT, "it changes who may do what, or what runs later", "ALTER")
     if _LOSING.intersection(words):
         return Verdict(Effect.DESTROY, "it drops a part of a table", "ALTER")
+    if {"TYPE", "USING"}.issubset(words):
+        return Verdict(Effect.DESTROY, "it writes every value of a column anew", "ALTER")
     if _OUTSIDE.intersection(words) or not what:
         return Verdict(Effect.UNKNOWN, "it changes something that kv does not know", "ALTER")
     return Verdict(Effect.WRITE, f"it changes a {what.lower()}", "ALTER")

@@ -64,6 +64,16 @@ def test_what_does_not_fit_is_told_first() -> None:
     assert len(rows) <= 22
 
 
+def test_every_parameter_is_shown_or_told_of() -> None:
+    """Several to a row; a long one loses its middle, and says how much; where there is no room, that comes first."""
+    assert shown.values((1, None, "a  b", True)) == [("values", "$1 = 1, $2 = NULL, $3 = 'a␠␠b', $4 = True")]
+    [(_, row)] = shown.values(("x" * 1000,))
+    assert "880 characters are not shown" in row
+    many = shown.values(tuple(range(1000)))
+    assert many[0][0] == "caution"
+    assert len(many) <= 7
+
+
 @given(text=st.text("ab01'\"`-/*#$;()\n\r\t e", max_size=60), dialect=st.sampled_from(DIALECTS))
 def test_what_is_shown_is_what_is_read(text: str, dialect: str) -> None:
     """Cut anew, the text without its comments has the same words: nothing came out that a server reads otherwise."""

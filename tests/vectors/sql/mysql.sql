@@ -659,6 +659,15 @@ select * from `mysql`.`user` as orders
 -- show-create-user: unknown hostile
 show create user root@localhost
 
+-- default-sleeps: unknown hostile
+create table leak (a int default (sleep(10)))
+
+-- check-sleeps: unknown hostile
+alter table customers add constraint c check (sleep(10) = 0)
+
+-- key-prefix: write
+alter table customers add key by_name (name(10), id)
+
 -- show-create-server: unknown hostile
 show create server elsewhere
 

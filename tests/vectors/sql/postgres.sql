@@ -897,6 +897,27 @@ select * from jsonb_to_recordset('[{"id":1}]') as t(id int, name text, n numeric
 -- windows-named: read harmless
 select sum(id) over w from customers window w as (partition by name order by id)
 
+-- default-reads-file: unknown hostile
+alter table customers add column z text default pg_read_file('/etc/hostname')
+
+-- create-default-reads-file: unknown hostile
+create table leak (z text default pg_read_file('/etc/hostname'))
+
+-- check-calls: unknown hostile
+alter table customers add constraint c check (pg_sleep(3) is not null)
+
+-- index-calls: unknown hostile
+create index leak on customers (spoil(name))
+
+-- default-calls-own: unknown hostile
+alter table customers alter column name set default spoil(1)
+
+-- generated-calls: unknown hostile
+create table leak (a int, b int generated always as (spoil(a)) stored)
+
+-- type-using: destroy hostile
+alter table customers alter column name type int using 0
+
 -- terminate: unknown hostile
 select pg_terminate_backend(pid) from pg_stat_activity
 

@@ -522,7 +522,7 @@ create temp view v as select * from orders
 -- create-table-as-function: unknown hostile
 create table t as select readfile('/etc/passwd')
 
--- table-default-function: write hostile
+-- table-default-function: unknown hostile
 create table t (a default (readfile('/etc/passwd')))
 
 -- returning-delete: destroy hostile
