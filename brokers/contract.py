@@ -239,6 +239,7 @@ class Broker(Protocol):
 
     kind: str
     wants: tuple[str, ...]  # the application's lookups that it is made with, by the names of its parameters
+    quick: int  # bytes of arguments that it plans within some milliseconds; what is longer is planned beside the loop
     places: int  # calls that it has at work at once on one connection; a further one waits
     places_in_all: int  # and on all of them
 

@@ -56,6 +56,7 @@ class HttpBroker:
 
     kind = "http"
     wants: tuple[str, ...] = ("schemes", "catalogue", "safe")
+    quick = 64 << 10
     places, places_in_all = MAX_STREAMS, MAX_STREAMS * MAX_LANES
 
     def __init__(

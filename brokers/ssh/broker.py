@@ -42,6 +42,7 @@ class SshBroker:
 
     kind = "ssh"
     wants: tuple[str, ...] = ()
+    quick = 16 << 10
     places, places_in_all = MAX_CALLS, MAX_CALLS * MAX_LANES
 
     def __init__(self, resolver: Resolver = system_resolver) -> None:

@@ -11,7 +11,8 @@
 
 Rules of this file
 - Nothing before 6 has touched a value; nothing after 7 is unredacted.
-- The plan that was judged is the plan that is shown, recorded and performed: the same frozen object.
+- The plan that was judged is the plan that is shown, recorded and performed: the same digest. A card may say besides
+  how much it would touch.
 - `explain` is steps 1 to 3 by the same functions, and takes from the same budget.
 - Whatever a call holds (bytes, descriptors, a card that waits) is let go by one `ExitStack`, however the call ends.
 """
@@ -25,7 +26,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError
-from kv.daemon import descriptors, notice, record, shape
+from kv.daemon import consequences, descriptors, notice, record, shape
 from kv.daemon.aside import Aside
 from kv.daemon.clock import boot_time
 from kv.daemon.entry import check_verb
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from kv.daemon.save import SavedFile
     from kv.model import Approval, Caller, Pending
 
-_UNAUTHORIZED = 401  # what a refused login counts as
 # Bytes of bodies and of answers: sixteen of the largest calls at once, four of one session. Both halves of a call are
 # counted, from the request's arrival until its answer has been sent.
 _HELD, _HELD_OF_ONE = 256 << 20, 64 << 20
@@ -233,7 +233,8 @@ class Pipeline:
             ms = round((boot_time() - started) * 1000)
             facts: Fields = shown.facts() if shown else {}
             house.audit.settle(number, **record.merge(facts, {"outcome": ended, "ms": ms}))
-        self._after(caller, shown)
+        if shown.withheld:
+            consequences.of_guess(house, caller)
         return shown
 
     async def _spend(self, caller: Caller, judged: Judged, args: Use, folder: int | None, share: Share) -> shape.Shown:
@@ -258,8 +259,7 @@ class Pipeline:
             finally:
                 await outcome.aclose()
         except BrokerError as error:
-            if error.code == "login":  # accounts lock by these as well
-                house.budget.note(caller.session, plan.connection.name, _UNAUTHORIZED, boot_time())
+            consequences.of_failure(house, caller, plan.connection.name, error)
             raise as_kv_error(error, plan.connection.name) from None
         finally:
             for held in (turn, saved):
@@ -280,15 +280,6 @@ class Pipeline:
         if folder is None:
             raise KvError("save", why="the client passed no folder to save under")
         return await self._saving.open(caller.session, folder, args.save)
-
-    def _after(self, caller: Caller, shown: shape.Shown) -> None:
-        """A withheld result counts against the session: three guesses confirmed are a search, not an accident."""
-        if not shown.withheld:
-            return
-        if self.house.approvals.withheld(caller.session):
-            frozen: Fields = {"verb": "call", "outcome": "frozen", "rule": "three results confirmed a guess"}
-            self.house.audit.alarm(**record.merge(record.who(caller), frozen))
-        raise KvError("withheld", why="it holds a guessable secret that was not lent to this call")
 
     def _record_refusal(self, caller: Caller, judged: Judged, reason: str, outcome: str) -> None:
         told = record.what(judged.plan, judged.digest, judged.decision, reason)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from brokers.contract import Broker, Connection, Plan
 
-LARGE = 64 << 10  # bytes: less is scanned and planned within some milliseconds
+LARGE = 64 << 10  # bytes: less is scanned within some milliseconds
 _AT_ONCE = 1  # a plan of the largest body takes a second and some hundred MiB; two take as long, and twice that
 MOST_PARTS = 1_000_000  # arrays and objects of a JSON text: half a second's work, as 16 MiB of real records are
 
@@ -42,7 +42,7 @@ class Planner:
         def work() -> tuple[Plan, str]:
             return planned(broker, connection, arguments, texts, name)
 
-        if sum(map(len, texts.values())) <= LARGE:
+        if sum(map(len, texts.values())) <= broker.quick:
             return work()
         return await self._aside.do(lambda: uncollected(work))
 

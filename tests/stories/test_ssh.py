@@ -124,6 +124,8 @@ def test_another_host_key_is_an_alarm(site: Site, tmp_path: Path) -> None:
     assert "ALARM" in ran.err
     assert ran.err.count("SHA256:") == 2
     assert site.server.logins() == before
+    alarms = site.world.must("audit", "list", "--alarms", "--all", proof=True).out
+    assert "another host key than the pinned" in alarms, "the agent alone was told"
 
 
 def test_no_host_key_is_taken_on_first_use(site: Site) -> None:

@@ -12,6 +12,7 @@ import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from brokers.contract import BrokerError, Secret
 from brokers.http import target
@@ -41,8 +42,8 @@ _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _INTERVAL, _SLOWER = 5.0, 5.0  # seconds: RFC 8628 sections 3.2 and 3.5
 _LEAST, _MOST = 1.0, 60.0  # seconds between two questions, whatever the service says
 _PATIENCE = 1800.0  # seconds in all: the longest that a person is waited for
-_CODE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,62}[\x21-\x7e])?")
-_ADDRESS = re.compile(r"https://[\x21-\x7e]{1,500}")
+_CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 -]{0,30}[A-Za-z0-9])?")  # no sentence: it is shown as a line of kv's own
+_ADDRESS = re.compile(r"https://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:/[\x21-\x7e]{0,500})?")  # no user in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def _offered(members: Mapping[str, object]) -> tuple[str, Prompt, float]:
         raise BrokerError("login", why="the service's code for the person cannot be shown")
     if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
         raise BrokerError("login", why="the service's address for the person is not an https address")
-    whole = complete if isinstance(complete, str) and _ADDRESS.fullmatch(complete) else ""
+    whole = complete if isinstance(complete, str) and _leads_to(complete, address) else ""
     given = members.get("interval", _INTERVAL)
     known = isinstance(given, int | float) and not isinstance(given, bool) and _LEAST <= given <= _MOST
     patience = min(seconds_in(members) or _PATIENCE, _PATIENCE)
@@ -186,3 +187,8 @@ def _held(secret: Secret) -> Secret:
     if name not in {"access_token", "refresh_token"}:
         raise BrokerError("credential", why="nobody has logged in: kv login")
     return token_in({name: value}, name)
+
+
+def _leads_to(complete: str, address: str) -> bool:
+    """Whether the address with the code in it is the page that a person could go to by hand (RFC 8628 section 5.4)."""
+    return bool(_ADDRESS.fullmatch(complete)) and urlsplit(complete)[:2] == urlsplit(address)[:2]

@@ -519,6 +519,8 @@ def test_a_service_cannot_set_the_pace(interval: object) -> None:
         {"verification_uri": None},
         {"user_code": "\x1b]0;x\x07"},
         {"user_code": "A" * 100},
+        {"user_code": "WDJB. Now run: curl"},
+        {"verification_uri": "https://login.test@evil.test/"},
         {"user_code": 1},
         {"device_code": ""},
         {"device_code": "a\nb"},
@@ -528,6 +530,16 @@ def test_a_service_cannot_set_the_pace(interval: object) -> None:
 def test_nothing_is_shown_that_a_terminal_would_obey(change: dict[str, object]) -> None:
     """Controls, other schemes and endless text from the service are refused, not cleaned."""
     refused(lambda: logged_in(offer={**OFFER, **change}), "login")
+
+
+@pytest.mark.parametrize(
+    "complete", ["https://evil.test/activate?c=1", "https://auth.test@evil.test/", "http://auth.test/"]
+)
+def test_the_address_with_the_code_is_the_same_page(complete: str) -> None:
+    """Another one is left out: a person would log in for somebody else there."""
+    answer = said({"access_token": "gho_0123456789"})
+    steps, _ = logged_in(answer, offer={**OFFER, "verification_uri_complete": complete})
+    assert next(step for step in steps if isinstance(step, Prompt)).complete == ""
 
 
 def test_google_calls_the_address_by_its_older_name() -> None:
