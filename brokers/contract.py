@@ -174,6 +174,7 @@ class Outcome:
     `head` is the broker's JSON-able description (http: `{"status", "reason", "headers": [[name, value], …]}`); a broker
     that learns something at the end only (an exit status) completes it before `body` ends.
     `body` yields decoded chunks; `stderr` is a second stream of a broker that has one, and both must be read at once.
+    Where these two may have ended in the middle of something, the head's `cut` is true.
     `aclose` frees the connection, and is called exactly once, whether or not the body was read to its end.
     """
 

@@ -139,7 +139,7 @@ class Call:
             self._fail(late)
         else:
             self._begin()
-        self._finish(None, {"timed_out": True, "may_go_on": True})
+        self._finish(None, {"timed_out": True, "may_go_on": True, "cut": True})
         threads.spawn(self._close)
 
     tells_timeout = False  # whether the head says it, so that what came before is worth having

@@ -154,6 +154,7 @@ def _close(channel: Channel, message: Message) -> None:
     paramiko answers here, in the transport's thread, while another thread may be about to send the end of the input:
     that then comes behind our own close, which to sshd is a broken protocol and the end of the whole connection.
     """
+    channel.peer_closed_early = not channel.eof_received  # type: ignore[attr-defined] # as below
     _EOF(channel, message)
     with channel.lock:
         channel.peer_closed = True  # type: ignore[attr-defined] # ours, on paramiko's object

@@ -6,6 +6,8 @@ Rules of this file
 - Both streams share the window that SSH grants a channel: who reads neither of them holds up both.
 - The exit status is known before the streams end. A connection that breaks off ends them with an error, since what came
   may not be all.
+- Where the program did not end its output itself (time was up, a signal ended it, the channel was closed on it), the
+  head says `cut`: the last that came may be half of something.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ class Run(Call):
     tells_timeout = True
 
     def __init__(self, session: Session, command: str, stdin: bytes) -> None:
-        super().__init__(session, self._run, {"exit": None, "signal": None, "timed_out": False, "may_go_on": False})
+        head: dict[str, object] = {"exit": None, "signal": None, "timed_out": False, "may_go_on": False, "cut": False}
+        super().__init__(session, self._run, head)
         self._command = command
         self._stdin = stdin
 
@@ -128,7 +131,8 @@ class Run(Call):
         known = status != _NO_STATUS or signal is not None
         if not known and not self.session.client.is_active():
             raise BrokerError("broken")
-        self.finished({"exit": None if status == _NO_STATUS else status, "signal": signal})
+        told = {"exit": None if status == _NO_STATUS else status, "signal": signal}
+        self.finished({**told, "cut": signal is not None or getattr(channel, "peer_closed_early", False)})
 
 
 def _move(ready: Callable[[], bool], read: Callable[[int], bytes], stream: Stream) -> bool:

@@ -52,6 +52,9 @@ def show_command(answer: Answer, *, as_json: bool) -> int:
     facts = ["hung up after the time allowed" if ok.get("timed_out") else ""]
     facts += [f"ended by SIG{ok['signal']}" if ok.get("signal") else ""]
     facts += ["the command may go on there" if ok.get("may_go_on") else ""]
+    if ok.get("truncated") and (ok.get("timed_out") or ok.get("signal")):
+        facts.append("what it said last is not shown")
+        ok = {**ok, "truncated": False}
     _facts(ok, list(filter(None, facts)))
     return exit_status(ok)
 

@@ -326,7 +326,23 @@ def test_an_odd_signal_is_no_text_of_the_servers() -> None:
 def test_no_status_is_no_status() -> None:
     """A server that closes without one is believed, and nothing is made up."""
     with StandIn(answer=lambda channel: channel.close()) as server:
-        assert once(server.connection(), server.credential(), argv=["x"]).head["exit"] is None
+        head = once(server.connection(), server.credential(), argv=["x"]).head
+        assert (head["exit"], head["cut"]) == (None, False)
+
+
+def test_a_channel_that_is_closed_on_a_program_was_cut() -> None:
+    """Without the program's own end of output before it, the last that came may be half of something."""
+
+    def answer(channel: paramiko.Channel) -> None:
+        message = paramiko.Message()
+        message.add_byte(b"\x61")
+        message.add_int(channel.remote_chanid)
+        channel.sendall(b"half a sec")
+        channel.get_transport()._send_user_message(message)  # type: ignore[attr-defined]  # an attack
+
+    with StandIn(answer=answer) as server:
+        done = once(server.connection(), server.credential(), argv=["x"])
+        assert (done.out, done.head["cut"]) == (b"half a sec", True)
 
 
 def test_a_broker_outlives_them_all() -> None:

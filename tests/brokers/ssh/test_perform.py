@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 pytestmark = pytest.mark.needs("sshd")
-ENDED = {"signal": None, "timed_out": False, "may_go_on": False}
+ENDED = {"signal": None, "timed_out": False, "may_go_on": False, "cut": False}
 
 
 class TestSshBroker(BrokerSuite):
@@ -98,7 +98,7 @@ def test_streams_and_status_come_apart(sshd: SshServer) -> None:
 def test_a_signal_is_told_by_its_name(sshd: SshServer) -> None:
     """A program that was killed has no exit status."""
     done = once(sshd.connection(), sshd.credential(), argv=["sh", "-c", "kill -TERM $$"], cwd="/")
-    assert done.head == {"exit": None, **ENDED, "signal": "TERM"}
+    assert done.head == {"exit": None, **ENDED, "signal": "TERM", "cut": True}
 
 
 def test_a_greeting_is_in_no_output(sshd: SshServer) -> None:
@@ -353,7 +353,7 @@ def test_a_command_that_never_ends_is_left(sshd: SshServer) -> None:
 
     head, out = asyncio.run(run())
     assert out == b"begun\n"
-    assert head == {"exit": None, "signal": None, "timed_out": True, "may_go_on": True}
+    assert head == {"exit": None, **ENDED, "timed_out": True, "may_go_on": True, "cut": True}
     until = time.monotonic() + 10
     while sshd.processes(named="sleep 4711"):  # it was asked to end, which sshd saw to
         assert time.monotonic() < until
