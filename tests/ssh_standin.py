@@ -96,6 +96,17 @@ class _Host(paramiko.ServerInterface):
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             self.owner.answer(channel)
 
+    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
+        self.owner.received.append(f"subsystem {name}")
+        if self.owner.sftp is not None:
+            threading.Timer(0.05, self._speak, (channel,)).start()  # as below
+        return self.owner.sftp is not None
+
+    def _speak(self, channel: paramiko.Channel) -> None:
+        assert self.owner.sftp is not None
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self.owner.sftp(channel)
+
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self.owner.received.append(command.decode())
         if self.owner.answer is not None:
@@ -106,13 +117,15 @@ class _Host(paramiko.ServerInterface):
 class StandIn:
     """Listens on loopback. `rounds` are the questions of a login, `answer` is given the channel of a command.
 
-    `raw` takes the place of SSH: it is given the socket.
+    `sftp` is given the channel of that subsystem (`ssh_sftp` has one to be told what to do). `raw` takes the place of
+    SSH: it is given the socket.
     """
 
     def __init__(  # noqa: PLR0913 - each is one way to misbehave
         self,
         *,
         answer: Callable[[paramiko.Channel], None] | None = None,
+        sftp: Callable[[paramiko.Channel], None] | None = None,
         raw: Callable[[socket.socket], None] | None = None,
         after: Callable[[paramiko.Transport], None] | None = None,
         rounds: Sequence[Prompts] = (),
@@ -120,7 +133,7 @@ class StandIn:
         runs: bool = True,
         opens: bool = True,
     ) -> None:
-        self.answer, self.raw, self.after, self.rounds = answer, raw, after, rounds
+        self.answer, self.sftp, self.raw, self.after, self.rounds = answer, sftp, raw, after, rounds
         self.banner, self.runs, self.opens = banner, runs, opens
         self.key: paramiko.PKey = new_key()
         self.received: list[str] = []
@@ -158,9 +171,10 @@ class StandIn:
             if self.after is not None:
                 self.after(transport)
 
-    def connection(self, scheme: str = "password") -> Connection:
+    def connection(self, scheme: str = "password", **members: object) -> Connection:
         """A connection to it, whose key is pinned."""
-        given = {"host": f"ada@127.0.0.1:{self.port}", "host_key": [f"ssh-ed25519 {self.key.get_base64()}"]}
+        pinned = [f"ssh-ed25519 {self.key.get_base64()}"]
+        given = {"host": f"ada@127.0.0.1:{self.port}", "host_key": pinned, **members}
         return Connection("standin", "ssh", SshKind().target(given, {}, scheme), scheme)
 
     def credential(self) -> Credential:

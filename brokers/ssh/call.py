@@ -14,10 +14,11 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from paramiko import ChannelException, SSHException
+from paramiko import ChannelException
 
 from brokers.contract import BrokerError
 from brokers.ssh import threads
+from brokers.ssh.driver import DRIVER
 from brokers.ssh.stream import Stream
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from brokers.ssh.session import Session
 
 GRACE = 2.0  # seconds that a channel may take to close
-DRIVER = (SSHException, EOFError, OSError, AttributeError, ValueError, UnicodeError, AssertionError)
 
 
 class GoneError(Exception):
@@ -81,14 +81,14 @@ class Call:
         threads.post(self._loop, self._finish, None, end)
 
     def _main(self) -> None:
-        error: BaseException | None = None
+        error: BrokerError | GoneError | None = None
         try:
             self._channel = self._open()
             if not self.stopped:
                 self._work(self, self._channel)
         except (BrokerError, GoneError) as failure:
             error = failure
-        except DRIVER:
+        except Exception:  # noqa: BLE001 - the driver's, a defect's: whoever waits for this thread must hear of its end
             error = BrokerError("broken")
         finally:
             if self._channel is not None:
@@ -104,10 +104,8 @@ class Call:
         except DRIVER:
             raise GoneError from None
 
-    def _end_of_thread(self, error: BaseException | None) -> None:
-        if isinstance(error, BrokerError | GoneError):
-            self._fail(error)
-        self._finish(BrokerError("broken"), {})  # not heard unless the thread forgot to tell its end
+    def _end_of_thread(self, error: BrokerError | GoneError | None) -> None:
+        self._fail(error or BrokerError("broken"))  # not heard unless the thread forgot to tell its beginning or end
         self._over.set()
 
     def _begin(self) -> None:
@@ -118,8 +116,8 @@ class Call:
         if not self._begun.done():
             self._begun.set_exception(error)
             self._finish(None, {})
-        elif isinstance(error, BrokerError):
-            self._finish(error, {"may_go_on": True})
+        else:
+            self._finish(error if isinstance(error, BrokerError) else BrokerError("broken"), {"may_go_on": True})
 
     def _finish(self, error: BrokerError | None, end: dict[str, object]) -> None:
         if self._finished:

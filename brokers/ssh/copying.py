@@ -5,6 +5,7 @@ Rules of this file
   out of a root is refused. Between the question and the opening a link may be placed by whoever can write there: a root
   is declared for folders where only trusted accounts can.
 - A file that is put is created, and it is an error if it is there; `overwrite` writes into the one that is.
+- What the server says is bounded before it is read or kept: a packet, a name, all names of a folder.
 - Only regular files are read: a pipe would never end and a device never stop.
 - The server's words for what went wrong are not passed on.
 """
@@ -21,7 +22,8 @@ from paramiko.sftp import CMD_DATA, CMD_NAME, CMD_READ, CMD_STATUS, SFTP_EOF, SF
 
 from brokers.contract import BrokerError
 from brokers.ssh import remote
-from brokers.ssh.call import DRIVER, Call
+from brokers.ssh.call import Call
+from brokers.ssh.driver import DRIVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from brokers.ssh.session import Session
 
 MAX_ENTRIES = 10_000  # of a folder: more is no list that anybody reads
+MAX_NAMES = 1 << 20  # bytes of all its names, which a hostile server chooses
+MAX_NAME = 1024  # bytes of one: four times what Linux and its file systems take
+MAX_PACKET = (256 << 10) + 1024  # bytes: OpenSSH's own limit, and its head
 _PIECE = 32 << 10  # bytes of a request: what every server takes
 _AHEAD = 16  # requests under way: 512 KiB, so that a distant server is read at more than a request a round trip
 _LEAST_ENTRY = 12  # bytes of a name in an answer: two lengths and flags
@@ -76,7 +81,11 @@ class _Files(SFTPClient):
             yield data
 
     def _read_packet(self) -> tuple[int, bytes]:
-        kind, data = super()._read_packet()  # type: ignore[misc] # private to paramiko, so its stubs lack it
+        size = int.from_bytes(self._read_all(4), "big")  # type: ignore[attr-defined] # private to paramiko, as above
+        if not 0 < size <= MAX_PACKET:
+            raise SFTPError
+        whole: bytes = self._read_all(size)  # type: ignore[attr-defined] # as above
+        kind, data = whole[0], whole[1:]
         if kind == CMD_NAME and int.from_bytes(data[4:8], "big") * _LEAST_ENTRY > len(data):
             raise SFTPError
         return kind, data
@@ -98,7 +107,7 @@ class Copy(Call):
             files = _Files(channel)
         except DRIVER:
             if self.session.client.is_active() and not self.stopped:
-                raise BrokerError("refused", why="the server offers no SFTP") from None
+                raise BrokerError("refused", why="the server offers no SFTP that speaks as it should") from None
             raise
         act: Callable[[_Files, str], None] = {"GET": self._get, "PUT": self._put, "LIST": self._list}[
             str(self._request["method"])
@@ -109,9 +118,7 @@ class Copy(Call):
             raise self._translated(error) from None
         self.finished({})
 
-    def _translated(self, error: Exception) -> BrokerError:
-        if isinstance(error, BrokerError):
-            return error
+    def _translated(self, error: OSError | SFTPError) -> BrokerError:
         if not self.session.client.is_active() or isinstance(error, SFTPError):
             return BrokerError("broken")
         code = getattr(error, "errno", None)
@@ -186,9 +193,13 @@ class Copy(Call):
 
     def _list(self, files: _Files, path: str) -> None:
         entries: list[dict[str, object]] = []
-        truncated = False
+        truncated, size = False, 0
         for found in files.listdir_iter(path, read_aheads=4):
-            if len(entries) >= MAX_ENTRIES or self.stopped:
+            length = len(found.filename.encode())
+            if length > MAX_NAME:
+                raise SFTPError
+            size += length
+            if len(entries) >= MAX_ENTRIES or size > MAX_NAMES or self.stopped:
                 truncated = True
                 break
             mode = found.st_mode or 0

@@ -12,9 +12,10 @@ Rules of this file
 from __future__ import annotations
 
 import logging
+import struct
 from typing import TYPE_CHECKING
 
-from paramiko import SSHException, Transport
+from paramiko import SFTPAttributes, SSHException, Transport
 from paramiko.common import (
     MSG_CHANNEL_CLOSE,
     MSG_CHANNEL_DATA,
@@ -25,6 +26,7 @@ from paramiko.common import (
     MSG_USERAUTH_INFO_REQUEST,
 )
 from paramiko.packet import Packetizer
+from paramiko.sftp import SFTPError
 
 if TYPE_CHECKING:
     import socket
@@ -33,8 +35,13 @@ if TYPE_CHECKING:
 
 MAX_PACKET = (256 << 10) + 1024  # bytes: OpenSSH's own limit, and room for a MAC
 MAX_GREETING = 64 << 10  # bytes before the version line: a page of legal text
-MAX_COUNT = 64  # extensions or prompts in one message: real ones have a handful
+MAX_COUNT = 64  # extensions, prompts or further attributes in one message: real ones have a handful
 WINDOW = 1 << 20  # bytes that the server may send unread: what a call costs at most, and enough for 80 MB/s at 12 ms
+# What paramiko raises: its own errors, and what its decoders do where a message is none.
+DRIVER = (
+    *(SSHException, SFTPError, EOFError, OSError, RuntimeError, AssertionError, AttributeError, TypeError),
+    *(ValueError, LookupError, struct.error),
+)
 KEEP_ALIVE = 30  # seconds: below the minute after which routers forget a connection
 
 _LOGGER = logging.getLogger("paramiko")
@@ -163,6 +170,17 @@ def _close(channel: Channel, message: Message) -> None:
     channel.event.set()
 
 
+def _unpack(attributes: SFTPAttributes, message: Message) -> None:
+    """A file's attributes: of the further ones not more than there may be, and they are passed over."""
+    _UNPACK(attributes, message)
+    if attributes._flags & _EXTENDED:  # type: ignore[attr-defined] # noqa: SLF001 - as above
+        count = message.get_int()
+        if count > MAX_COUNT:
+            raise SFTPError
+        for _ in range(2 * count):
+            message.get_string()
+
+
 def signal_name(text: str) -> str:
     """A signal's name (RFC 4254 section 6.10) as it goes into the head; what is none becomes "?"."""
     return text if text.isascii() and text.isalnum() and len(text) <= 16 else "?"  # noqa: PLR2004 - SIGVTALRM has 9
@@ -178,3 +196,6 @@ Client._channel_handler_table = {  # type: ignore[attr-defined] # noqa: SLF001 -
     MSG_CHANNEL_REQUEST: _request,
     MSG_CHANNEL_CLOSE: _close,
 }
+_UNPACK, _EXTENDED = SFTPAttributes._unpack, SFTPAttributes.FLAG_EXTENDED  # type: ignore[attr-defined] # noqa: SLF001 - as above
+SFTPAttributes._unpack = _unpack  # type: ignore[attr-defined] # noqa: SLF001 - as above
+SFTPAttributes.FLAG_EXTENDED = 0  # so that its own loop is not entered

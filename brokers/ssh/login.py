@@ -16,11 +16,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from paramiko import AuthenticationException, BadAuthenticationType, SSHException
+from paramiko import AuthenticationException, BadAuthenticationType
 from paramiko.ssh_exception import IncompatiblePeer
 
 from brokers.contract import BrokerError
 from brokers.ssh import certificate, credentials, hostkeys
+from brokers.ssh.driver import DRIVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from brokers.ssh.driver import Client
 
 MAX_ROUNDS = 4  # of questions: PAM asks for one thing a round, and sends an empty round at the end
-_DRIVER = (SSHException, EOFError, OSError, AttributeError, ValueError, UnicodeError, AssertionError)
 _CODE = re.compile(r"\b(?:verification|one[- ]?time|otp|totp|token|passcode|authenticator|2fa|code)\b", re.IGNORECASE)
 _PASSWORD = re.compile(r"password\b|passwort\b|mot de passe|contraseña", re.IGNORECASE)
 _MAX_PROMPT = 200  # characters: a question, not a letter
@@ -56,7 +56,7 @@ def login(client: Client, leg: Leg, now: float) -> None:
     try:
         client.start_client()
         shown = client.get_remote_server_key().asbytes()
-    except _DRIVER as error:
+    except DRIVER as error:
         raise _handshake_failure(client, leg, error) from None
     check_host_key(shown, leg.pinned)
     try:
@@ -68,7 +68,7 @@ def login(client: Client, leg: Leg, now: float) -> None:
         raise BrokerError("login", why="the server does not offer the connection's way to log in") from None
     except AuthenticationException:
         raise BrokerError("login", why="the server refuses the credential") from None
-    except _DRIVER:
+    except DRIVER:
         raise BrokerError("broken") from None
     if not client.is_authenticated():
         raise BrokerError("login", why="the server wants more than the connection declares")

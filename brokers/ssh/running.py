@@ -20,7 +20,8 @@ from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from brokers.contract import BrokerError
 from brokers.ssh import threads
-from brokers.ssh.call import DRIVER, Call
+from brokers.ssh.call import Call
+from brokers.ssh.driver import DRIVER
 from brokers.ssh.stream import CHUNK, Stream
 
 if TYPE_CHECKING:
