@@ -117,8 +117,6 @@ async def show(outcome: Outcome, plan: Plan, args: Use, desk: Desk) -> Shown:
 
 async def _command(outcome: Outcome, plan: Plan, args: Use, desk: Desk, redaction: Redaction) -> Shown:
     """Of an outcome with two streams: the body is the first and then the second, `stdout` says where that begins."""
-    if args.select or args.save:
-        raise KvError("bad-argument", argument="select" if args.select else "save", why="a command has no such answer")
     both = await streams.read(outcome, plan, desk, redaction)
     shown = await streams.texts(both, desk, lambda data: _document(data, "", redaction, is_json=False))
     verdict = redaction.verdict

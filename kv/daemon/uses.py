@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from kv.daemon.schema import Name, Seconds, Short, Strict
+from kv.errors import KvError
 
 
 class Use(Strict, frozen=True):
@@ -113,6 +114,9 @@ class Ssh(Use, frozen=True):
     overwrite: bool | None = None
 
     def arguments(self) -> dict[str, object]:
-        """As above, with what fills a profile's command."""
+        """As above, with what fills a profile's command. Raises `KvError`: a command is not selected or saved."""
+        if self.act in {None, "exec"} and (self.select or self.save):
+            argument = "select" if self.select else "save"
+            raise KvError("bad-argument", argument=argument, why="a command has no such answer")
         found = super().arguments()
         return found if self.filled is None else {**found, "arguments": self.filled}
