@@ -1,8 +1,8 @@
 """Sessions kept for the next call, in lanes: a lane for each declared server with each credential.
 
 Rules of this file
-- A lane's key is the whole canonical target and a keyed digest of the secrets: a changed declaration or a replaced
-  secret finds no session of before.
+- A lane's key is the whole canonical target and a keyed digest of the secrets, the jump host's with them: a changed
+  declaration or a replaced secret finds no session of before.
 - A session is used by so many calls at once as servers take by default, and is closed when nobody has used it for a
   while, and in any case after an hour: a server's administrator who takes a key away is obeyed by then.
 - A session that logged in with a one-command certificate is nobody else's: it is not kept.
@@ -93,7 +93,7 @@ class Pool:
 
     async def borrow(self, leg: Leg, hop: Leg | None, deadline: float) -> Loan:
         """A session on `leg`, by way of `hop`. Raises `BrokerError`, and `TimeoutError` at the loop's `deadline`."""
-        lane = self._lane(leg)
+        lane = self._lane(leg, hop)
         lane.enter()
         entered = False
         try:
@@ -132,9 +132,10 @@ class Pool:
         loan.lane.room.release()
         return await connect(leg, Way(self._resolver, loan.session, loan.leave), deadline)
 
-    def _lane(self, leg: Leg) -> _Lane:
+    def _lane(self, leg: Leg, hop: Leg | None) -> _Lane:
         said = json.dumps([dict(leg.target), leg.scheme], sort_keys=True).encode()
-        key = credentials.told_apart(leg.credential, self._key) + said
+        lent = [credentials.told_apart(one.credential, self._key) for one in (leg, hop) if one is not None]
+        key = b"".join(lent) + said
         lane = self._lanes.pop(key, None) or _Lane()
         self._lanes[key] = lane
         if len(self._lanes) > MAX_LANES:

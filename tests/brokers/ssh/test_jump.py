@@ -56,6 +56,21 @@ def test_a_command_runs_behind_a_jump_host(sshd: SshServer, bastion: SshServer) 
     assert asyncio.run(run()) == [name, name, 3000000, 1, 1]
 
 
+def test_a_session_is_not_used_on_with_another_secret_of_the_jump_hosts(sshd: SshServer, bastion: SshServer) -> None:
+    """Whoever replaced the jump host's secret meant it for the next call, and not for when the session has ended."""
+
+    async def run() -> str:
+        async with opened() as broker:
+            to, good = joined(sshd, bastion, "password"), both(sshd, bastion, "password")
+            await call(broker, to, good, argv=["true"])
+            wrong = Credential({**good.slots, "jump.secret": lent(secret=b"another").slots["secret"]})
+            with pytest.raises(BrokerError) as caught:
+                await call(broker, to, wrong, argv=["true"])
+            return caught.value.code
+
+    assert asyncio.run(run()) == "login"
+
+
 def test_the_way_is_a_part_of_the_plan(sshd: SshServer, bastion: SshServer) -> None:
     """Another jump host, another key or account of it: another digest. The card says it."""
     plan = SshBroker().plan(joined(sshd, bastion), {"argv": ["uptime"]})
