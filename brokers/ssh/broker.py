@@ -4,7 +4,7 @@ Rules of this file
 - `plan` knows no secret and asks nobody. The command line in the plan is the one that is sent, byte for byte.
 - The credential logs in, and is seen by no command: no agent, no environment, no argument carries it.
 - Nothing that may have begun is tried again. A session that was kept and is found dead before anything was asked of the
-  server is replaced, once.
+  server gives way to the next, until one is new.
 - What the server says of itself, its greeting and its error messages, never gets into an error.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from brokers.contract import BrokerError, Effect, Outcome, Plan
+from brokers.contract import BrokerError, Credential, Effect, Outcome, Plan
 from brokers.resolver import system_resolver
 from brokers.ssh import arguments as given
 from brokers.ssh import book, card, command, jump, remote
@@ -27,7 +27,7 @@ from brokers.ssh.running import Run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from brokers.contract import Connection, Credential
+    from brokers.contract import Connection
     from brokers.resolver import Resolver
     from brokers.ssh.arguments import Draft
     from brokers.ssh.call import Call
@@ -210,7 +210,7 @@ def _legs(plan: Plan, credential: Credential) -> tuple[Leg, Leg | None]:
     way = jump.hop(connection.target, credential)
     own = {slot: held for slot, held in credential.slots.items() if not slot.startswith(jump.PREFIX)}
     line = str(plan.request["command"])
-    leg = Leg(connection.target, connection.scheme, type(credential)(own), line, plan.digest())
+    leg = Leg(connection.target, connection.scheme, Credential(own), line, plan.digest())
     return leg, None if way is None else Leg(*way)
 
 

@@ -213,7 +213,7 @@ class Copy(Call):
                 }
             )
         entries.sort(key=lambda entry: str(entry["name"]))
-        self.head.update(entries=len(entries), truncated=truncated)
+        self.head.update(form="json", entries=len(entries), truncated=truncated)
         self.begun()
         self._hand_over(json.dumps({"entries": entries, "truncated": truncated}, ensure_ascii=False).encode())
 
