@@ -14,7 +14,7 @@ from __future__ import annotations
 
 OK, FAILED, USAGE, DENIED, PENDING, LOCKED, UNKNOWN, PROOF, UPSTREAM, DAMAGED = range(10)
 INTERNAL = 70  # EX_SOFTWARE of sysexits.h: a defect of kv, not of its user
-TIMED_OUT, NOT_EXECUTABLE, NOT_FOUND = 124, 126, 127  # of `kv run`, as timeout(1) and shells have them
+TIMED_OUT, NOT_EXECUTABLE, NOT_FOUND = 124, 126, 127  # as timeout(1) and shells have them
 
 EXIT_STATUSES = {
     OK: "done",
@@ -28,7 +28,7 @@ EXIT_STATUSES = {
     UPSTREAM: "the other side could not be reached or did not answer properly",
     DAMAGED: "the vault or the audit is damaged, foreign or older than it was",
     INTERNAL: "a defect in kv",
-    TIMED_OUT: "`kv run`: the program was ended after --timeout",
+    TIMED_OUT: "`kv run`, `kv ssh`: the program was ended, or left, after --timeout",
     NOT_EXECUTABLE: "`kv run`: the program cannot be executed",
     NOT_FOUND: "`kv run`: there is no such program",
 }

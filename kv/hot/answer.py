@@ -47,7 +47,7 @@ def show_command(answer: Answer, *, as_json: bool) -> int:
     if as_json:
         parts = {"stdout": answer.body[:at], "stderr": answer.body[at:]}
         print_json({**ok, **{name: as_value(part, {}) for name, part in parts.items()}})
-        return OK
+        return exit_status(ok)
     write(answer.body, at)
     facts = ["hung up after the time allowed" if ok.get("timed_out") else ""]
     facts += [f"ended by SIG{ok['signal']}" if ok.get("signal") else ""]

@@ -44,6 +44,7 @@ its connection declares. LOCAL is a file below this folder.
 
   kv ssh-copy web get /srv/app/log/error.log error.log
 """
+_MOST_STATUS = 255
 _COMMON: Table = {
     "--max-bytes": ("max_bytes", "N", "keep at most N bytes of each stream (1 MiB)"),
     "--timeout": ("timeout", "SECONDS", "hang up after this long (30)"),
@@ -144,7 +145,7 @@ def exit_status(ok: dict[str, object]) -> int:
     if ok.get("timed_out"):
         return TIMED_OUT
     if isinstance(code := ok.get("exit"), int):
-        return code
+        return code if 0 <= code <= _MOST_STATUS else FAILED  # a system keeps the last eight bits, and makes 0 of 256
     number = getattr(signal, f"SIG{ok.get('signal')}", None)
     return 128 + number if isinstance(number, int) else FAILED
 

@@ -67,6 +67,15 @@ def test_any_other_command_asks_with_its_exact_words(site: Site) -> None:
     assert (ran.status, ran.out, ran.err) == (3, "out\n", "err\n")
 
 
+def test_a_script_reads_how_a_command_ended(site: Site) -> None:
+    """With --json the exit status is the command's, too; a list is one document."""
+    site.world.must("connect", "web", "--root", str(site.server.home), "--command", "test -d /none", proof=True)
+    ran = site.world.kv("ssh", "web", "--json", "--", "test", "-d", "/none")
+    assert (ran.status, ran.json["exit"]) == (1, 1)
+    listed = site.world.must("ssh-copy", "web", "list", str(site.server.home), "--json").json
+    assert isinstance(listed["body"]["entries"], list)
+
+
 @pytest.mark.parametrize(
     "words",
     [
