@@ -167,6 +167,10 @@ _COPIES = {
     ("put", False): (Effect.WRITE, "it creates a file beneath a declared root"),
     ("put", True): (Effect.DESTROY, "it overwrites a file beneath a declared root"),
 }
+_HIDDEN = {
+    "get": (Effect.UNKNOWN, "it reads what is hidden, which no root of the connection names"),
+    "put": (Effect.MINT, "it writes what is hidden, which no root of the connection names: it may let somebody in"),
+}
 
 
 def _copy(connection: Connection, draft: Draft) -> Plan:
@@ -179,6 +183,8 @@ def _copy(connection: Connection, draft: Draft) -> Plan:
     if draft.act == "put" and draft.path == root:
         given.refuse("path", "a file is put beneath a root, not in its place")
     effect, because = _COPIES[draft.act, draft.overwrite]
+    if remote.hidden(draft.path, book.of(target).roots):
+        effect, because = _HIDDEN["put" if draft.act == "put" else "get"]
     file = card.file(draft.body) if draft.act == "put" else []
     return Plan(
         connection=connection,
@@ -193,7 +199,7 @@ def _copy(connection: Connection, draft: Draft) -> Plan:
             "profile": "",
         },
         body=draft.body,
-        details=(*card.whole("path", draft.path), *card.whole("root", root), *_way(target), *file),
+        details=(*card.whole("path", draft.path), *card.whole("root", root), *_way(target), *file, ("why", because)),
         limits=draft.limits,
     )
 

@@ -138,6 +138,8 @@ class Copy(Call):
         roots = [files.normalize(root) for root in self._roots if remote.beneath(path, root)]
         if not any(remote.beneath(led, root) for root in roots):
             raise BrokerError("refused", why="the path leads out of the declared roots on the server")
+        if remote.hidden(led, roots) and not remote.hidden(path, self._roots):
+            raise BrokerError("refused", why="the path leads to what is hidden on the server: name that itself")
         return led
 
     def _get(self, files: _Files, path: str) -> None:

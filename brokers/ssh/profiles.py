@@ -44,6 +44,8 @@ _RUNNERS = frozenset(
     }
 )
 
+_HIDDEN = ", but for a hidden file or folder, which no root of the connection names"
+
 Type = Pattern | tuple[str, ...] | str  # a pattern, a choice of texts, or PATH
 
 
@@ -69,25 +71,37 @@ class Profile:
                 )
         return tuple(_HOLE.sub(lambda hole: given[hole[1]], word) for word in form)
 
-    def match(self, words: Sequence[str], roots: Sequence[str]) -> bool:
-        """Whether the whole command is one of the forms."""
-        return any(self._match(form, words, roots) for form in self.forms)
+    def match(self, words: Sequence[str], roots: Sequence[str]) -> dict[str, str] | None:
+        """The arguments by which the whole command is one of the forms; None where it is none of them."""
+        found = (self._match(form, words, roots) for form in self.forms)
+        return next((arguments for arguments in found if arguments is not None), None)
 
-    def _match(self, form: Sequence[str], words: Sequence[str], roots: Sequence[str]) -> bool:
+    def _match(self, form: Sequence[str], words: Sequence[str], roots: Sequence[str]) -> dict[str, str] | None:
         if len(form) != len(words):
-            return False
+            return None
+        arguments: dict[str, str] = {}
         for meant, word in zip(form, words, strict=True):
             hole = _HOLE.search(meant)
             if hole is None:
                 if meant != word:
-                    return False
+                    return None
                 continue
             before, after = meant[: hole.start()], meant[hole.end() :]
             if len(word) < len(before) + len(after) or not (word.startswith(before) and word.endswith(after)):
-                return False
-            if not fits(self.arguments[hole[1]], word[len(before) : len(word) - len(after)], roots):
-                return False
-        return True
+                return None
+            value = arguments[hole[1]] = word[len(before) : len(word) - len(after)]
+            if not fits(self.arguments[hole[1]], value, roots):
+                return None
+        return arguments
+
+    def judged(self, words: Sequence[str], roots: Sequence[str]) -> Effect | None:
+        """The effect of the command, None where it is not of this profile's; a hidden file makes any other unknown."""
+        found = self.match(words, roots)
+        if found is None:
+            return None
+        paths = [value for name, value in found.items() if self.arguments[name] == PATH]
+        least = Effect.UNKNOWN if any(remote.hidden(path, roots) for path in paths) else Effect.READ
+        return max(self.effect, least, key=lambda effect: effect.severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +146,18 @@ class Book:
 
 def judge(words: Sequence[str], book: Book, *, stdin: bool = False) -> Judged:
     """What the command is. Of several of a person's profiles the most severe counts; they come before the built-in."""
-    own = [one for one in book.own if one.match(words, book.roots)]
-    worst = max(own, key=lambda profile: profile.effect.severity, default=None)
+    own = [(effect, one) for one in book.own if (effect := one.judged(words, book.roots))]
+    effect, worst = max(own, key=lambda found: found[0].severity, default=(Effect.READ, None))
     if worst is not None and (worst.effect.severity > Effect.UNKNOWN.severity or not stdin or worst.stdin):
-        return Judged(worst.effect, f"it is the connection's profile {worst.name}", worst.name)
+        because = f"it is the connection's profile {worst.name}"
+        return Judged(effect, because if effect is worst.effect else f"{because}{_HIDDEN}", worst.name)
     if not stdin:
         for profile in book.builtin:
-            if profile.match(words, book.roots):
+            if effect := profile.judged(words, book.roots):
                 because = f"it is the built-in reading profile {profile.name}"
-                return Judged(Effect.READ, because, profile.name, anywhere=True)
+                if effect is not Effect.READ:
+                    return Judged(effect, f"{because}{_HIDDEN}", profile.name)
+                return Judged(effect, because, profile.name, anywhere=True)
         for text in book.allow:
             if _allowed(text.split(" "), words):
                 return Judged(Effect.READ, "a pattern of the connection allows it to pass as reading")

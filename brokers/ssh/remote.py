@@ -2,6 +2,8 @@
 
 Rules of this file
 - A path is absolute and spelled in one way only: two spellings of a path would be two answers to one question.
+- What begins with a dot holds keys (`.ssh`, `.aws`, `.env`) and what runs by itself (`.bashrc`, `.config/autostart`).
+  A root of the folder above does not declare it; a root within it does.
 - What a path leads to is the server's to say: a symbolic link beneath a root may lead out of it. Whoever can ask the
   server (`copying`) asks; a command line (`cat PATH`) cannot, and SECURITY.md says so.
 """
@@ -32,6 +34,11 @@ def canonical(text: str) -> bool:
 def beneath(path: str, root: str) -> bool:
     """Whether canonical `path` is `root` or within it: `/var/log2` is not within `/var/log`."""
     return path == root or path.startswith(root if root == "/" else f"{root}/")
+
+
+def hidden(path: str, roots: Iterable[str]) -> bool:
+    """Whether canonical `path` has a part with a dot before it, beneath each of `roots` that it lies beneath."""
+    return all("/." in path.removeprefix(root.rstrip("/")) for root in roots if beneath(path, root))
 
 
 def root_of(path: str, roots: Iterable[str]) -> str | None:

@@ -187,6 +187,43 @@ def test_the_effects_of_copies(sshd: SshServer) -> None:
         through.plan(there, {"act": "get", "path": "/srv/x"}, b"body")
 
 
+def test_what_is_hidden_is_asked_about(sshd: SshServer) -> None:
+    """It lets somebody in (`.ssh/authorized_keys`) or holds keys; a root that names it declares it."""
+    through = SshBroker()
+    for roots, path, plain in (
+        (["/srv"], "/srv/.env", False),
+        (["/srv"], "/srv/.ssh/authorized_keys", False),
+        (["/"], "/.profile", False),
+        (["/srv", "/srv/app"], "/srv/app/.config/systemd/user/x.service", False),
+        (["/srv", "/srv/.config"], "/srv/.config/app.toml", True),
+        (["/srv/.config"], "/srv/.config/.x", False),
+        (["/srv"], "/srv/a.b/c.", True),
+    ):
+        there = sshd.connection(roots=roots)
+        for act, effect, hidden in (
+            ("get", Effect.READ, Effect.UNKNOWN),
+            ("list", Effect.READ, Effect.UNKNOWN),
+            ("put", Effect.WRITE, Effect.MINT),
+        ):
+            plan = through.plan(there, {"act": act, "path": path})
+            assert plan.effect is (effect if plain else hidden), (path, act)
+            assert ("why", plan.because) in plan.details
+        plan = through.plan(there, {"act": "put", "path": path, "overwrite": True})
+        assert plan.effect is (Effect.DESTROY if plain else Effect.MINT)
+
+
+def test_no_link_leads_to_what_is_hidden(sshd: SshServer, root: Path) -> None:
+    """Who was asked for one file was not asked for the other; named itself, it is got."""
+    (root / ".ssh").mkdir()
+    os.chown(root / ".ssh", root.stat().st_uid, root.stat().st_gid)
+    (root / ".ssh" / "id").write_text("key")
+    (root / "plain").symlink_to(root / ".ssh")
+    assert refused(sshd, root, act="get", path=f"{root}/plain/id").code == "refused"
+    assert refused(sshd, root, b"x", act="put", path=f"{root}/plain/authorized_keys").code == "refused"
+    assert not (root / ".ssh" / "authorized_keys").exists()
+    assert once(to(sshd, root), sshd.credential(), act="get", path=f"{root}/.ssh/id").out == b"key"
+
+
 def test_a_copy_left_early_costs_nothing(sshd: SshServer, root: Path) -> None:
     """The next call uses the same connection."""
     (root / "large").write_bytes(bytes(20 << 20))

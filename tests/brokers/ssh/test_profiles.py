@@ -76,6 +76,10 @@ NOT_READING = [
     "uname -a -a",
     "UPTIME",
     "cat /srv/app/x\u202e",
+    "cat /srv/app/.env",
+    "tail -n 5 /var/log/.x/log",
+    "ls -la /srv/app/.git",
+    "df -h /srv/app/.cache",
     "env uptime",
     "sh -c uptime",
 ]
@@ -119,6 +123,16 @@ def test_a_persons_profile_has_its_own_effect() -> None:
     assert (judged.effect, judged.profile) == (Effect.WRITE, "service-restart")
     for name in ("--all", "nginx;id", "Nginx", "", "nginx x", "ngin\u0445", "-", "nginx\n"):
         assert judge(["systemctl", "restart", name], book(RESTART)).effect is Effect.UNKNOWN, name
+
+
+def test_a_hidden_file_is_at_least_unknown() -> None:
+    """A profile that takes a path beneath a root takes no `.env` in it without asking; a severer one stays severe."""
+    for effect, judged in (("read", "unknown"), ("write", "unknown"), ("destroy", "destroy"), ("mint", "mint")):
+        pages = book({"do": {"argv": ["do", "--on={p}"], "arguments": {"p": "<path>"}, "effect": effect}})
+        assert judge(["do", "--on=/srv/app/x"], pages).effect == effect
+        found = judge(["do", "--on=/srv/app/.x/y"], pages)
+        assert (found.effect, found.profile) == (judged, "do")
+    assert judge(["cat", "/srv/app/.env"], Book((), readonly.PROFILES, (), ("/srv/app/.env",))).effect is Effect.READ
 
 
 def test_a_pattern_of_dashes_is_no_way_to_an_option() -> None:
