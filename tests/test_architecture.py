@@ -230,6 +230,7 @@ PURE = {
     *("brokers.ssh.arguments", "brokers.ssh.book", "brokers.ssh.card", "brokers.ssh.command", "brokers.ssh.hostkeys"),
     *("brokers.ssh.jump", "brokers.ssh.kind", "brokers.ssh.pattern", "brokers.ssh.profiles", "brokers.ssh.readonly"),
     "brokers.ssh.remote",
+    "brokers.ssh.runners",
     *("editor_setup.block", "editor_setup.contract", "editor_setup.jsonc", "editor_setup.jsonc_tree"),
     *("editor_setup.toml_table", "editor_setup.yaml_text", "editor_setup.yaml_tree"),
     *("kv.audit.chain", "kv.audit.entry", "kv.audit.view", "kv.cli.dotenv", "kv.cli.secrecy"),

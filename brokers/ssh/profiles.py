@@ -14,10 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError, Effect
-from brokers.ssh import command, pattern, remote
+from brokers.ssh import command, pattern, remote, runners
 from brokers.ssh.pattern import Pattern, refuse
 
 if TYPE_CHECKING:
@@ -32,18 +33,6 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _HOLE = re.compile(r"\{([a-z][a-z0-9_]{0,20})\}")
 _EFFECTS = {"read": Effect.READ, "write": Effect.WRITE, "destroy": Effect.DESTROY, "mint": Effect.MINT}
 _ANY = "*"
-# What runs other commands: a word that is left open behind one of these is any command at all.
-_RUNNERS = frozenset(
-    {
-        *("sh", "bash", "dash", "zsh", "fish", "ksh", "csh", "tcsh", "busybox", "env", "sudo", "doas", "su"),
-        *("xargs", "nohup", "nice", "timeout", "time", "exec", "eval", "command", "builtin", "source", "."),
-        *("python", "python2", "python3", "perl", "ruby", "node", "lua", "php", "awk", "gawk", "mawk", "sed"),
-        *("ed", "vi", "vim", "find", "parallel", "ssh", "scp", "rsync", "git", "tar", "make", "docker", "podman"),
-        *("kubectl", "systemd-run", "at", "batch", "crontab", "watch", "script", "screen", "tmux", "gdb"),
-        *("strace", "tee", "dd"),
-    }
-)
-
 _HIDDEN = ", but for a hidden file or folder, which no root of the connection names"
 
 Type = Pattern | tuple[str, ...] | str  # a pattern, a choice of texts, or PATH
@@ -183,7 +172,8 @@ def check_allow(text: str) -> str:
         refuse("an allow pattern names a command and holds no control characters")
     if any(_ANY in word and word != _ANY for word in words):
         refuse("in an allow pattern * stands for one whole word; a profile has types for parts of one")
-    if words[0] == _ANY or (_ANY in words and words[0].rpartition("/")[2] in _RUNNERS):
+    code = any(word == _ANY and runners.takes_code(before) for before, word in pairwise(words))
+    if words[0] == _ANY or code or (_ANY in words and runners.runs_others(words[0])):
         refuse("an allow pattern must not leave open which command is run: write a profile with typed arguments")
     return " ".join(words)
 

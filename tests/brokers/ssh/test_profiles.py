@@ -207,6 +207,46 @@ def test_a_pattern_that_leaves_the_command_open_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        *("python3.11 *", "setsid *", "stdbuf -oL *", "chroot / *", "flock /tmp/l *", "ionice *", "npx *", "nsenter *"),
+        *("runuser -u root -- *", "ksh93 *", "perl5.36 -e *", "psql -c *", "nodejs -e *", "pkexec *", "ssh-agent *"),
+        *(
+            "less *",
+            "lua5.4 *",
+            "unshare *",
+            "chronic *",
+            "/lib64/ld-linux-x86-64.so.2 *",
+            "Rscript *",
+            "python3-3.9 *",
+        ),
+        *("ours -c *", "ours --eval *", "ours -- *", "/opt/ours --command * x", "linux64 *", "/usr/bin/su-exec root *"),
+    ],
+)
+def test_neither_a_version_nor_a_wrapper_hides_it(text: str) -> None:
+    """Nor an option behind which any program takes a command."""
+    with pytest.raises(BrokerError, match="options"):
+        check_allow(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "systemctl status *",
+        "journalctl -u ssh -n *",
+        "dig * +short",
+        "grep -F * /srv/log",
+        "python3 -V",
+        "md5sum *",
+        "s3cmd ls *",
+    ],
+)
+def test_other_patterns_are_taken(text: str) -> None:
+    """A free word that is an argument, and a runner without one."""
+    assert check_allow(text) == text
+
+
+@pytest.mark.parametrize(
     "given",
     [
         [],
