@@ -11,6 +11,7 @@ Rules of this file
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError, Credential, Effect, Outcome, Plan
@@ -27,7 +28,7 @@ from brokers.ssh.running import Run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from brokers.contract import Connection
+    from brokers.contract import Connection, Limits
     from brokers.resolver import Resolver
     from brokers.ssh.arguments import Draft
     from brokers.ssh.call import Call
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 # Variables that change how something is shown, and not what is done: with them a reading profile stays one.
 HARMLESS = frozenset({"LANG", "LANGUAGE", "TZ", "TERM", "COLUMNS", "LINES", "NO_COLOR"})
+
+_KEEPS_TIME = ("timeout", "-k", "5")  # of GNU and BusyBox: TERM after so long, and KILL five seconds later
+_LATER = 30.0  # seconds: those five, and what it takes to log in
 
 
 class SshBroker:
@@ -116,8 +120,8 @@ def _exec(connection: Connection, draft: Draft) -> Plan:
     cwd = draft.cwd or str(target.get("cwd") or "")
     if not set(draft.env) <= set(cast("Sequence[str]", target.get("env") or ())):
         given.refuse("env", "a variable that the connection does not allow")
-    line = command.line(words, cwd, draft.env)
     judged = book.judge(words, pages, stdin=bool(draft.body))
+    line = command.line((*_KEEPS_TIME, str(judged.timeout), *words) if judged.timeout else words, cwd, draft.env)
     effect, because = judged.effect, judged.because
     if effect is Effect.READ and not HARMLESS.issuperset(draft.env):
         effect, because = Effect.UNKNOWN, "a variable may change what an otherwise known command does"
@@ -147,11 +151,17 @@ def _exec(connection: Connection, draft: Draft) -> Plan:
             "profile": draft.profile or judged.profile,
             "cwd": cwd,
             "env": dict(draft.env),
+            "timeout": judged.timeout,
         },
         body=draft.body,
         details=tuple(details),
-        limits=draft.limits,
+        limits=_limits(draft.limits, judged.timeout),
     )
+
+
+def _limits(given: Limits, timeout: int) -> Limits:
+    """With the time that the server needs to end what has taken too long: hanging up before that would leave it."""
+    return replace(given, timeout=max(given.timeout, timeout + _LATER)) if timeout else given
 
 
 def _details(line: str, body: bytes) -> card.Lines:
@@ -222,5 +232,5 @@ def _legs(plan: Plan, credential: Credential) -> tuple[Leg, Leg | None]:
 
 def _call(plan: Plan, loan: Loan) -> Call:
     if plan.request["method"] in {"EXEC", "PROFILE"}:
-        return Run(loan.session, str(plan.request["command"]), plan.body)
+        return Run(loan.session, str(plan.request["command"]), plan.body, timed=bool(plan.request["timeout"]))
     return Copy(loan.session, plan.request, book.of(plan.connection.target).roots, plan.body)

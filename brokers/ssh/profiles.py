@@ -5,6 +5,8 @@ Rules of this file
 - An argument is one word or a part of one. It never begins with `-`, so that it cannot become an option, and it has a
   slash only where its type says so. Options stand in the profile, written by a person.
 - What nothing matches is not refused: it is `unknown`, and a person is asked with the exact command.
+- A profile's time is kept by the server: `timeout` comes before the words, and whatever happens to the connection, the
+  command has ended by then.
 - stdin is a program's second argument list (`sh` reads commands from it): a profile that did not ask for it does not
   match a call that brings some.
 """
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 MAX_PROFILES = 64  # of a connection: more than that, a person does not know them
 MAX_ARGUMENTS = 8  # of a profile
 MAX_ALLOW = 64  # patterns of a connection
+MAX_TIMEOUT = 570  # seconds: kv waits for half a minute longer, and for ten minutes at most
 PATH = "<path>"  # the type of an argument that is a path beneath a declared root
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
@@ -40,13 +43,17 @@ Type = Pattern | tuple[str, ...] | str  # a pattern, a choice of texts, or PATH
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One named command. `forms` are the lists of words that it may be, with `{argument}` where an argument stands."""
+    """One named command. `forms` are the lists of words that it may be, with `{argument}` where an argument stands.
+
+    `timeout` is in seconds, 0 for none.
+    """
 
     name: str
     forms: tuple[tuple[str, ...], ...]
     arguments: Mapping[str, Type]
     effect: Effect
     stdin: bool = False
+    timeout: int = 0
 
     def words(self, given: Mapping[str, str], roots: Sequence[str]) -> tuple[str, ...]:
         """The command for named arguments. Raises `BrokerError("argument")`."""
@@ -95,7 +102,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a command is held to be: its effect, the reason, and the profile's name, or "".
+    """What a command is held to be: its effect, the reason, and the profile's name, or "", and time in seconds, or 0.
 
     `anywhere` says that it is the same command in every folder: it names no file by a relative path, and reads none.
     """
@@ -103,6 +110,7 @@ class Judged:
     effect: Effect
     because: str
     profile: str = ""
+    timeout: int = 0
     anywhere: bool = False
 
 
@@ -139,7 +147,8 @@ def judge(words: Sequence[str], book: Book, *, stdin: bool = False) -> Judged:
     effect, worst = max(own, key=lambda found: found[0].severity, default=(Effect.READ, None))
     if worst is not None and (worst.effect.severity > Effect.UNKNOWN.severity or not stdin or worst.stdin):
         because = f"it is the connection's profile {worst.name}"
-        return Judged(effect, because if effect is worst.effect else f"{because}{_HIDDEN}", worst.name)
+        because = because if effect is worst.effect else f"{because}{_HIDDEN}"
+        return Judged(effect, because, worst.name, worst.timeout)
     if not stdin:
         for profile in book.builtin:
             if effect := profile.judged(words, book.roots):
@@ -179,7 +188,7 @@ def check_allow(text: str) -> str:
 
 
 def declared(given: object) -> tuple[Profile, ...]:
-    """The profiles of a declaration `{name: {"argv", "arguments", "effect", "stdin"}}`.
+    """The profiles of a declaration `{name: {"argv", "arguments", "effect", "stdin", "timeout"}}`.
 
     Raises `BrokerError("options")`.
     """
@@ -191,8 +200,8 @@ def declared(given: object) -> tuple[Profile, ...]:
 def _profile(name: object, given: object) -> Profile:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         refuse("a profile's name is lower-case letters, digits and '-'")
-    if not isinstance(given, Mapping) or not {"argv", "arguments", "effect", "stdin"}.issuperset(given):
-        refuse("a profile has argv, arguments, effect and stdin")
+    if not isinstance(given, Mapping) or not {"argv", "arguments", "effect", "stdin", "timeout"}.issuperset(given):
+        refuse("a profile has argv, arguments, effect, stdin and timeout")
     argv, effect = given.get("argv"), given.get("effect", "write")
     if not isinstance(argv, Sequence) or isinstance(argv, str) or not all(isinstance(word, str) for word in argv):
         refuse("a profile's argv is a list of words")
@@ -209,7 +218,14 @@ def _profile(name: object, given: object) -> Profile:
         refuse("each argument stands in argv once, as {name}, and each {name} is an argument")
     if _HOLE.search(form[0]) or any(len(_HOLE.findall(word)) > 1 for word in form):
         refuse("the command itself is no argument, and a word holds one at most")
-    return Profile(name, (form,), arguments, _EFFECTS[str(effect)], stdin=given.get("stdin") is True)
+    timeout = _timeout(given["timeout"]) if "timeout" in given else 0
+    return Profile(name, (form,), arguments, _EFFECTS[str(effect)], stdin=given.get("stdin") is True, timeout=timeout)
+
+
+def _timeout(given: object) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 < given <= MAX_TIMEOUT:
+        refuse("a profile's timeout is in seconds, 1 to 570")
+    return given
 
 
 def _arguments(given: object) -> dict[str, Type]:

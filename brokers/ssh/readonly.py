@@ -4,6 +4,9 @@ Rules of this file
 - Every option that may be given stands here. What is typed is a name, a number or a path beneath a declared root.
 - Left out on purpose: `ps e` (environments hold secrets), `date -s`, `hostname NAME`, `journalctl --vacuum`, `find` (it
   executes), `less` and `man` (they start shells), `ip` and `sysctl` (the same words set as show).
+- `timeout` stands before none of them. macOS and older BSDs have none, and an older BusyBox' has no `-k`: there every
+  look at a server would fail. To a server that compares (`ForceCommand`) it would be another command. And what only
+  reads may go on after it was hung up on, for as long as it likes. A person's profile of the same name comes first.
 - `cat`, `head`, `tail`, `ls`, `stat` and `du` take what a path leads to, links included: a root is declared for folders
   in which nobody less trusted than its reader can place links.
 """

@@ -36,6 +36,11 @@ _LOOK = 5.0  # seconds between looks that nothing rang for; every event rings, s
 _NO_STATUS = -1  # paramiko's way to say so
 
 
+# How a command ends whose time was up under timeout(1): 124, or by KILL, which takes timeout with it. BusyBox' process
+# becomes the command, which the signal ends. A shell before it makes 128 and more of a signal.
+_TIMED_OUT = frozenset({124, 137, 143, "KILL", "TERM"})
+
+
 class _Bell:
     """Rings when paramiko has something to read: a `threading.Event` that nobody can clear but its owner."""
 
@@ -47,15 +52,16 @@ class _Bell:
 
 
 class Run(Call):
-    """A command on its way."""
+    """A command on its way. `timed` says that timeout(1) stands before it, which ends it when its time is up."""
 
     tells_timeout = True
 
-    def __init__(self, session: Session, command: str, stdin: bytes) -> None:
+    def __init__(self, session: Session, command: str, stdin: bytes, *, timed: bool) -> None:
         head: dict[str, object] = {"exit": None, "signal": None, "timed_out": False, "may_go_on": False, "cut": False}
         super().__init__(session, self._run, head)
         self._command = command
         self._stdin = stdin
+        self._timed = timed
 
     def _run(self, call: Call, channel: Channel) -> None:
         del call
@@ -132,8 +138,10 @@ class Run(Call):
         known = status != _NO_STATUS or signal is not None
         if not known and not self.session.client.is_active():
             raise BrokerError("broken")
-        told = {"exit": None if status == _NO_STATUS else status, "signal": signal}
-        self.finished({**told, "cut": signal is not None or getattr(channel, "peer_closed_early", False)})
+        late = self._timed and (status in _TIMED_OUT or signal in _TIMED_OUT)
+        told = {"exit": None if status == _NO_STATUS else status, "signal": signal, "timed_out": late}
+        cut = late or signal is not None or getattr(channel, "peer_closed_early", False)
+        self.finished({**told, "cut": cut})
 
 
 def _move(ready: Callable[[], bool], read: Callable[[int], bytes], stream: Stream) -> bool:

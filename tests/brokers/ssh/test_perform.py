@@ -360,6 +360,24 @@ def test_a_command_that_never_ends_is_left(sshd: SshServer) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("stubborn", ["", "trap '' TERM; "])
+def test_a_command_whose_time_the_server_keeps_has_ended(sshd: SshServer, stubborn: str) -> None:
+    """With a profile's time nothing goes on over there, and what was said last may be half of something."""
+    argv = ["sh", "-c", f"{stubborn}echo begun; sleep 4713; sleep 4713"]
+    to = sshd.connection(profiles={"slow": {"argv": argv, "effect": "read", "timeout": 1}})
+    done = once(to, sshd.credential(), profile="slow")
+    assert done.out == b"begun\n"
+    told = done.head
+    assert (told["timed_out"], told["may_go_on"], told["cut"]) == (True, False, True)
+    assert not sshd.processes(named="4713")
+
+
+def test_a_command_that_keeps_its_time_ends_as_it_does(sshd: SshServer) -> None:
+    """The wrapper passes its exit status on."""
+    to = sshd.connection(profiles={"quick": {"argv": ["sh", "-c", "exit 7"], "timeout": 60}})
+    assert once(to, sshd.credential(), profile="quick").head == {"exit": 7, **ENDED}
+
+
 def test_a_caller_who_goes_away_ends_the_channel(sshd: SshServer) -> None:
     """An outcome closed early tells the program by its broken pipe, and the connection stays for the next."""
 

@@ -83,6 +83,25 @@ def test_another_folder_is_another_command() -> None:
         assert plan(argv=words, cwd=cwd).effect is effect
 
 
+def test_a_profiles_time_is_kept_by_the_server() -> None:
+    """The line begins with timeout(1), whether the profile was named or matched, and kv waits for longer than that."""
+    slow = {"rotate": {"argv": ["logrotate", "{name}"], "arguments": {"name": "[a-z]+"}, "timeout": 90}}
+    to = Connection("web", "ssh", {**TARGET, "profiles": slow}, "key")
+    calls: tuple[dict[str, object], ...] = (
+        {"argv": ["logrotate", "web"]},
+        {"profile": "rotate", "arguments": {"name": "web"}, "timeout": 2},
+    )
+    for arguments in calls:
+        made = SshBroker().plan(to, {**arguments, "env": {"TZ": "UTC"}})
+        assert made.request["command"] == "cd -- /srv/app && exec env TZ=UTC timeout -k 5 90 logrotate web"
+        assert (made.request["argv"], made.request["timeout"]) == (["logrotate", "web"], 90)
+        assert made.limits.timeout > 95
+        assert made.effect is Effect.WRITE
+    made = SshBroker().plan(to, {"argv": ["logrotate", "web"], "timeout": 600})
+    assert made.limits.timeout == 600
+    assert plan(argv=["uptime"]).request["timeout"] == 0
+
+
 def test_input_is_in_the_digest_and_on_the_card() -> None:
     """Size, SHA-256, head and tail; other input is another plan."""
     body = b"head" + b"." * 5000 + b"tail"
