@@ -3,6 +3,10 @@
 Rules of this file
 - Both streams are read at once and to their end: a command that nobody listens to would stand still in the middle of
   its work. Beyond the cap what comes is dropped, and the call's time bounds how long.
+- Nothing is shown before the end. What holds a guessable secret is withheld whole, which is known at the end alone; if
+  it went out as it comes, where it stops would tell which of a thousand guesses was right. `kv run` passes output on at
+  once because what can be guessed is not looked for there (`kv.runner.pump`), after a person's yes to each program. A
+  reading command on a server passes without anybody, so that here it would be a way to read what can be guessed.
 - The caps apply to what came out of the scrubbers, as everywhere (`shape`).
 - An end that is none (`cut` in the head: time was up, a signal) may lie within a secret, and no scrubber can know what
   has not come. What it still holds then is dropped, whatever that looks like, and the answer says `truncated`. Else

@@ -49,7 +49,8 @@ def show_command(answer: Answer, *, as_json: bool) -> int:
         print_json({**ok, **{name: as_value(part, {}) for name, part in parts.items()}})
         return exit_status(ok)
     write(answer.body, at)
-    facts = ["hung up after the time allowed" if ok.get("timed_out") else ""]
+    late = "hung up after the time allowed" if ok.get("may_go_on") else "ended there when its time was up"
+    facts = [late if ok.get("timed_out") else ""]
     facts += [f"ended by SIG{ok['signal']}" if ok.get("signal") else ""]
     facts += ["the command may go on there" if ok.get("may_go_on") else ""]
     if ok.get("truncated") and (ok.get("timed_out") or ok.get("signal")):
