@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -232,6 +233,23 @@ def test_a_command_that_never_ends_is_hung_up_on(site: Site) -> None:
     told = site.approved("web", "--timeout", "1", "--", "sleep", "600")
     assert (told["timed_out"], told["may_go_on"], told["exit"]) == (True, True, None)
     assert site.world.must("ssh", "web", "--", "whoami").out == f"{site.server.user}\n"
+
+
+def test_a_connection_that_breaks_off_is_told(site: Site) -> None:
+    """Whoever waits for the command hears of it, and so does the audit."""
+    argv = ("web", "--wait", "0", "--json", "--", "sh", "-c", "echo begun; exec sleep 4714")
+    ticket = site.world.kv("ssh", *argv).json["pending"]
+    site.world.must("approve", ticket, proof=True)
+    until = time.monotonic() + 60
+    while not site.server.processes(named="sleep 4714"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    site.server.end_sessions()
+    ran = site.world.kv("wait", ticket, "--json")
+    assert (ran.status, ran.json["error"]["code"]) == (8, "upstream-broken")
+    ended = [one["outcome"] for one in site.world.must("audit", "list", "--json", proof=True).json if "outcome" in one]
+    assert "upstream-broken" in ended
+    assert "unknown" not in ended
 
 
 def test_output_without_end_is_cut_and_costs_no_memory(site: Site) -> None:
