@@ -5,6 +5,7 @@ Rules of this file
 - TLS with a full check is the rule. Without TLS only on loopback, where SCRAM still keeps the password to itself; what
   gives a password away there (cleartext, md5, trust) takes `--insecure-loopback`.
 - A loopback address that a person wrote is its own pin. Any other private address takes one.
+- Another host or port is another server: what was said of how the old one is reached does not go with it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _NAME_MAX = 256  # characters of a user or database: four times what servers tak
 _FUNCTIONS_MAX = 64  # that a person listed: more is not read by anybody
 _CA_MAX = 64 << 10  # bytes: a bundle of a few certificates
 _LOCALHOST = ("127.0.0.1", "::1")
+_REACHED = frozenset({"addresses", "tls", "insecure_loopback"})  # how one server is reached
 
 
 class ServerKind:
@@ -46,7 +48,8 @@ class ServerKind:
         """The whole target. Raises `BrokerError("options")`."""
         del scheme
         _known(given, {"host", "port", "database", "user", "tls", "ca", "addresses", "insecure_loopback", "functions"})
-        merged = {**before, **given}
+        moved = any(given.get(part, before.get(part)) != before.get(part) for part in ("host", "port"))
+        merged = {**{name: held for name, held in before.items() if not (moved and name in _REACHED)}, **given}
         host = _text(merged, "host", "a host is a name or an address, without scheme and port")
         if not _HOST.fullmatch(host):
             _refuse("a host is a name or an address, without scheme and port")

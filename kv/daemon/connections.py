@@ -3,6 +3,7 @@
 Rules of this file
 - Pure but for the catalogue's files. What a declaration leaves out comes from the connection as it was, else from
   the provider, else from the defaults: replacing a value never touches its connection.
+- Another host is another server: pins and plain HTTP, which were said of the old one, do not go with it.
 - Checked whole by the broker's own parsers before anything is stored: a connection in the vault is performable.
 """
 
@@ -107,12 +108,14 @@ def _auth(declared: Declaration, before: Entry | None, pack: Pack | None) -> tup
 
 
 def _target(declared: Declaration, before: Entry | None, pack: Pack | None) -> dict[str, object]:
-    from brokers.http.target import connection_target
+    from brokers.http.target import connection_target, parse_origin
 
     old = before.connection.target if before else {}
     host = declared.host or str(old.get("origin", "")) or (pack.origin if pack else "")
     if not host:
         raise KvError("bad-argument", argument="host", why="say where this credential may go: --host https://…")
+    if str(parse_origin(host)) != old.get("origin"):
+        old = {name: held for name, held in old.items() if name not in {"addresses", "insecure_loopback"}}
     addresses = declared.addresses if declared.addresses is not None else old.get("addresses", ())
     insecure = declared.insecure_loopback if declared.insecure_loopback is not None else old.get("insecure_loopback")
     target = connection_target(

@@ -185,6 +185,18 @@ def test_what_is_not_said_stays() -> None:
     assert of.target({"port": 1}, before, "dsn") == {**before, "port": 1}
 
 
+def test_how_a_server_is_reached_does_not_go_to_another() -> None:
+    """A moved database is not dialled at the old address, nor spoken to without TLS because the old one was."""
+    of = kind.Postgres()
+    here = of.target({**STATED, "host": "127.0.0.1", "insecure_loopback": True}, {}, "password")
+    there = of.target({"host": "db.test"}, here, "password")
+    assert (there["addresses"], there["tls"], there["insecure_loopback"]) == ([], "verify-full", False)
+    pinned = of.target({**STATED, "addresses": ["10.0.0.5"], "functions": ["total"]}, {}, "password")
+    assert of.target({"port": 1}, pinned, "password") == {**pinned, "port": 1, "addresses": []}
+    assert of.target({"user": "root"}, pinned, "password") == {**pinned, "user": "root"}
+    assert of.target({"host": "b.test", "addresses": ["10.0.0.6"]}, pinned, "password")["addresses"] == ["10.0.0.6"]
+
+
 @pytest.mark.parametrize("path", ["notes.db", "/srv/../etc/x", "/srv//x", "/srv/./x", "", "/srv/\nx"])
 def test_a_file_is_named_by_its_absolute_path(path: str) -> None:
     """Where it is must not depend on where the keeper was started."""
