@@ -84,7 +84,7 @@ class Call:
         except MemoryError:
             raise BrokerError("too-large", limit=rows.MAX_CELL) from None
         except FAILURES as error:
-            if "one statement" in str(error) or "binding" in str(error):
+            if isinstance(error, sqlite3.ProgrammingError | sqlite3.Warning):  # the module's own words, not SQLite's
                 raise BrokerError("argument", argument="params", why="one value for each ? of one statement") from None
             if self._file is not None and self._file.late:
                 raise BrokerError("timeout", seconds=seconds) from None

@@ -178,6 +178,12 @@ def test_parameters_have_to_fit(file: Path, sql: str, params: list[object]) -> N
     assert (caught.value.code, caught.value.fields["argument"]) == ("argument", "params")
 
 
+@pytest.mark.parametrize("table", ["bindings", '"one statement"'])
+def test_a_tables_name_is_not_taken_for_a_refusal(file: Path, table: str) -> None:
+    """What SQLite says is told as its answer, whatever words of the statement it repeats."""
+    assert "no such table" in one(file, f"select * from {table}")["error"]["message"]  # noqa: S608 - the story's
+
+
 @pytest.mark.parametrize(
     "sql",
     [
