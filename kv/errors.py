@@ -95,6 +95,7 @@ ERRORS: dict[str, tuple[int, str, str]] = {
         "ask the user, then make the call again with a reason",
     ),
     "refused": (DENIED, "a person denied {id}", "do not repeat the call; ask the user what they want instead"),
+    "declined": (DENIED, "{why}", ""),
     "frozen": (
         DENIED,
         "this session is frozen: {why}",

@@ -151,8 +151,9 @@ def test_no_host_key_is_taken_on_first_use(site: Site) -> None:
     assert "new/KEY" not in site.world.must("ls").out
 
 
-def test_what_known_hosts_says_is_shown_and_confirmed(site: Site) -> None:
-    """At a terminal the fingerprint is shown, and a yes pins it."""
+@pytest.mark.parametrize(("answer", "status"), [(b"n\n", 3), (b"y\n", 0)])
+def test_what_known_hosts_says_is_shown_and_confirmed(site: Site, answer: bytes, status: int) -> None:
+    """At a terminal the fingerprint is shown, and a yes pins it; a no is a person's refusal, and nothing is stored."""
     known = site.world.folder / ".ssh" / "known_hosts"
     known.parent.mkdir(exist_ok=True)
     known.write_text(f"[127.0.0.1]:{site.server.port} {site.server.host_key}\n")
@@ -168,7 +169,7 @@ def test_what_known_hosts_says_is_shown_and_confirmed(site: Site) -> None:
     told = b""
     while b"pin it?" not in told:
         told += os.read(terminal, 4096)
-    os.write(terminal, b"y\n")
+    os.write(terminal, answer)
     while True:
         try:
             data = os.read(terminal, 4096)
@@ -177,8 +178,9 @@ def test_what_known_hosts_says_is_shown_and_confirmed(site: Site) -> None:
         if not data:
             break
         told += data
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, told
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == status, told
     os.close(terminal)
+    assert ("known/KEY" in site.world.must("ls").out) == (status == 0)
     fingerprint = subprocess.run(
         ["ssh-keygen", "-lf", str(site.server.folder / "host_ed25519.pub")], capture_output=True, text=True, check=True
     ).stdout.split()[1]
