@@ -103,11 +103,7 @@ ERRORS: dict[str, tuple[int, str, str]] = {
     ),
     "rate": (DENIED, "too many calls: {limit}", "wait {seconds} s, or ask for fewer things at once"),
     "budget": (DENIED, "the budget of '{name}' is used up: {limit}", "a person can raise it: kv connect {name}"),
-    "withheld": (
-        DENIED,
-        "the result is withheld: {why}",
-        "the call was made; ask the user to look at kv audit tail",
-    ),
+    "withheld": (DENIED, "the result is withheld: {why}", "the call was made; ask the user to look at kv audit tail"),
     "proof-needed": (
         PROOF,
         "'{verb}' needs a person's proof",

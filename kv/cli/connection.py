@@ -41,11 +41,12 @@ def connect(  # noqa: PLR0913 - the options of the verb
 ) -> None:
     """Make a connection, or change one.
 
-    What is not said stays as it is. Rules replace the rules it had.
+    What is not said stays as it is, an empty word takes it back. Rules replace the rules it had.
 
     \b
       kv connect api --secret API_KEY --host https://api.test --auth header:X-Key
       kv connect stripe --deny 'DELETE /**' --admission always
+      kv connect web --root '' --jump ''
       kv connect shop --kind postgres --host db.test --user app --database shop
       kv connect notes --kind sqlite --path notes.db
     """

@@ -2,7 +2,7 @@
 
 Rules of this file
 - It spells, the keeper checks: only what cannot be spelled at all is refused here.
-- What an option does not say is left out, so that a connection that exists keeps it.
+- What an option does not say is left out, so that a connection that exists keeps it; an empty word takes it back.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ _CA_MAX = 64 << 10  # bytes: a bundle of a few certificates
 class Server:
     """What is said of a server that is reached by ssh, beyond its address and its key; files are read by their names.
 
+    None means that nothing was said, and empty that it is taken back.
     `profiles` is a JSON or TOML file of named commands, `certificate` one as ssh-keygen writes it.
     """
 
     jump: str | None = None
     profiles: str | None = None
-    allow: Sequence[str] = ()
-    roots: Sequence[str] = ()
+    allow: Sequence[str] | None = None
+    roots: Sequence[str] | None = None
     cwd: str | None = None
-    env: Sequence[str] = ()
+    env: Sequence[str] | None = None
     certificate: str | None = None
-    principals: Sequence[str] = ()
+    principals: Sequence[str] | None = None
     source_address: str | None = None
 
     def stated(self) -> dict[str, object]:
@@ -46,7 +47,7 @@ class Server:
             if (value := getattr(self, member)) is not None:
                 found[member] = value
         for member in ("allow", "roots", "env", "principals"):
-            if values := getattr(self, member):
+            if (values := getattr(self, member)) is not None:
                 found[member] = list(values)
         if self.profiles is not None:
             found["profiles"] = _read_profiles(self.profiles)
@@ -57,7 +58,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the options of `kv set` and `kv connect` say of a connection; None and empty mean nothing was said."""
+    """What the options of `kv set` and `kv connect` say of a connection; the defaults mean that nothing was said."""
 
     kind: str | None = None
     host: str | None = None
@@ -65,19 +66,19 @@ class Wish:
     database: str | None = None
     path: str | None = None
     tls: str | None = None
-    functions: Sequence[str] = ()
+    functions: Sequence[str] | None = None
     ssh: str | None = None
     host_keys: Sequence[str] = ()
     server: Server | None = None
     auth: str | None = None
     provider: str | None = None
     ca: str | None = None
-    addresses: Sequence[str] = ()
+    addresses: Sequence[str] | None = None
     admission: str | None = None
     insecure_loopback: bool = False
     encoded_slash: bool | None = None
     preset: str | None = None
-    rules: Sequence[tuple[str, str]] = ()
+    rules: Sequence[tuple[str, str]] | None = None
     calls_per_hour: int | None = None
     secrets: Sequence[str] = ()
 
@@ -114,7 +115,7 @@ class Wish:
             found["path"] = os.path.realpath(self.path)
         if self.ca is not None:
             found["ca"] = _read_ca(self.ca)
-        if self.addresses:
+        if self.addresses is not None:
             found["addresses"] = list(self.addresses)
         if self.insecure_loopback:
             found["insecure_loopback"] = True
@@ -125,11 +126,11 @@ class Wish:
         found: dict[str, object] = {}
         if self.auth is not None:
             found["auth"] = {"scheme": self.auth} if self.of_other_kind else parse_auth(self.auth)
-        if self.functions:
+        if self.functions is not None:
             found["functions"] = list(self.functions)
         if self.server is not None:
             found |= self.server.stated()
-        if self.rules:
+        if self.rules is not None:
             found["rules"] = [list(rule) for rule in self.rules]
         if self.secrets:
             found["secrets"] = dict(_slot(text) for text in self.secrets)
@@ -193,6 +194,8 @@ def _slot(text: str) -> tuple[str, str]:
 
 def _read_text(path: str, most: int) -> str:
     """The file's text, or "" where it is none. Raises `KvError("disk")`."""
+    if not path:
+        return ""
     try:
         with open(path, encoding="utf-8") as file:
             return file.read(most + 1)
@@ -209,7 +212,7 @@ def _read_profiles(path: str) -> dict[str, object]:
 
     text = _read_text(path, _CA_MAX)
     try:
-        found = tomllib.loads(text) if path.endswith(".toml") else json.loads(text)
+        found = tomllib.loads(text) if path.endswith(".toml") or not path else json.loads(text)
     except ValueError:
         found = None
     if not isinstance(found, dict):
@@ -219,6 +222,8 @@ def _read_profiles(path: str) -> dict[str, object]:
 
 def _read_ca(path: str) -> str:
     text = _read_text(path, _CA_MAX)
+    if not path:
+        return ""
     if "-----BEGIN CERTIFICATE-----" not in text or len(text) > _CA_MAX:
         raise KvError("usage", why="--ca takes a PEM file of certificates, at most 64 KiB")
     if "PRIVATE KEY-----" in text:

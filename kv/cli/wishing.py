@@ -2,6 +2,7 @@
 
 Rules of this file
 - Each group is a function whose parameters are the options; what it makes of them is one argument of the verb.
+- An empty word takes back what a connection has; an option that is not given leaves it.
 - Nothing is judged here: `declare` spells it for the wire, and the keeper checks.
 """
 
@@ -71,7 +72,7 @@ def wished(  # noqa: PLR0913 - the options that say where a credential may go
         auth=auth,
         provider=provider,
         ca=ca,
-        addresses=tuple(allow_address or ()),
+        addresses=_said(allow_address),
         admission=admission,
         insecure_loopback=insecure_loopback,
     )
@@ -99,7 +100,7 @@ def ruled(  # noqa: PLR0913 - the options that say what may be done
     """What only `kv connect` says, of every connection or of one kind."""
     return Wish(
         path=path,
-        functions=tuple(function or ()),
+        functions=_said(function),
         encoded_slash=encoded_slash,
         preset=preset,
         rules=_rules(allow=allow, ask=ask, deny=deny),
@@ -147,15 +148,21 @@ def served(  # noqa: PLR0913 - what is said of a server
     return Server(
         jump=jump,
         profiles=profiles,
-        allow=tuple(command or ()),
-        roots=tuple(root or ()),
+        allow=_said(command),
+        roots=_said(root),
         cwd=remote_folder,
-        env=tuple(remote_variable or ()),
+        env=_said(remote_variable),
         certificate=certificate,
-        principals=tuple(principal or ()),
+        principals=_said(principal),
         source_address=source_address,
     )
 
 
-def _rules(**by_verdict: list[str] | None) -> tuple[tuple[str, str], ...]:
-    return tuple((verdict, text) for verdict, texts in by_verdict.items() for text in texts or ())
+def _said(given: list[str] | None) -> tuple[str, ...] | None:
+    """None where nothing was said; what was, without the empty words: `--root ''` takes the folders back."""
+    return None if given is None else tuple(filter(None, given))
+
+
+def _rules(**by_verdict: list[str] | None) -> tuple[tuple[str, str], ...] | None:
+    said = {verdict: texts for verdict, texts in by_verdict.items() if texts is not None}
+    return tuple((verdict, text) for verdict, texts in said.items() for text in texts if text) if said else None

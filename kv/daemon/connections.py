@@ -58,7 +58,7 @@ def _other(kind: str, declared: Declaration, before: Entry | None, secret: str |
 def _stated(declared: Declaration) -> dict[str, object]:
     """What a declaration states of a target."""
     members = {name: getattr(declared, name) for name in declared.__struct_fields__ if name not in _NOT_OF_TARGETS}
-    return {name: value for name, value in members.items() if value not in (None, "")}
+    return {name: value for name, value in members.items() if value is not None}  # empty takes it back
 
 
 _NOT_OF_TARGETS = frozenset({"name", "kind", "auth", "secrets", "admission", "preset", "rules", "calls_per_hour"})

@@ -106,8 +106,8 @@ class Declaration(Strict, frozen=True):
 
     name: Name
     kind: Literal["http", "postgres", "mysql", "sqlite", "ssh"] | None = None
-    provider: Name = ""
-    host: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    provider: Name | None = None
+    host: Annotated[str, msgspec.Meta(max_length=512)] | None = None
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     database: Short | None = None
     user: Short | None = None

@@ -187,6 +187,17 @@ def test_what_known_hosts_says_is_shown_and_confirmed(site: Site, answer: bytes,
     assert fingerprint.encode() in told
 
 
+def test_an_empty_word_takes_back_what_was_declared(site: Site) -> None:
+    """A pattern, a folder and a rule are gone when a person says so, and stay where nothing is said."""
+    site.world.must("connect", "web", "--command", "echo *", "--root", "/srv", "--deny", "destroy", proof=True)
+    site.world.must("connect", "web", "--admission", "always", proof=True)
+    assert site.world.must("ssh", "web", "--", "echo", "hi").out == "hi\n"
+    site.world.must("connect", "web", "--command", "", "--root", "", "--deny", "", "--profiles", "", proof=True)
+    assert site.world.kv("ssh", "web", "--wait", "0", "--", "echo", "hi").status == 4
+    web = next(c for c in site.world.must("connections", "--json").json if c["name"] == "web")
+    assert web["rules"] == []
+
+
 def test_profiles_and_patterns_are_what_a_person_declared(site: Site, tmp_path: Path) -> None:
     """A named command takes typed arguments; its effect is the person's word; a pattern lets one command through."""
     profiles = {"greet": {"argv": ["echo", "hello-{name}"], "arguments": {"name": "[a-z]+"}, "effect": "read"}}
