@@ -3,7 +3,7 @@
 Rules of this file
 - CSV as RFC 4180 and PostgreSQL's COPY have it: an empty field is NULL, two quotes are an empty text.
 - All rows have as many fields as there are columns: a short one would shift what stands in it.
-- A file is refused with the number of its row, and none of its text.
+- A file is refused with the number of its row, and none of its text. Its first row is 1, be it one of names or not.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def _csv(text: str, columns: tuple[str, ...], *, header: bool) -> Records:
             columns = tuple(name or "" for name in names)
             if not all(columns) or len(set(columns)) != len(columns):
                 _refuse("its first line does not name the columns", 1)
-    return columns, _even(found, len(columns))
+    return columns, _even(found, len(columns), first=2 if header else 1)
 
 
-def _even(found: Iterator[list[str | None]], count: int) -> Iterator[list[Scalar]]:
-    for number, row in enumerate(found, 1):
+def _even(found: Iterator[list[str | None]], count: int, first: int) -> Iterator[list[Scalar]]:
+    for number, row in enumerate(found, first):
         count = count or len(row)
         if len(row) != count:
             _refuse("a row has more or fewer fields than there are columns", number)
@@ -127,4 +127,4 @@ def chunks(found: Iterator[list[Scalar]], most: int) -> Iterator[list[list[Scala
 
 
 def _refuse(why: str, row: int) -> NoReturn:
-    raise BrokerError("argument", argument="body", why=why, row=row)
+    raise BrokerError("argument", argument="body", why=f"row {row}: {why}" if row else why)

@@ -34,7 +34,7 @@ def test_how_a_service_is_reached_does_not_go_to_another() -> None:
 def test_what_was_declared_of_a_server_can_be_taken_back() -> None:
     """Reach and restrictions alike: an empty word or list is said, and is not the same as nothing."""
     key = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0 " + b"k" * 32).decode()
-    stated = {"jump": "bastion", "roots": ["/srv"], "cwd": "/srv", "env": ["TZ"], "allow": ["uptime"]}
+    stated: dict[str, Any] = {"jump": "bastion", "roots": ["/srv"], "cwd": "/srv", "env": ["TZ"], "allow": ["uptime"]}
     made = declared(kind="ssh", host="ada@web.test", host_key=[key], auth={"scheme": "key"}, **stated)
     assert declared(made) == made
     bare = declared(made, jump="", roots=[], cwd="", env=[], allow=[]).connection.target
@@ -44,7 +44,7 @@ def test_what_was_declared_of_a_server_can_be_taken_back() -> None:
 def test_an_authoritys_bounds_can_be_taken_back() -> None:
     """From where a certificate is good, and for whom."""
     key = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0 " + b"k" * 32).decode()
-    stated = {"principals": ["ops"], "source_address": "192.0.2.0/24"}
+    stated: dict[str, Any] = {"principals": ["ops"], "source_address": "192.0.2.0/24"}
     made = declared(kind="ssh", host="ada@web.test", host_key=[key], auth={"scheme": "ca"}, **stated)
     bare = declared(made, principals=[], source_address="").connection.target
     assert (bare["principals"], bare["source_address"]) == ([], "")
