@@ -112,7 +112,7 @@ class Call:
             async with asyncio.timeout_at(self._deadline):
                 return await work
         except TimeoutError:
-            raise BrokerError("timeout", seconds=int(self.seconds)) from None
+            raise BrokerError("timeout", seconds=max(1, round(self.seconds))) from None
 
     def cut(self) -> None:
         """End what is at work, from any thread."""

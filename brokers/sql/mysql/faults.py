@@ -64,7 +64,7 @@ def at_login(number: int) -> BrokerError:
 def fatal(number: int, seconds: float) -> BrokerError | None:
     """The failure that an error after the login is, or None where it is an answer."""
     if number in _OVER:
-        return BrokerError("timeout", seconds=int(seconds))
+        return BrokerError("timeout", seconds=max(1, round(seconds)))
     return BrokerError("broken") if number in _GONE else None
 
 

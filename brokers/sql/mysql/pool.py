@@ -71,7 +71,7 @@ class Pool:
         except BaseException as error:
             lane.calls -= 1
             if isinstance(error, TimeoutError):
-                raise BrokerError("timeout", seconds=int(seconds)) from None
+                raise BrokerError("timeout", seconds=max(1, round(seconds))) from None
             raise
         call = Call(self, lane, login, tuple(cast("Sequence[str]", connection.target["addresses"])), deadline, seconds)
         self._calls.add(call)

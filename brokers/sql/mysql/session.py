@@ -249,7 +249,7 @@ class Dialling:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small packets wait 40 ms for others
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 return sock, address
-        raise BrokerError("timeout", seconds=int(self._seconds)) if late else BrokerError("connect")
+        raise BrokerError("timeout", seconds=max(1, round(self._seconds))) if late else BrokerError("connect")
 
 
 def _context(ca: str) -> ssl.SSLContext:
@@ -265,7 +265,7 @@ def _at_login(error: BaseException, seconds: float) -> BrokerError:
     if isinstance(cause, ssl.SSLError):
         return BrokerError("tls", why="the handshake failed")
     if isinstance(cause, TimeoutError):
-        return BrokerError("timeout", seconds=int(seconds))
+        return BrokerError("timeout", seconds=max(1, round(seconds)))
     number = number_of(error)
     if number == 2026:  # noqa: PLR2004 - the driver's: TLS was asked for and the greeting has none
         return BrokerError("tls", why="the server speaks no TLS")

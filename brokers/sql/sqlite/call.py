@@ -66,7 +66,7 @@ class Call:
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns, in a thread, within the call's time."""
-        seconds = int(self._plan.limits.timeout)
+        seconds = max(1, round(self._plan.limits.timeout))
 
         def alone() -> T:
             with self._at_work:
