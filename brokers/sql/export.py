@@ -2,13 +2,15 @@
 
 Rules of this file
 - Whole rows go out as they come: a file has no other bound than that of a saved file.
-- A file that ends early is no file: whoever reads the rows raises, and nothing is kept.
+- A file that ends early is no file: whoever reads the rows raises, and nothing is kept. Where the other side refused,
+  at the start or on the way, that is said: a division by zero is no fault of the network.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from brokers.contract import BrokerError
 from brokers.sql import rows
 
 if TYPE_CHECKING:
@@ -40,3 +42,8 @@ async def listed(columns: Sequence[Column], batches: AsyncIterator[Sequence[Sequ
             yield between + rows.json_line(columns, row).rstrip(b"\n")
             between = b",\n"
     yield b"[]\n" if between == b"[\n" else b"\n]\n"
+
+
+def refused() -> BrokerError:
+    """The failure that a refusal of the statement is to a file; as an answer it would be told in the server's words."""
+    return BrokerError("refused", why="the server refuses the statement; without a file it says why")

@@ -136,9 +136,7 @@ class Acts:
             head, body = _refusal(error, call)
             call.give_back()
             if form:
-                raise BrokerError(
-                    "refused", why="the server refuses the statement; without a file it says why"
-                ) from None
+                raise export.refused() from None
             return Outcome(head, _once(body), _nothing)
         except BaseException:
             call.abandon()
@@ -267,7 +265,7 @@ async def _kept(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:
             yield chunk
     except Error:
-        raise BrokerError("broken") from None
+        raise export.refused() from None
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

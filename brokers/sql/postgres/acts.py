@@ -125,7 +125,7 @@ class Acts:
             told = tell(refused.refusal)
             call.give_back()
             if form:
-                raise _no_file() from None
+                raise export.refused() from None
             head, body = _answer(told)
             return Outcome(head, _once(body), _nothing)
         except BaseException:
@@ -160,7 +160,7 @@ class Acts:
             call.give_back()
             if parsed and refused.refusal.state == _SYNTAX:
                 return None
-            raise _no_file() from None
+            raise export.refused() from None
         except BaseException:
             call.abandon()
             raise
@@ -188,7 +188,7 @@ class _Copy:
                 data = await self._call.timed(_next(self._stream))
         except faults.Refused:
             self._done = True
-            raise BrokerError("broken") from None
+            raise export.refused() from None
         except BaseException:
             self._call.abandon()
             raise
@@ -215,10 +215,6 @@ def _answer(told: dict[str, object]) -> tuple[dict[str, object], bytes]:
     return {"failed": True, "sqlstate": told["sqlstate"]}, faults.document(told)
 
 
-def _no_file() -> BrokerError:
-    return BrokerError("refused", why="the server refuses the statement; without a file it says why")
-
-
 async def _kept(chunks: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
     """The chunks; whatever ends them early ends what the server does for them."""
     try:
@@ -229,7 +225,7 @@ async def _kept(chunks: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes
         raise
     except faults.Refused:
         call.give_back()
-        raise BrokerError("broken") from None
+        raise export.refused() from None
     except BaseException:
         call.abandon()
         raise

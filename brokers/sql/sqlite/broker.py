@@ -139,7 +139,7 @@ class SqliteBroker(SqlBroker):
             if not isinstance(error, FAILURES):
                 raise
             if form:
-                raise BrokerError("refused", why="SQLite refuses the statement; without a file it says why") from None
+                raise export.refused() from None
             head, body = _refused(cells.refusal(error))
             return Outcome(head, _once(body), _nothing)
         if form == "csv":
@@ -190,7 +190,7 @@ async def _kept(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:
             yield chunk
     except FAILURES:
-        raise BrokerError("broken") from None
+        raise export.refused() from None
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -413,6 +413,14 @@ def test_a_statement_of_a_mebibyte_is_sent(server: Mariadb) -> None:
     assert attempts(server, sql)[0]["rows"] == [[(1 << 20) - 40]]
 
 
+def test_a_file_that_is_refused_on_the_way_says_so(server: Mariadb) -> None:
+    """What fails in a late row is the statement's fault, not the network's."""
+    sql = "select if(s.seq < 90000, s.seq, (select id from t where id <= s.seq)) from seq_1_to_100000 s"
+    for form in ("csv", "jsonl"):
+        found = attempts(server, sql, export=form)[0]
+        assert (found.code, "without a file" in str(found.fields["why"])) == ("refused", True)
+
+
 def test_a_server_killed_on_the_way_is_told(server: Mariadb) -> None:
     """The rows that came are no whole answer: the body breaks off. The broker works again once the server does."""
 

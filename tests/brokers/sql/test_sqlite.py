@@ -279,6 +279,15 @@ def test_the_schema_tells_all_that_a_query_needs(tmp_path: Path) -> None:
     assert [table["name"] for table in run(path, {"act": "schema", "table": "U"})["tables"]] == ["u"]
 
 
+def test_a_file_that_is_refused_on_the_way_says_so(file: Path) -> None:
+    """An overflow in a late row is the statement's fault, not a file that broke off."""
+    sql = COUNT.format(9000).replace("select *", "select abs(case x when 8000 then -9223372036854775808 else x end)")
+    for form in ("csv", "jsonl"):
+        with pytest.raises(BrokerError) as caught:
+            one(file, sql, export=form)
+        assert (caught.value.code, "without a file" in str(caught.value.fields["why"])) == ("refused", True)
+
+
 def test_a_file_is_exported_and_loaded(file: Path) -> None:
     """In CSV and JSON lines, and a trial leaves nothing."""
     data = one(file, "select * from t order by id", export="csv")
