@@ -83,11 +83,14 @@ class Query(Use, frozen=True):
     header: bool | None = None
 
     def arguments(self) -> dict[str, object]:
-        """As above; what is saved is exported in its format."""
+        """As above; what is saved is exported in its format, which the file's ending says where nothing else does."""
         found = super().arguments()
         if self.save:
-            found["export"] = found.pop("format", "csv")
+            found["export"] = found.pop("format", _ENDINGS.get(self.save.rpartition(".")[2].lower(), "csv"))
         return found
+
+
+_ENDINGS = {"json": "json", "jsonl": "jsonl", "ndjson": "jsonl"}  # of a file that rows are saved in
 
 
 Word = Annotated[str, msgspec.Meta(max_length=65536)]  # of a command; the broker bounds the whole line

@@ -2,6 +2,7 @@
 
 Rules of this file
 - It only spells the request; what may be sent is judged by the keeper, by the same function for every client.
+- An option that would do nothing here is refused: it was meant to do something.
 - A file's rows travel as the frame's body, and so does nothing else.
 """
 
@@ -41,7 +42,7 @@ SCHEMA_OPTIONS: Table = {
     **_COMMON,
 }
 _FORMATS = ("table", "json", "jsonl", "csv", "markdown")
-_FILE_FORMATS = ("csv", "jsonl", "json")
+_OF_A_STATEMENT = ("file", "save", "params", "mode", "max_rows")  # what a load has no use for
 _MAX_SQL = 1 << 20  # bytes: the keeper's bound; more is not read
 
 
@@ -55,6 +56,8 @@ def build(found: Arguments) -> Call:
         raise KvError("usage", why=f"--format is one of {', '.join(_FORMATS)}")
     if (name := found.get("load")) is not None:
         return _load(found, args, name)
+    if found.get("table") is not None or found.get("columns") is not None:
+        raise KvError("usage", why="--table and --columns go with --load FILE")
     args |= {"sql": _sql(found), **_params(found)}
     if (mode := found.get("mode")) is not None:
         args["mode"] = mode
@@ -63,7 +66,9 @@ def build(found: Arguments) -> Call:
     if (rows := found.number("max_rows", int)) is not None:
         args["max_rows"] = rows
     if (path := found.get("save")) is not None:
-        args |= {"save": path, "format": _file_format(path, form)}
+        args["save"] = path
+        if form is not None:
+            args["format"] = _of_a_file(form, "a file is saved as csv, jsonl or json")
     return Call(args, b"")
 
 
@@ -71,6 +76,8 @@ def build_schema(found: Arguments) -> Call:
     """The question for a schema. Raises `KvError("usage")`."""
     if not 1 <= len(found.words) <= 2:  # noqa: PLR2004 - a connection, and perhaps a table
         raise KvError("usage", why="say which database: kv schema CONNECTION [TABLE]")
+    if found.get("format") not in {None, "text", "json"}:
+        raise KvError("usage", why="--format of a schema is text or json")
     args: dict[str, object] = {"connection": found.words[0], "act": "schema", **_shared(found)}
     schema, _, table = (found.words[1] if len(found.words) > 1 else "").rpartition(".")
     schema = found.get("schema") or schema
@@ -122,20 +129,21 @@ def _params(found: Arguments) -> dict[str, object]:
     return {"params": values}
 
 
-def _file_format(path: str, form: str | None) -> str:
-    if form is None:
-        ending = path.rpartition(".")[2].lower()
-        return ending if ending in _FILE_FORMATS else "csv"
-    if form not in _FILE_FORMATS:
-        raise KvError("usage", why="a file is saved as csv, jsonl or json")
+def _of_a_file(form: str, why: str, forms: tuple[str, ...] = ("csv", "jsonl", "json")) -> str:
+    if form not in forms:
+        raise KvError("usage", why=why)
     return form
 
 
 def _load(found: Arguments, args: dict[str, object], name: str) -> Call:
     table = found.get("table")
-    if table is None or len(found.words) > 1 or found.get("save") or found.get("file"):
-        raise KvError("usage", why="--load FILE goes with --table NAME and no statement")
-    form = "jsonl" if name.endswith((".jsonl", ".ndjson")) or found.get("format") == "jsonl" else "csv"
+    stray = [f"--{each.replace('_', '-')}" for each in _OF_A_STATEMENT if found.get(each) is not None]
+    stray += ["-p"] if found.all("param") else []
+    if table is None or len(found.words) > 1 or stray:
+        beside = f", not with {stray[0]}" if stray else ""
+        raise KvError("usage", why=f"--load FILE goes with --table NAME and no statement{beside}")
+    form = found.get("format") or ("jsonl" if name.endswith((".jsonl", ".ndjson")) else "csv")
+    _of_a_file(form, "--load takes csv or jsonl", ("csv", "jsonl"))
     args |= {"act": "load", "table": table, "format": form}
     if (columns := found.get("columns")) is not None:
         args |= {"columns": [column.strip() for column in columns.split(",")], "header": False}

@@ -39,14 +39,14 @@ _KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "form": ("", (dict, list), "it is an object, or a list of pairs"),
     "base64": ("", (str,), "it is text: bytes in base64"),
     "timeout": ("number", (int, float), "it is a number of seconds"),
-    "max_bytes": ("integer", (int,), "it is a whole number of bytes"),
+    "max_bytes": ("", (int,), "it is a whole number of bytes"),
     "select": ("string", (str,), "it is text: a JMESPath expression"),
     "save": ("string", (str,), "it is text: a new file below the working folder"),
     "connection": ("string", (str,), "it is text: a name that kv_list shows"),
     "sql": ("string", (str,), "it is text: one statement"),
     "params": ("array", (list,), "it is a list of values"),
     "mode": ("", (str,), "it is read or write"),
-    "max_rows": ("integer", (int,), "it is a whole number of rows"),
+    "max_rows": ("", (int,), "it is a whole number of rows"),
     "dry_run": ("boolean", (bool,), "it is true or false"),
     "schema": ("", (str,), "it is text"),
     "env": ("object", (dict,), "it is an object of names and texts"),
@@ -58,7 +58,7 @@ _KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "table": ("", (str,), "it is text"),
     "argv": ("array", (list,), "it is a list of words: a program and its arguments"),
     "secrets": ("array", (list,), "it is a list of names: NAME, or NAME=VARIABLE"),
-    "cwd": ("string", (str,), "it is text: a folder"),
+    "cwd": ("", (str,), "it is text: a folder"),
     "stdin": ("string", (str,), "it is text"),
     "reason": ("", (str,), "it is text"),
     "prefix": ("string", (str,), "it is text"),
@@ -102,7 +102,7 @@ TOOLS: dict[str, Tool] = {
     "kv_query": Tool(
         "query",
         "One SQL statement on the user's database; mode read or write; params for $1 or ?",
-        ("connection", "sql", "params", "mode", "max_rows", "dry_run", "timeout", "save", "reason"),
+        ("connection", "sql", "params", "mode", "max_rows", "max_bytes", "dry_run", "timeout", "save", "reason"),
         2,
         {"destructiveHint": True, "openWorldHint": True},
     ),
@@ -116,14 +116,14 @@ TOOLS: dict[str, Tool] = {
     "kv_ssh": Tool(
         "ssh",
         "Run a command on the user's server; argv is words, not a shell line",
-        ("connection", "argv", "stdin", "cwd", "env", "profile", "arguments", "timeout", "reason"),
+        ("connection", "argv", "stdin", "cwd", "env", "profile", "arguments", "timeout", "max_bytes", "reason"),
         1,
         {"destructiveHint": True, "openWorldHint": True},
     ),
     "kv_ssh_copy": Tool(
         "copy",
         "Copy a file from (get) or to (put) a server, or list a folder there",
-        ("connection", "act", "path", "file", "overwrite", "reason"),
+        ("connection", "act", "path", "file", "overwrite", "timeout", "reason"),
         3,
         {"destructiveHint": True, "openWorldHint": True},
     ),
@@ -169,9 +169,8 @@ def check(name: str, given: dict[str, Any]) -> dict[str, Any]:
         takes = f"takes {', '.join(tool.arguments)}" if tool.arguments else "takes none"
         raise KvError("bad-argument", argument="arguments", why=f"there is an unknown one; {name} {takes}")
     found = {each: value for each, value in given.items() if value is not None}
-    for each in tool.arguments[: tool.needed]:
-        if each not in found:
-            raise KvError("bad-argument", argument=each, why="it is missing")
+    if missing := [each for each in tool.arguments[: tool.needed] if each not in found]:
+        raise KvError("bad-argument", argument=missing[0], why="it is missing")
     for each, value in found.items():
         _, types, words = _KINDS[each]
         is_other = isinstance(value, bool) and not {bool, object} & {*types}  # to Python, True is a number
@@ -188,8 +187,7 @@ def check(name: str, given: dict[str, Any]) -> dict[str, Any]:
 def request(name: str, found: dict[str, Any], wait: float) -> Request:
     """The request for checked arguments; a call is held for `wait` seconds. Raises `KvError`."""
     verb = TOOLS[name].verb
-    make = _MADE.get(verb)
-    return Request(verb, found) if make is None else make(found, wait)
+    return _MADE[verb](found, wait) if verb in _MADE else Request(verb, found)
 
 
 def _api(found: dict[str, Any], wait: float) -> Request:
@@ -224,6 +222,10 @@ def _copy(found: dict[str, Any], wait: float) -> Request:
     act, file = found["act"], found.pop("file", "")
     if act not in {"get", "put", "list"}:
         raise KvError("bad-argument", argument="act", why=_KINDS["act"][2])
+    if act == "list" and file:
+        raise KvError("bad-argument", argument="file", why="it goes with get and put")
+    if act != "put" and "overwrite" in found:
+        raise KvError("bad-argument", argument="overwrite", why="it goes with put")
     args = {**found, "wait": wait}
     if act == "get":
         return Request("ssh", {**args, "save": file or str(found["path"]).rpartition("/")[2]})
