@@ -55,7 +55,7 @@ class Identities:
 def _context(ca: str, pem: bytes) -> ssl.SSLContext:
     context = new_context(ca)
     if not hasattr(os, "memfd_create"):
-        raise BrokerError("missing", what="memory files, which client certificates need: Linux has them")
+        raise BrokerError("options", why="client certificates need a system with memory files: Linux")
     held = os.memfd_create("kv", os.MFD_CLOEXEC)
     try:
         os.pwrite(held, pem, 0)

@@ -193,6 +193,14 @@ def test_the_server_is_verified_all_the_same() -> None:
         asyncio.run(act())
 
 
+def test_a_system_without_memory_files_is_no_driver_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection cannot be used there, and no package would help."""
+    monkeypatch.delattr(identity_module.os, "memfd_create")  # type: ignore[attr-defined]  # the module that it uses
+    with pytest.raises(BrokerError) as caught:
+        identity_module._context("", b"".join(ADA))
+    assert (caught.value.code, "Linux" in str(caught.value.fields["why"])) == ("options", True)
+
+
 def test_the_key_has_no_name_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenSSL reads the key from a memory file; it is wiped and closed, whether or not the key could be used."""
     loaded: list[str] = []
