@@ -119,13 +119,32 @@ def _table_lines(table: dict[str, object]) -> list[str]:
         parts = [str(column.get("type", "")), "" if column.get("nullable", True) else "not null"]
         parts += [f"default {column['default']}" if column.get("default") is not None else ""]
         found.append(_shown(f"  {column.get('name', '')!s:<24} {' '.join(filter(None, parts))}{_said(column)}"))
-    for label in ("primary_key", "unique", "foreign_keys", "checks", "indexes"):
+    if isinstance(primary := table.get("primary_key"), list) and primary:
+        found.append(_shown(f"  primary key: {', '.join(map(str, primary))}"))
+    for label, word in _KEYS.items():
         values = table.get(label)
-        words = values if isinstance(values, list) else [values] if values else []
-        if label == "primary_key" and words:
-            words = [", ".join(map(_text, words))]
-        found += [_shown(f"  {label.replace('_', ' ')}: {_text(word)}") for word in words]
+        found += [_shown(f"  {word}: {_key(each)}") for each in (values if isinstance(values, list) else [])]
     return found
+
+
+_KEYS = {"constraints": "constraint", "foreign_keys": "foreign key", "indexes": "index"}
+
+
+def _key(key: dict[str, object]) -> str:
+    """A key, constraint or index: in the engine's own words where it has them."""
+    name, told = str(key.get("name") or ""), str(key.get("definition") or "")
+    if not told:
+        told = f"{'unique ' if key.get('unique') else ''}({_listed(key.get('columns'))})"
+        if key.get("table"):
+            table = ".".join(str(part) for part in (key.get("schema"), key["table"]) if part)
+            theirs = _listed(key.get("references"))
+            told += f" references {table}{f' ({theirs})' if theirs else ''}"
+    return f"{name}: {told}" if name else told
+
+
+def _listed(names: object) -> str:
+    """Columns; SQLite names none where a foreign key is to the other's primary key."""
+    return ", ".join(str(name) for name in names if name is not None) if isinstance(names, list) else ""
 
 
 def _said(thing: dict[str, object]) -> str:

@@ -31,10 +31,10 @@ SELECT json_build_object(
       'comment', col_description(c.oid, a.attnum))) ORDER BY a.attnum)
     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-  'primary_key', (SELECT json_agg(a.attname ORDER BY array_position(k.conkey, a.attnum))
+  'primary_key', COALESCE((SELECT json_agg(a.attname ORDER BY array_position(k.conkey, a.attnum))
     FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (k.conkey)
-    WHERE k.conrelid = c.oid AND k.contype = 'p'),
-  'foreign_keys', (SELECT json_agg(json_build_object('name', k.conname,
+    WHERE k.conrelid = c.oid AND k.contype = 'p'), '[]'),
+  'foreign_keys', COALESCE((SELECT json_agg(json_build_object('name', k.conname,
       'columns', (SELECT json_agg(a.attname ORDER BY array_position(k.conkey, a.attnum)) FROM pg_attribute a
         WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)),
       'schema', tn.nspname, 'table', t.relname,
@@ -42,12 +42,15 @@ SELECT json_build_object(
         WHERE a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)),
       'definition', pg_get_constraintdef(k.oid)) ORDER BY k.conname)
     FROM pg_constraint k JOIN pg_class t ON t.oid = k.confrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
-    WHERE k.conrelid = c.oid AND k.contype = 'f'),
-  'constraints', (SELECT json_agg(json_build_object('name', k.conname, 'definition', pg_get_constraintdef(k.oid))
-      ORDER BY k.conname) FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('u', 'c', 'x')),
-  'indexes', (SELECT json_agg(json_build_object('name', x.relname, 'unique', i.indisunique,
+    WHERE k.conrelid = c.oid AND k.contype = 'f'), '[]'),
+  'constraints', COALESCE((SELECT json_agg(json_build_object('name', k.conname,
+      'definition', pg_get_constraintdef(k.oid)) ORDER BY k.conname)
+    FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('u', 'c', 'x')), '[]'),
+  'indexes', COALESCE((SELECT json_agg(json_build_object('name', x.relname, 'unique', i.indisunique,
+      'columns', (SELECT json_agg(pg_get_indexdef(x.oid, n, false) ORDER BY n)
+        FROM generate_series(1, i.indnkeyatts::int4) n),
       'definition', pg_get_indexdef(i.indexrelid)) ORDER BY x.relname)
-    FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND NOT i.indisprimary))
+    FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND NOT i.indisprimary), '[]'))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND ($1::text = '' AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'

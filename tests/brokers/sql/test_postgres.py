@@ -259,7 +259,9 @@ def test_a_schema_is_told_whole(server: Postgres) -> None:
     (key,) = o["foreign_keys"]
     assert (key["columns"], key["table"], key["references"]) == (["t_id"], "t", ["id"])
     assert {each["definition"] for each in o["constraints"]} == {"CHECK ((n > (0)::numeric))", "UNIQUE (u)"}
-    assert "o_n" in {each["name"] for each in o["indexes"]}
+    assert {each["name"]: each["columns"] for each in o["indexes"]} == {"o_n": ["n"], "o_u_key": ["u"]}
+    (v,) = (each for each in whole["tables"] if each["name"] == "v")
+    assert [v[member] for member in ("primary_key", "foreign_keys", "constraints", "indexes")] == [[], [], [], []]
     assert none == {"tables": [], "truncated": False}
 
 
