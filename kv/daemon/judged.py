@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from kv.model import Decision
 
 
+_STEPS = 4  # of a planner's on a card: a change of one table has one or two
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """The connection as it was judged, the plan, the decision, and the plan's digest."""
@@ -45,7 +48,7 @@ class Judged:
 
 
 def estimate(raw: bytes) -> str:
-    """What a broker's preview says, as a card shows it: about how many rows, or that the other side refuses."""
+    """What a broker's preview says, as a card shows it: about how many rows, else how they are found, or a refusal."""
     try:
         found = json.loads(raw)
     except ValueError:
@@ -55,5 +58,8 @@ def estimate(raw: bytes) -> str:
     refusal = found.get("error")
     if isinstance(refusal, dict):
         return f"none: the server refuses the statement ({refusal.get('message', '')})"
-    rows = found.get("rows")
+    rows, steps = found.get("rows"), found.get("plan")
+    if rows is None and isinstance(steps, list) and steps:
+        more = f" and {len(steps) - _STEPS} more steps" if len(steps) > _STEPS else ""
+        return f"no number is to be had; rows are found by {clean('; '.join(map(str, steps[:_STEPS])))}{more}"
     return f"about {rows:,} row{'' if rows == 1 else 's'}" if isinstance(rows, int) else "not to be had"
