@@ -1,6 +1,6 @@
 r"""Rows on their way out: a JSON document within bounds, or a file without. Pure.
 
-    {"columns":[{"name":"one","type":"int4"}],"rows":[[1]],"truncated":false}
+    {"columns":[{"name":"one","type":"int4"}],"rows":[[1]],"truncated":false,"total":1}
     {"columns":[],"rows":[],"truncated":false,"affected":3}
     {"error":{"sqlstate":"42P01","message":"relation \"x\" does not exist","position":15,"hint":""}}
 
@@ -54,7 +54,7 @@ def document_head(columns: Sequence[Column]) -> bytes:
 
 
 def document_tail(*, truncated: bool, **facts: object) -> bytes:
-    """Its end: whether rows were left out, and what else is known (`total`, `affected`)."""
+    """Its end: whether rows were left out, and what else is known (`total`, `affected`, `rolled_back`)."""
     known = {key: value for key, value in facts.items() if value is not None}
     end = json.dumps({"truncated": truncated, **known}, separators=(",", ":"))
     return f"],{end[1:]}".encode()
@@ -102,7 +102,7 @@ async def document(
 ) -> AsyncIterator[bytes]:
     """The document of all batches that fit. `facts` are read at the end, so that an engine may learn them on the way.
 
-    What comes after the first row that did not fit is not asked for.
+    What comes after the first row that did not fit is not asked for; where there is none, all rows are the `total`.
     """
     yield document_head(columns)
     async for rows in batches:
@@ -110,7 +110,7 @@ async def document(
             yield data
         if bounded.truncated:
             break
-    yield document_tail(truncated=bounded.truncated, **facts)
+    yield document_tail(truncated=bounded.truncated, total=None if bounded.truncated else bounded.count, **facts)
 
 
 def csv_lines(rows: Iterable[Sequence[str | None]]) -> bytes:
