@@ -88,7 +88,7 @@ class ServerKind:
         return f"{self.name}://{f'[{host}]' if ':' in host else host}:{target['port']}/{target['database']}"
 
     def forms(self, credential: Credential, target: Mapping[str, object]) -> tuple[bytes, ...]:
-        """The password as the DSN's percent escapes spell it: it is sent unescaped."""
+        """The password as it is sent: within the DSN its percent escapes spell it otherwise."""
         del target
         value = credential["secret"].expose()
         if not dsn.looks_like(value):
