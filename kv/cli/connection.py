@@ -65,11 +65,11 @@ def connect(  # noqa: PLR0913 - the options of the verb
     with acting(options) as keeper:
         args |= {"remove": True} if remove else {"declaration": pinned(keeper, wish, full).declaration(full)}
         ok = keeper.act("connect", args).ok
-        if options.as_json:
-            tui.print_json(ok)
-        else:
+        if not options.as_json:
             tui.say(f"connection {full} {'removed' if remove else 'is set'}")
-        after(keeper, options, wish.kind, full)
+        looked = {} if remove else after(keeper, options, full)
+        if options.as_json:
+            tui.print_json({**ok, **looked})
 
 
 def _full(options: Options, text: str) -> str:

@@ -2,6 +2,8 @@
 
 Rules of this file
 - A database that does not answer now is told and is no failure: the connection is made all the same.
+- What kind a connection is of is the keeper's to say: a change need not name it.
+- What the statements make is told in the broker's words: a SQLite file has no roles.
 """
 
 from __future__ import annotations
@@ -32,23 +34,32 @@ def tell(options: Options, found: dict[str, object]) -> None:
         tui.print_json(found)
         return
     warnings = cast("list[str]", found.get("warnings") or [])
-    tui.say(f"  {found.get('server')}{'' if warnings else ': its role can do no more than it should'}")
+    tui.say(f"  {found.get('server')}{'' if warnings else ': nothing to warn of'}")
     for warning in warnings:
         tui.warn(warning)
     if warnings and found.get("script"):
-        tui.note("a role for reading alone is made by:")
+        tui.note(f"{found.get('remedy')}:")
         for line in str(found["script"]).splitlines():
             tui.note(f"    {line}")
 
 
-def after(keeper: Keeper, options: Options, kind: object, name: object) -> None:
-    """Look at a connection that was just made, if it is one to a database, and say what was found."""
-    if kind not in DATABASES or options.as_json:
-        return
+def after(keeper: Keeper, options: Options, name: str) -> dict[str, object]:
+    """Look at a connection that was just made or changed, if it is one to a database, and say what was found.
+
+    Returns what `--json` prints of it: `{"looked": …}` with the findings or an `error`, nothing of another kind.
+    """
     try:
-        tell(options, look_at(keeper, str(name)))
+        listed = cast("list[dict[str, object]]", keeper.ask("connections").ok.get("connections", []))
+        if not any(each.get("name") == name and each.get("kind") in DATABASES for each in listed):
+            return {}
+        found = look_at(keeper, name)
     except KvError as error:
-        tui.note(f"not looked at now: {error.message}; kv connect {name} --check tries again")
+        if not options.as_json:
+            tui.note(f"not looked at now: {error.message}; kv connect {name} --check tries again")
+        return {"looked": {"error": error.as_wire()}}
+    if not options.as_json:
+        tell(options, found)
+    return {"looked": found}
 
 
 def found(options: Options) -> Iterator[Finding]:
@@ -65,8 +76,8 @@ def found(options: Options) -> Iterator[Finding]:
             continue
         name, findings = f"{each['name']}", cast("list[str] | None", each.get("findings"))
         if findings is None:
-            yield Finding("note", name, f"its role was not looked at since the unlock: kv connect {name} --check")
+            yield Finding("note", name, f"it was not looked at since the unlock: kv connect {name} --check")
         elif not findings:
-            yield Finding("good", name, "its role can do no more than it should")
+            yield Finding("good", name, "what was found of it is nothing to warn of")
         for finding in findings or ():
             yield Finding("bad", name, finding)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
 import typer
 
@@ -14,9 +14,6 @@ from kv.cli.looking import after
 from kv.cli.options import Options, verb
 from kv.cli.value import check_arguments, read_value
 from kv.cli.wishing import wished
-
-if TYPE_CHECKING:
-    from kv.client import Answer
 
 StdinOption = Annotated[bool, typer.Option("--stdin", help="Take the value from standard input.")]
 FileOption = Annotated[str | None, typer.Option("--file", metavar="PATH", help="Take the value from a file.")]
@@ -76,9 +73,12 @@ def set_(  # noqa: PLR0913 - the options of the verb
             args["connection"] = declaration
         answer = keeper.act("set", _said(args), value.expose())
         value.wipe()
-        _stored(options, answer)
+        if not options.as_json:
+            _stored(options, answer.ok)
         declared = cast("dict[str, object]", args.get("connection") or {})
-        after(keeper, options, declared.get("kind"), declared.get("name"))
+        looked = after(keeper, options, str(declared["name"])) if declared else {}
+        if options.as_json:
+            _stored(options, {**answer.ok, **looked})
 
 
 def rotate(
@@ -102,7 +102,7 @@ def rotate(
         value = read_value(name, stdin=stdin, file=file, proof=options.passphrase_fd is not None)
         answer = keeper.act("set", {"name": name}, value.expose())
         value.wipe()
-    _stored(options, answer)
+    _stored(options, answer.ok)
 
 
 def generate(  # noqa: PLR0913 - the options of the verb
@@ -125,15 +125,14 @@ def generate(  # noqa: PLR0913 - the options of the verb
     args = {"name": options.name(name), "length": length, "alphabet": alphabet, "class": cls, "note": note}
     with acting(options) as keeper:
         answer = keeper.act("generate", {**_said(args), "replace": replace})
-    _stored(options, answer)
+    _stored(options, answer.ok)
 
 
 def _said(args: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in args.items() if value is not None}
 
 
-def _stored(options: Options, answer: Answer) -> None:
-    ok = answer.ok
+def _stored(options: Options, ok: dict[str, object]) -> None:
     if options.as_json:
         tui.print_json(ok)
         return

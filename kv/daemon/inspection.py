@@ -38,7 +38,10 @@ class Inspection:
         self._house = house
 
     async def look(self, exchange: Exchange) -> Answer:
-        """`{server, warnings, script}`: the server, what its role can do that no reader should, what helps."""
+        """`{server, warnings, script, remedy}`: what its role can do that no reader should, and what helps.
+
+        `script` are the statements that help, and `remedy` says what they make.
+        """
         house, name = self._house, cast("Named", exchange.request.args).name
         entry = house.entry(name)
         connection = entry.connection
@@ -77,4 +80,4 @@ class Inspection:
         )
         if redaction.verdict.withhold:
             raise KvError("withheld", why="it holds a guessable secret that was not lent to this call")
-        return {"server": server, "script": script, "warnings": warnings}
+        return {"server": server, "script": script, "remedy": found["remedy"], "warnings": warnings}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,27 @@ def test_a_budget_is_kept(world: World) -> None:
     assert code_of(answers[-1]) == (3, "budget")
     world.must("connect", "echo", "--calls-per-hour", "0", proof=True)
     assert world.must("api", "echo", "GET", "/echo", "--json").json["status"] == 200
+
+
+def test_a_database_is_looked_at_whenever_its_connection_changes(world: World) -> None:
+    """In words that fit its kind, with --json too, and without --kind; one that is not there is no failure."""
+    file = world.folder / "notes.db"
+    sqlite3.connect(file).close()
+    file.chmod(0o644)
+    ran = world.must("connect", "notes", "--kind", "sqlite", "--path", str(file), proof=True)
+    assert "every user of this machine may read the file" in ran.err
+    assert "other users are kept out by:" in ran.err
+    assert "role" not in ran.all
+    told = world.must("connect", "notes", "--function", "total", "--json", proof=True).json
+    assert (told["looked"]["server"].startswith("SQLite"), len(told["looked"]["warnings"])) == (True, 1)
+    file.chmod(0o600)
+    assert "nothing to warn of" in world.must("connect", "notes", "--function", "", proof=True).out
+    file.unlink()
+    assert "not looked at now" in world.must("connect", "notes", "--function", "total", proof=True).err
+    gone = world.must("connect", "notes", "--function", "", "--json", proof=True).json
+    assert gone["looked"]["error"]["code"] == "upstream-refused"
+    assert "looked" not in world.must("connect", "echo", "--admission", "always", "--json", proof=True).json
+    assert "looked" not in world.must("connect", "notes", "--remove", "--json", proof=True).json
 
 
 def test_class_and_note_stay_with_a_secret(world: World) -> None:

@@ -53,13 +53,14 @@ def look(session: Session) -> tuple[str, list[str]]:
 
 
 def told(version: str, grants: Sequence[str], database: str) -> dict[str, object]:
-    """`{server, warnings, script}`."""
+    """`{server, warnings, script, remedy}`."""
     maria = "MariaDB" in version
     number = re.sub(r"^5\.5\.5-", "", version).partition("-")[0]
     return {
         "server": f"{'MariaDB' if maria else 'MySQL'} {number}",
         "warnings": warnings(grants),
         "script": grant_script(database),
+        "remedy": "a role for reading alone is made by",
     }
 
 

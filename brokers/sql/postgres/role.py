@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 _MEMBERS = {
     "pg_read_server_files": "it reads any file of the server",
@@ -48,11 +48,12 @@ FROM pg_roles r WHERE r.rolname = current_user
 
 
 def told(version: str, facts: Mapping[str, object], database: str) -> dict[str, object]:
-    """`{server, warnings, script}`, and the facts behind the warnings."""
+    """`{server, warnings, script, remedy}`, and the facts behind the warnings."""
     return {
         "server": f"PostgreSQL {version}",
         "warnings": warnings(facts),
-        "script": grant_script("kv_reader", database, ["public"]),
+        "script": grant_script("kv_reader", database),
+        "remedy": "a role for reading alone is made by",
         "facts": dict(facts),
     }
 
@@ -69,26 +70,17 @@ def warnings(facts: Mapping[str, object]) -> list[str]:
     return found
 
 
-def grant_script(role: str, database: str, schemas: Sequence[str], *, write: bool = False) -> str:
-    """The statements that make a role which reads `schemas` of `database` and no more; with `write`, writes rows."""
+def grant_script(role: str, database: str) -> str:
+    """The statements that make a role which reads the schema `public` of `database` and no more."""
     whom = quoted(role)
-    lines = [
-        f"CREATE ROLE {whom} LOGIN PASSWORD '…a new password…' NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION;",
-        f"GRANT CONNECT ON DATABASE {quoted(database)} TO {whom};",
-    ]
-    if not write:
-        lines.insert(1, f"ALTER ROLE {whom} SET default_transaction_read_only = on;")
-    does = "SELECT, INSERT, UPDATE, DELETE" if write else "SELECT"
-    for schema in schemas:
-        where = quoted(schema)
-        lines += [
-            f"GRANT USAGE ON SCHEMA {where} TO {whom};",
-            f"GRANT {does} ON ALL TABLES IN SCHEMA {where} TO {whom};",
-            f"ALTER DEFAULT PRIVILEGES IN SCHEMA {where} GRANT {does} ON TABLES TO {whom};",
-        ]
-        if write:
-            lines.append(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {where} TO {whom};")
-    return "\n".join(lines) + "\n"
+    return (
+        f"CREATE ROLE {whom} LOGIN PASSWORD '…a new password…' NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION;\n"
+        f"ALTER ROLE {whom} SET default_transaction_read_only = on;\n"
+        f"GRANT CONNECT ON DATABASE {quoted(database)} TO {whom};\n"
+        f"GRANT USAGE ON SCHEMA public TO {whom};\n"
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {whom};\n"
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {whom};\n"
+    )
 
 
 def quoted(name: str) -> str:

@@ -8,10 +8,10 @@ Rules of this file
 
 from __future__ import annotations
 
-import asyncio
-import os
+import shlex
 import sqlite3
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from brokers.contract import BrokerError, Outcome
@@ -94,11 +94,11 @@ class SqliteBroker(SqlBroker):
         return await self._whole(plan, work, write=True)
 
     async def inspect(self, connection: Connection, credential: Credential) -> dict[str, object]:
-        """`{server, warnings, script}`: SQLite has no roles, so it is the file's own rights that are told."""
+        """`{server, warnings, script, remedy}`: SQLite has no roles, so it is the file's own rights that are told."""
         del credential
         path = str(connection.target["path"])
         try:
-            found = await asyncio.to_thread(os.stat, path)
+            found = await self._threads.run(Path(path).stat, _do_nothing)
         except OSError:
             raise BrokerError("refused", why="there is no such file, or it cannot be reached") from None
         warnings = []
@@ -106,8 +106,12 @@ class SqliteBroker(SqlBroker):
             warnings.append("every user of this machine may write to the file")
         if found.st_mode & stat.S_IROTH:
             warnings.append("every user of this machine may read the file")
-        script = f"chmod o-rwx '{path.replace(chr(39), chr(39) + chr(92) + chr(39) * 2)}'\n" if warnings else ""
-        return {"server": f"SQLite {sqlite3.sqlite_version}", "warnings": warnings, "script": script}
+        return {
+            "server": f"SQLite {sqlite3.sqlite_version}",
+            "warnings": warnings,
+            "script": f"chmod o-rwx {shlex.quote(path)}\n" if warnings else "",
+            "remedy": "other users are kept out by",
+        }
 
     async def aclose(self) -> None:
         """End what is at work."""
@@ -199,3 +203,7 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
 
 async def _nothing() -> None:
     """The file was closed before the answer."""
+
+
+def _do_nothing() -> None:
+    """A look at a file's rights is over at once, or waits for a disk that nobody hurries."""
