@@ -44,6 +44,15 @@ async def listed(columns: Sequence[Column], batches: AsyncIterator[Sequence[Sequ
     yield b"[]\n" if between == b"[\n" else b"\n]\n"
 
 
+async def kept(chunks: AsyncIterator[bytes], refusals: tuple[type[BaseException], ...]) -> AsyncIterator[bytes]:
+    """A file's chunks; one of `refusals` on the way leaves no file."""
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except refusals:
+        raise refused() from None
+
+
 def refused() -> BrokerError:
     """The failure that a refusal of the statement is to a file; as an answer it would be told in the server's words."""
     return BrokerError("refused", why="the server refuses the statement; without a file it says why")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError, Outcome
-from brokers.sql import export, records, rows
+from brokers.sql import answer, export, records, rows
 from brokers.sql.mysql import catalogue, cells, faults, literal, role, text
 from brokers.sql.mysql.driver import Error
 from brokers.sql.mysql.pool import Pool
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PORTION, _PORTION_BYTES = 1000, 512 << 10  # rows and characters of one INSERT: servers take 1 MiB and more
 _LOOK_SECONDS = 15.0
+_REFUSALS = (Error,)
 
 
 class Acts:
@@ -113,16 +114,15 @@ class Acts:
     ) -> Outcome:
         """The document that `work` makes, once it is made."""
         call = await self._pool.call(plan.connection, credential, plan.limits.timeout)
-        head: dict[str, object] = {}
         try:
-            body = await call.start(work, write=write)
+            told = answer.whole(await call.start(work, write=write))
         except Error as error:
-            head, body = _refusal(error, call)
+            told = _refusal(error, call)
         except BaseException:
             call.abandon()
             raise
         call.give_back()
-        return Outcome(head, _once(body), _nothing)
+        return told
 
     async def _read(self, plan: Plan, credential: Credential, sent: str) -> Outcome:
         """A query's rows as they come."""
@@ -133,19 +133,19 @@ class Acts:
         try:
             await call.start(lambda session: reading.begin(session, sent), write=False)
         except Error as error:
-            head, body = _refusal(error, call)
+            told = _refusal(error, call)
             call.give_back()
             if form:
                 raise export.refused() from None
-            return Outcome(head, _once(body), _nothing)
+            return told
         except BaseException:
             call.abandon()
             raise
         if form == "csv":
-            return Outcome({}, _kept(export.csv(reading.columns, reading.spelled())), reading.aclose)
+            return Outcome({}, export.kept(export.csv(reading.columns, reading.spelled()), _REFUSALS), reading.aclose)
         if form:
             write = export.lines if form == "jsonl" else export.listed
-            return Outcome({}, _kept(write(reading.columns, reading.written())), reading.aclose)
+            return Outcome({}, export.kept(write(reading.columns, reading.written()), _REFUSALS), reading.aclose)
         bounded = rows.Bounded(cast("int", given["max_rows"]), plan.limits.max_bytes)
         body_of = rows.document(reading.columns, reading.told(bounded), bounded, reading.facts)
         return Outcome({}, body_of, reading.aclose)
@@ -254,23 +254,6 @@ def _told(error: Error, call: Call) -> dict[str, str]:
     return faults.members(number_of(error), getattr(error, "sqlstate", None) or "", message, call.session.words)
 
 
-def _refusal(error: Error, call: Call) -> tuple[dict[str, object], bytes]:
+def _refusal(error: Error, call: Call) -> Outcome:
     told = _told(error, call)
-    return {"failed": True, "sqlstate": told["sqlstate"]}, faults.document(told)
-
-
-async def _kept(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A file's chunks; a server that refuses on the way leaves no file."""
-    try:
-        async for chunk in chunks:
-            yield chunk
-    except Error:
-        raise export.refused() from None
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
-
-
-async def _nothing() -> None:
-    """The session went back before the answer."""
+    return answer.refused(told["sqlstate"], faults.document(told))

@@ -1,69 +1,28 @@
-"""The broker of MySQL and MariaDB: which act is performed by what, without a driver until one is.
-
-Rules of this file
-- Declaring and planning work without PyMySQL. A call that needs it and does not find it says what to install.
-"""
+"""The broker of MySQL and MariaDB, without PyMySQL until an act needs it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from brokers.contract import BrokerError
-from brokers.resolver import system_resolver
-from brokers.sql.broker import SqlBroker
 from brokers.sql.kind import Mysql
 from brokers.sql.room import MYSQL, THREADS
+from brokers.sql.served import ServedBroker
 
 if TYPE_CHECKING:
-    from brokers.contract import Connection, Credential, Outcome, Plan
     from brokers.declaration import Kind
-    from brokers.resolver import Resolver
     from brokers.sql.mysql.acts import Acts
 
 
-class MysqlBroker(SqlBroker):
+class MysqlBroker(ServedBroker["Acts"]):
     """Calls on MySQL and MariaDB."""
 
     kind = "mysql"
     places, places_in_all = MYSQL, THREADS
     dialect = "mysql"
+    driver = "kv-secrets[mysql]"
     declared: ClassVar[Kind] = Mysql()
 
-    def __init__(self, resolver: Resolver = system_resolver) -> None:
-        super().__init__(resolver)
-        self._loaded: Acts | None = None
+    def _made(self) -> Acts:
+        from brokers.sql.mysql.acts import Acts
 
-    @property
-    def _acts(self) -> Acts:
-        if self._loaded is None:
-            try:
-                from brokers.sql.mysql.acts import Acts
-            except ImportError:
-                raise BrokerError("missing", what="kv-secrets[mysql]") from None
-            self._loaded = Acts(self.resolver)
-        return self._loaded
-
-    async def query(self, plan: Plan, credential: Credential) -> Outcome:
-        """See `SqlBroker`."""
-        return await self._acts.query(plan, credential)
-
-    async def estimate(self, plan: Plan, credential: Credential) -> Outcome:
-        """See `SqlBroker`."""
-        return await self._acts.estimate(plan, credential)
-
-    async def schema(self, plan: Plan, credential: Credential) -> Outcome:
-        """See `SqlBroker`."""
-        return await self._acts.schema(plan, credential)
-
-    async def load(self, plan: Plan, credential: Credential) -> Outcome:
-        """See `SqlBroker`."""
-        return await self._acts.load(plan, credential)
-
-    async def inspect(self, connection: Connection, credential: Credential) -> dict[str, object]:
-        """`{server, warnings, script}`: what the role may do that no reader should, and the SQL of one that may not."""
-        return await self._acts.inspect(connection, credential)
-
-    async def aclose(self) -> None:
-        """Close every session."""
-        if self._loaded is not None:
-            await self._loaded.aclose()
+        return Acts(self.resolver)

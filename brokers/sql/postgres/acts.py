@@ -13,7 +13,7 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError, Outcome
-from brokers.sql import export, rows
+from brokers.sql import answer, export, rows
 from brokers.sql.postgres import faults, role, work
 from brokers.sql.postgres.pool import Pool
 from brokers.sql.postgres.results import Rows
@@ -91,17 +91,16 @@ class Acts:
     async def _whole(self, plan: Plan, credential: Credential, perform: Work, *, before: int = 0) -> Outcome:
         """The document that `perform` makes, once it is made."""
         call = await self._pool.call(plan.connection, credential, plan.limits.timeout)
-        head: dict[str, object] = {}
         tell = _teller(call, before)
         try:
-            body = await perform(plan, call, tell)
+            told = answer.whole(await perform(plan, call, tell))
         except faults.Refused as refused:
-            head, body = _answer(tell(refused.refusal))
+            told = _answer(tell(refused.refusal))
         except BaseException:
             call.abandon()
             raise
         call.give_back()
-        return Outcome(head, _once(body), _nothing)
+        return told
 
     async def _read(self, plan: Plan, credential: Credential, portion: int) -> Outcome:
         """A query's rows as they come."""
@@ -126,8 +125,7 @@ class Acts:
             call.give_back()
             if form:
                 raise export.refused() from None
-            head, body = _answer(told)
-            return Outcome(head, _once(body), _nothing)
+            return _answer(told)
         except BaseException:
             call.abandon()
             raise
@@ -211,8 +209,8 @@ def _teller(call: Call, before: int = 0) -> Tell:
     return tell
 
 
-def _answer(told: dict[str, object]) -> tuple[dict[str, object], bytes]:
-    return {"failed": True, "sqlstate": told["sqlstate"]}, faults.document(told)
+def _answer(told: dict[str, object]) -> Outcome:
+    return answer.refused(told["sqlstate"], faults.document(told))
 
 
 async def _kept(chunks: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
@@ -233,11 +231,3 @@ async def _kept(chunks: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes
 
 async def _next(stream: AsyncIterator[bytes]) -> bytes:
     return await anext(stream, b"")
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
-
-
-async def _nothing() -> None:
-    """The session went back before the answer."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from brokers.contract import BrokerError, Outcome
 from brokers.resolver import system_resolver
-from brokers.sql import export, records, rows
+from brokers.sql import answer, export, records, rows
 from brokers.sql.broker import SqlBroker
 from brokers.sql.kind import Sqlite
 from brokers.sql.room import THREADS
@@ -26,7 +26,7 @@ from brokers.sql.sqlite.file import fetch
 from brokers.sql.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from brokers.contract import Connection, Credential, Plan
     from brokers.declaration import Kind
@@ -122,14 +122,12 @@ class SqliteBroker(SqlBroker):
     async def _whole(self, plan: Plan, work: Callable[[File], bytes], *, write: bool) -> Outcome:
         """The document that `work` makes, once it is made."""
         call = Call(self._threads, self._open, plan, write=write)
-        head: dict[str, object] = {}
         try:
-            body = await call.start(work)
+            return answer.whole(await call.start(work))
         except FAILURES as error:
-            head, body = _refused(cells.refusal(error))
+            return _refused(cells.refusal(error))
         finally:
             await call.aclose()
-        return Outcome(head, _once(body), _nothing)
 
     async def _read(self, plan: Plan, sql: str, params: tuple[object, ...]) -> Outcome:
         """A query's rows as they come."""
@@ -144,13 +142,12 @@ class SqliteBroker(SqlBroker):
                 raise
             if form:
                 raise export.refused() from None
-            head, body = _refused(cells.refusal(error))
-            return Outcome(head, _once(body), _nothing)
+            return _refused(cells.refusal(error))
         if form == "csv":
-            return Outcome({}, _kept(export.csv(reading.columns, reading.spelled())), call.aclose)
+            return Outcome({}, export.kept(export.csv(reading.columns, reading.spelled()), FAILURES), call.aclose)
         if form:
             write = export.lines if form == "jsonl" else export.listed
-            return Outcome({}, _kept(write(reading.columns, reading.written())), call.aclose)
+            return Outcome({}, export.kept(write(reading.columns, reading.written()), FAILURES), call.aclose)
         bounded = rows.Bounded(cast("int", plan.request["max_rows"]), plan.limits.max_bytes)
         document = rows.document(reading.columns, reading.told(bounded), bounded, reading.facts)
         return Outcome({}, document, call.aclose)
@@ -182,27 +179,8 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _refused(told: dict[str, str]) -> tuple[dict[str, object], bytes]:
-    return {"failed": True, "sqlstate": told["sqlstate"]}, rows.error(
-        told["sqlstate"], told["message"], hint=told.get("hint", "")
-    )
-
-
-async def _kept(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A file's chunks; a refusal on the way leaves no file."""
-    try:
-        async for chunk in chunks:
-            yield chunk
-    except FAILURES:
-        raise export.refused() from None
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
-
-
-async def _nothing() -> None:
-    """The file was closed before the answer."""
+def _refused(told: dict[str, str]) -> Outcome:
+    return answer.refused(told["sqlstate"], rows.error(told["sqlstate"], told["message"], hint=told.get("hint", "")))
 
 
 def _do_nothing() -> None:
