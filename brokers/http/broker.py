@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, cast
 from httpx2 import URL, InvalidURL
 
 from brokers.contract import BrokerError, Plan
-from brokers.http import card, classify, pattern, target
+from brokers.http import actions, card, classify, pattern, target
 from brokers.http.arguments import decode
 from brokers.http.auth import SLASH, check_added
 from brokers.http.auth.mtls import CERTIFICATE
@@ -85,6 +85,7 @@ class HttpBroker:
         effect, because = classify.classify(
             reading.pack, draft.method, draft.segments, draft.query, dict(headers), draft.body
         )
+        effect, because = actions.judge(connection, draft, dict(headers), (effect, because))
         return Plan(
             connection=connection,
             effect=effect,
