@@ -2,7 +2,9 @@
 
     name = "stripe"                      # the file's name; a-z 0-9 _ -
     title = "Stripe"
-    origin = "https://api.stripe.com"    # or `origin_needed = true`: every tenant has its own, a person gives it
+    origin = "https://api.stripe.com"    # or `origin_needed = true`: every tenant has its own, a person gives it; what
+                                         # stands in braces, https://{region}.x.test, a person gives by --option
+    like = ""                            # a pack whose headers, defaults, bodies and rows are this one's too
     base_path = ""                       # prefix of every path of a connection; the patterns lie beneath it
     encoded_slash = false                # true: a segment of a call's path may hold a slash, as %2F
     docs = "https://docs.stripe.com/api"
@@ -10,6 +12,9 @@
     [auth]
     scheme = "bearer"                    # basic, bearer, header, path, query, several
     options = {}                         # the scheme's own
+    open = []                            # those of them that a person gives by --option
+    [origins]                            # other origins, by the value of the first open option
+    iam = "https://iam.amazonaws.com"
     [headers]                            # fixed ones that the service requires; the agent's own win
     [key]
     env = ["STRIPE_SECRET_KEY"]          # names under which people keep this key
@@ -29,6 +34,7 @@
     effect = "mint"                      # of several matching rows the most severe one counts
     methods = ["POST"]                   # left out: any
     paths = ["/v1/webhook_endpoints"]    # patterns, see `pattern`
+    gives = {secret = "WEBHOOK_SECRET"}  # members of the answer that are new credentials, and what each is called
     doc = "https://docs.stripe.com/api/webhook_endpoints/create"
 
 What the classes mean here: `mint` creates, changes or *hands out* credentials and persistence (keys, tokens,
@@ -40,6 +46,7 @@ Rules of this file
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -110,7 +117,18 @@ def _read(name: str) -> str:
 
 @cache
 def _load(name: str) -> Pack:
-    return parse(name, _read(name))
+    pack = parse(name, _read(name))
+    if not pack.like:
+        return pack
+    other = _load(pack.like)
+    return replace(
+        pack,
+        headers=other.headers,
+        defaults=other.defaults,
+        body=other.body,
+        endpoints=other.endpoints,
+        verified=other.verified,
+    )
 
 
 @cache

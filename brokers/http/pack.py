@@ -12,7 +12,7 @@ import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from brokers.contract import Effect
+from brokers.contract import BrokerError, Effect
 from brokers.http.pattern import Pattern
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _KINDS = frozenset({"graphql", "jsonrpc"})
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _T = TypeVar("_T")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{3,39}")
+_BLANK = re.compile(r"\{([a-z_]+)\}")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # of a host's name (RFC 1123 section 2.1), in lower case
 
 
 class PackError(ValueError):
@@ -30,20 +33,25 @@ class PackError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """The scheme's name and its options, as a connection declares them."""
+    """The scheme's name and its options, as a connection declares them; `open` names those that a person gives."""
 
     scheme: str
     options: Mapping[str, str]
+    open: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One row: calls by `methods` (none: any) on `pattern` have `effect`, says `doc`."""
+    """One row: calls by `methods` (none: any) on `pattern` have `effect`, says `doc`.
+
+    `gives` are members of the answer that are new credentials, and what each is called: see `capture`.
+    """
 
     effect: Effect
     methods: frozenset[str]
     pattern: Pattern
     doc: str
+    gives: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +65,9 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A known service. `origin` is "" where `origin_needed`.
+    """A known service. `origin` is "" where `origin_needed`, and may have `{blanks}` in it: see `origin_for`.
 
+    `origins` are other origins, by the value of the first option that is open. `like` names a pack whose classes count.
     `distinctive` is what only this service's keys look like, `shape` what else they may; None where nothing is known.
     `slots` names the secrets of a scheme that takes several, and then `env` is empty. `verified` is "" for a pack
     with method defaults only.
@@ -70,6 +79,8 @@ class Pack:
     auth: Auth
     origin: str = ""
     origin_needed: bool = False
+    origins: Mapping[str, str] = field(default_factory=dict)
+    like: str = ""
     base_path: str = ""
     encoded_slash: bool = False
     verified: str = ""
@@ -94,6 +105,25 @@ class Pack:
         object.__setattr__(self, "_literal", literal)
         object.__setattr__(self, "_free", tuple(row for row in self.endpoints if row.pattern.literal is None))
 
+    @property
+    def open(self) -> tuple[str, ...]:
+        """What a person has to give: options of the auth scheme, and what else stands in the origin."""
+        return tuple(dict.fromkeys((*self.auth.open, *_BLANK.findall(self.origin))))
+
+    def origin_for(self, given: Mapping[str, str]) -> str:
+        """The origin with its blanks filled; "" where one is not `given`.
+
+        Each is one label of a host's name, so that no text can lead a credential out of the service's own domain.
+        Raises `BrokerError("options")`.
+        """
+        first = given.get(self.auth.open[0], "") if self.auth.open else ""
+        origin = self.origins.get(first, self.origin)
+        if not given.keys() >= {*_BLANK.findall(origin)}:
+            return ""
+        if not all(_LABEL.fullmatch(given[name]) for name in _BLANK.findall(origin)):
+            raise BrokerError("options", why="what stands in a host's name is a-z 0-9 -, at most 63 characters")
+        return _BLANK.sub(lambda blank: given[blank[1]], origin)
+
     def rows(self, folded: tuple[str, ...]) -> tuple[Endpoint, ...]:
         """Every row whose pattern matches loosely; `folded` is what `pattern.fold` made of a call's segments."""
         return (*self._literal.get(folded, ()), *(row for row in self._free if row.pattern.loose(folded)))
@@ -111,6 +141,10 @@ def parse(name: str, text: str) -> Pack:
         raise PackError(f"{name}: the name is not the file's")
     if bool(pack.origin) == pack.origin_needed or (pack.origin and not pack.origin.startswith("https://")):
         raise PackError(f"{name}: an https origin, or origin_needed")
+    if any(not origin.startswith("https://") for origin in pack.origins.values()):
+        raise PackError(f"{name}: an https origin")
+    if set(pack.auth.open) & set(pack.auth.options) or (pack.origins and not pack.auth.open):
+        raise PackError(f"{name}: an option is open or it is given")
     return pack
 
 
@@ -163,9 +197,11 @@ def _pack(table: _Table) -> Pack:
         name=table.take("name", str),
         title=table.take("title", str),
         docs=table.take("docs", str),
-        auth=Auth(auth.take("scheme", str), auth.table("options").rest_of_texts()),
+        auth=Auth(auth.take("scheme", str), auth.table("options").rest_of_texts(), auth.texts("open")),
         origin=table.take("origin", str, ""),
         origin_needed=table.take("origin_needed", bool, default=False),
+        origins=table.table("origins").rest_of_texts(),
+        like=table.take("like", str, ""),
         base_path=table.take("base_path", str, ""),
         encoded_slash=table.take("encoded_slash", bool, default=False),
         verified=table.take("verified", str, ""),
@@ -205,7 +241,10 @@ def _body(table: _Table) -> Body | None:
 def _rows(table: _Table) -> list[Endpoint]:
     effect, methods = Effect(table.take("effect", str)), frozenset(table.texts("methods"))
     paths, doc = table.texts("paths"), table.take("doc", str)
+    gives = table.table("gives").rest_of_texts()
     table.end()
     if not _METHODS.issuperset(methods) or not paths or not doc.startswith("https://"):
         raise PackError(f"{table.where}: methods, paths and an https doc")
-    return [Endpoint(effect, methods, Pattern.parse(path), doc) for path in paths]
+    if gives and (effect is not Effect.MINT or not methods or not all(map(_VARIABLE.fullmatch, gives.values()))):
+        raise PackError(f"{table.where}: only a mint by named methods gives credentials, with names like variables")
+    return [Endpoint(effect, methods, Pattern.parse(path), doc, gives) for path in paths]

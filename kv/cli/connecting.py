@@ -7,6 +7,7 @@ Rules of this file
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from kv.cli import tui
@@ -33,6 +34,8 @@ def choose(  # noqa: PLR0913 - what is known of the secret and of the wish
         return _database(keeper, secret, database, chosen, wish)
     if chosen is not None:
         return wish.declaration(chosen)
+    if wish.options and wish.provider is None and (found := guess(secret, value)) is not None:
+        wish = replace(wish, provider=found.provider)
     if not wish.empty:
         return wish.declaration(beside(secret, wish.provider) if wish.provider else default_name(secret))
     return _recognised(keeper, secret, value, interactive=interactive)
@@ -61,11 +64,12 @@ def _recognised(keeper: Keeper, secret: str, value: bytes, *, interactive: bool)
     if found is not None and found.connection in known:
         tui.note(f"connection {found.connection} exists and uses another secret: --connection NAME makes one more")
         return None
-    if found is not None and not found.host_needed:
+    if found is not None and found.whole:
         return {"name": found.connection, "provider": found.provider}
     if interactive:
         return _ask(secret, found)
-    tui.note(f"no connection uses {secret} yet: kv connect makes one")
+    more = "".join(f" --option {name}=…" for name in found.open) if found is not None else ""
+    tui.note(f"no connection uses {secret} yet: kv connect makes one" + (f", or kv set with{more}" if more else ""))
     return None
 
 
@@ -78,6 +82,8 @@ def _connections(keeper: Keeper) -> Mapping[str, Mapping[str, object]]:
 
 def _ask(secret: str, found: Guess | None) -> dict[str, object] | None:
     with Terminal() as terminal:
+        if found is not None and found.open:
+            return _filled(terminal, found)
         if found is not None:
             host = terminal.ask(f"  {found.title}: your host (https://…, empty for no connection): ")
             return {"name": found.connection, "provider": found.provider, "host": host} if host else None
@@ -93,6 +99,12 @@ def _ask(secret: str, found: Guess | None) -> dict[str, object] | None:
                 terminal.print(f"  {error.message}")
                 continue
             return {"name": default_name(secret), "host": host, "auth": auth}
+
+
+def _filled(terminal: Terminal, found: Guess) -> dict[str, object] | None:
+    """The declaration with what the service leaves open; None where nothing is said."""
+    given = {name: terminal.ask(f"  {found.title}: {name} (empty for no connection): ") for name in found.open}
+    return {"name": found.connection, "provider": found.provider, "options": given} if all(given.values()) else None
 
 
 def told(ok: Mapping[str, object]) -> str:

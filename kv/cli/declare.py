@@ -71,6 +71,7 @@ class Wish:
     host_keys: Sequence[str] = ()
     server: Server | None = None
     auth: str | None = None
+    options: Sequence[str] = ()
     provider: str | None = None
     ca: str | None = None
     addresses: Sequence[str] | None = None
@@ -126,6 +127,8 @@ class Wish:
         found: dict[str, object] = {}
         if self.auth is not None:
             found["auth"] = {"scheme": self.auth} if self.of_other_kind else parse_auth(self.auth)
+        if self.options:
+            found["options"] = _options(self.options)
         if self.functions is not None:
             found["functions"] = list(self.functions)
         if self.server is not None:
@@ -184,6 +187,14 @@ def spell_auth(scheme: str, options: Mapping[str, str]) -> str:
 
 def _scheme(name: str) -> AuthScheme:
     return cast("AuthScheme", load(AUTH, name)())
+
+
+def _options(texts: Sequence[str]) -> dict[str, str]:
+    """What a provider leaves open, `NAME=VALUE` each. Raises `KvError("usage")`."""
+    pairs = [text.partition("=") for text in texts]
+    if not all(mark and name for name, mark, _ in pairs) or len({name for name, _, _ in pairs}) != len(pairs):
+        raise KvError("usage", why="--option is written NAME=VALUE, each name once")
+    return {name: value for name, _, value in pairs}
 
 
 def _slot(text: str) -> tuple[str, str]:

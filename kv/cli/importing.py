@@ -165,7 +165,7 @@ def _proposed(name: str, value: bytes) -> tuple[dict[str, object], str] | None:
         declared = {"name": default_name(name), **database, "auth": {"scheme": "dsn"}}
         return (declared, f"{database['kind']}, {where}") if database["kind"] != "sqlite" else None
     found = guess(name, value)
-    if found is None or found.host_needed:
+    if found is None or not found.whole:
         return None
     return {"name": found.connection, "provider": found.provider}, found.title
 

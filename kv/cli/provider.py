@@ -70,6 +70,7 @@ def _one(pack: Pack, *, as_json: bool) -> None:
         [
             ["host", told["host"] or "your own: --host https://…"],
             ["auth", told["auth"]],
+            *([["you say", " ".join(f"--option {name}=…" for name in pack.open)]] if pack.open else []),
             ["names", ", ".join([*pack.env, *(each for names in pack.slots.values() for each in names)]) or "-"],
             ["key", told["key"] or "any shape"],
             ["docs", pack.docs],
@@ -91,6 +92,7 @@ def _told(pack: Pack) -> dict[str, object]:
         "docs": pack.docs,
         "env": list(pack.env),
         "host": f"{pack.origin}{pack.base_path}",
-        "auth": spell_auth(pack.auth.scheme, pack.auth.options),
+        "auth": spell_auth(pack.auth.scheme, {**pack.auth.options, **{name: name.upper() for name in pack.auth.open}}),
+        "open": list(pack.open),
         "key": " or ".join(shapes),
     }

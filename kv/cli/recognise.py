@@ -17,12 +17,21 @@ if TYPE_CHECKING:
 
 
 class Guess(NamedTuple):
-    """A provider that was recognised: the name its connection gets, and whether a person must still name the host."""
+    """A provider that was recognised: the name its connection gets, and whether a person must still name the host.
+
+    `open` are the options that a person must still give.
+    """
 
     connection: str
     provider: str
     title: str
     host_needed: bool
+    open: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Nothing has to be said of it any more."""
+        return not self.host_needed and not self.open
 
 
 def guess(name: str, value: bytes) -> Guess | None:
@@ -31,7 +40,7 @@ def guess(name: str, value: bytes) -> Guess | None:
     pack: Pack | None = catalogue.recognise(name, value)
     if pack is None:
         return None
-    return Guess(beside(name, pack.name), pack.name, pack.title, pack.origin_needed)
+    return Guess(beside(name, pack.name), pack.name, pack.title, pack.origin_needed, pack.open)
 
 
 def dsn(value: bytes) -> dict[str, object] | None:

@@ -15,6 +15,10 @@ import typer
 from kv.cli.declare import Server, Wish
 from kv.registry import AUTH, KINDS
 
+LeftOpen = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="What a known service leaves open; repeat for more."),
+]
 _RULE = "A rule, as in 'DELETE /v1/**'; repeat for more."
 
 
@@ -46,6 +50,7 @@ def wished(  # noqa: PLR0913 - the options that say where a credential may go
     provider: Annotated[
         str | None, typer.Option("--provider", metavar="NAME", help="A known service: kv providers.")
     ] = None,
+    option: LeftOpen = None,
     ca: Annotated[str | None, typer.Option("--ca", metavar="FILE", help="A private CA, in PEM.")] = None,
     allow_address: Annotated[
         list[str] | None,
@@ -70,6 +75,7 @@ def wished(  # noqa: PLR0913 - the options that say where a credential may go
         ssh=ssh,
         host_keys=tuple(host_key or ()),
         auth=auth,
+        options=tuple(option or ()),
         provider=provider,
         ca=ca,
         addresses=_said(allow_address),

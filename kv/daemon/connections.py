@@ -10,7 +10,7 @@ Rules of this file
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from brokers.contract import BrokerError, Connection
 from kv.daemon.entry import Entry, kind_of, scheme
@@ -21,6 +21,8 @@ from kv.similar import similar
 from kv.vault.contents import check_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from brokers.http.catalogue import Pack
     from kv.daemon.schema import Declaration
 
@@ -50,6 +52,8 @@ def _other(kind: str, declared: Declaration, before: Entry | None, secret: str |
         name = before.connection.scheme if before else next(iter(of.schemes))
     if name not in of.schemes or (declared.auth is not None and declared.auth.options):
         raise KvError("bad-argument", argument="auth", why=f"of {kind} it is {' or '.join(of.schemes)}")
+    if declared.options:
+        raise KvError("bad-argument", argument="options", why="this is said of services that kv knows")
     target = of.target(_stated(declared), before.connection.target if before else {}, name)
     secrets = _secrets(declared, before, secret, of.schemes[name])
     return Connection(name=declared.name, kind=kind, target=target, scheme=name, secrets=secrets), initial
@@ -61,7 +65,9 @@ def _stated(declared: Declaration) -> dict[str, object]:
     return {name: value for name, value in members.items() if value is not None}  # empty takes it back
 
 
-_NOT_OF_TARGETS = frozenset({"name", "kind", "auth", "secrets", "admission", "preset", "rules", "calls_per_hour"})
+_NOT_OF_TARGETS = frozenset(
+    {"name", "kind", "auth", "options", "secrets", "admission", "preset", "rules", "calls_per_hour"}
+)
 _NOT_HTTP = (
     *("port", "database", "user", "tls", "functions", "path"),
     *("host_key", "jump", "profiles", "allow", "roots", "cwd", "env", "certificate", "principals", "source_address"),
@@ -77,7 +83,7 @@ def _http(kind: str, declared: Declaration, before: Entry | None, secret: str | 
     connection = Connection(
         name=declared.name,
         kind=kind,
-        target=_target(declared, before, pack),
+        target=_target(declared, before, pack, options),
         scheme=name,
         options=options,
         secrets=_secrets(declared, before, secret, scheme(name).slots),
@@ -99,19 +105,53 @@ def _pack(name: str) -> Pack | None:
 
 def _auth(declared: Declaration, before: Entry | None, pack: Pack | None) -> tuple[str, dict[str, str]]:
     if declared.auth is not None:
-        return declared.auth.scheme, dict(declared.auth.options)
+        name, options = declared.auth.scheme, dict(declared.auth.options)
+    elif before is not None:
+        name, options = before.connection.scheme, dict(before.connection.options)
+    elif pack is not None:
+        name, options = pack.auth.scheme, dict(pack.auth.options)
+    else:
+        raise KvError("bad-argument", argument="auth", why="say how the credential enters a request: --auth bearer, …")
+    given, left = declared.options or {}, pack.auth.open if pack and name == pack.auth.scheme else ()
+    if unknown := given.keys() - {*(pack.open if pack else ())}:
+        why = f"{pack.name if pack else 'this connection'} leaves no {min(unknown)} open: kv providers says what is"
+        raise KvError("bad-argument", argument="options", why=why)
+    options |= {name: value for name, value in given.items() if name in left}
+    if declared.auth is None and (missing := [name for name in left if name not in options]):
+        _left_open(pack, missing)
+    return name, options
+
+
+def _left_open(pack: Pack | None, missing: Sequence[str]) -> NoReturn:
+    says = " ".join(f"--option {name}=…" for name in missing)
+    raise KvError("bad-argument", argument="options", why=f"{pack.name if pack else 'it'} leaves it open, say {says}")
+
+
+def _origin(declared: Declaration, before: Entry | None, pack: Pack | None, options: Mapping[str, str]) -> str:
+    """Where a person has it lead; else where the provider is, by what it leaves open; else where it led.
+
+    An origin that a person gave stays, whatever options change: it was not made of any.
+    """
+    if declared.host:
+        return declared.host
+    given = {**options, **(declared.options or {})}
+    made = pack.origin_for(given) if pack else ""
     if before is not None:
-        return before.connection.scheme, dict(before.connection.options)
-    if pack is not None:
-        return pack.auth.scheme, dict(pack.auth.options)
-    raise KvError("bad-argument", argument="auth", why="say how the credential enters a request: --auth bearer, …")
+        old = str(before.connection.target.get("origin", ""))
+        was = pack.origin_for(before.connection.options) if pack else old
+        return made if declared.options and made and was in {old, ""} else old
+    if not made and pack and pack.open:
+        _left_open(pack, [name for name in pack.open if name not in given])
+    return made
 
 
-def _target(declared: Declaration, before: Entry | None, pack: Pack | None) -> dict[str, object]:
+def _target(
+    declared: Declaration, before: Entry | None, pack: Pack | None, options: Mapping[str, str]
+) -> dict[str, object]:
     from brokers.http.target import connection_target, parse_origin
 
     old = before.connection.target if before else {}
-    host = declared.host or str(old.get("origin", "")) or (pack.origin if pack else "")
+    host = _origin(declared, before, pack, options)
     if not host:
         raise KvError("bad-argument", argument="host", why="say where this credential may go: --host https://…")
     if str(parse_origin(host)) != old.get("origin"):

@@ -125,6 +125,9 @@ class Declaration(Strict, frozen=True):
     principals: Annotated[list[Short], msgspec.Meta(max_length=16)] | None = None
     source_address: Line | None = None
     auth: Auth | None = None
+    options: dict[Annotated[str, msgspec.Meta(max_length=64)], Annotated[str, msgspec.Meta(max_length=512)]] | None = (
+        None
+    )
     ca: Annotated[str, msgspec.Meta(max_length=65536)] | None = None  # a PEM bundle of a few certificates
     addresses: Annotated[list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=16)] | None = None
     insecure_loopback: bool | None = None

@@ -261,8 +261,54 @@ def test_a_provider_is_shown_as_the_packs_have_it(world: World) -> None:
     assert "mint     POST" in plain
     for name in catalogue.names():
         auth = catalogue.load(name).auth
-        assert parse_auth(spell_auth(auth.scheme, auth.options)) == {"scheme": auth.scheme, "options": auth.options}
+        options = {**auth.options, **dict.fromkeys(auth.open, "x")}
+        assert parse_auth(spell_auth(auth.scheme, options)) == {"scheme": auth.scheme, "options": options}
     assert code_of(world.kv("providers", "strip", "--json")) == (6, "unknown-provider")
+
+
+def test_what_a_service_leaves_open_is_given_in_one_command(world: World) -> None:
+    """Service and region make host and signature; a changed one moves both, and a host of one's own stays."""
+    pair = b"AK" + b"IA" + b"0A" * 8 + b":" + b"Ab1/" * 10
+    world.store("aws/AWS_SECRET", pair, "--option", "service=sqs", "--option", "region=eu-central-1")
+
+    def origin() -> str:
+        found = world.must("connections", "--json").json
+        return next(str(row["origin"]) for row in found if row["name"] == "aws/aws")
+
+    assert origin() == "https://sqs.eu-central-1.amazonaws.com"
+    asked = world.must("explain", "api", "aws/aws", "GET", "/?Action=PurgeQueue", "--json").json
+    assert asked["effect"] == "destroy"
+    world.must("connect", "aws/aws", "--option", "region=us-east-2", proof=True)
+    assert origin() == "https://sqs.us-east-2.amazonaws.com"
+    world.must("connect", "aws/aws", "--option", "service=iam", proof=True)
+    assert origin() == "https://iam.amazonaws.com"
+    world.must("connect", "aws/aws", "--host", "https://iam.aws.test", proof=True)
+    world.must("connect", "aws/aws", "--option", "region=us-east-1", proof=True)
+    assert origin() == "https://iam.aws.test"
+    for wrong in (("region=evil.test/",), ("region=eu-central-1", "service=sqs", "surprise=1"), ("region=EU",)):
+        words = [word for option in wrong for word in ("--option", option)]
+        assert world.kv("connect", "aws/aws", *words, proof=True).status != 0
+    missing = world.kv("set", "other/AWS_SECRET", "--stdin", "--option", "region=eu-central-1", stdin=pair, proof=True)
+    assert missing.status != 0
+    assert "--option service=" in missing.err
+    assert "AWS_SECRET" not in world.must("ls", "--json", "-e", "other").out
+    assert "eu-central-1" not in world.must("providers", "aws").out
+    assert "--option service=… --option region=…" in world.must("providers", "aws").out
+
+
+def test_part_of_a_host_and_an_option_are_given_alike(world: World) -> None:
+    """Google's APIs have a host each and a scope each; an app of GitHub's its numbers."""
+    scope = "https://www.googleapis.com/auth/devstorage.read_only"
+    world.store("gcp/GOOGLE_SERVICE_ACCOUNT_KEY", b"{}", "--option", "api=storage", "--option", f"scope={scope}")
+    world.store("gh/GITHUB_APP_KEY", b"-----BEGIN", "--option", "app=Iv23li00", "--option", "installation=77")
+    found = {row["name"]: row["origin"] for row in world.must("connections", "--json").json}
+    assert found["gcp/google"] == "https://storage.googleapis.com"
+    assert found["gh/github-app"] == "https://api.github.com"
+    asked = world.must("explain", "api", "gh/github-app", "POST", "/repos/a/b/keys", "--json").json
+    assert asked["effect"] == "mint"
+    world.must("connect", "gcp/google", "--option", "api=compute", proof=True)
+    found = {row["name"]: row["origin"] for row in world.must("connections", "--json").json}
+    assert found["gcp/google"] == "https://compute.googleapis.com"
 
 
 def test_the_recovery_code_by_file(fresh: World) -> None:

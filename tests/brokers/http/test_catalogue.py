@@ -28,6 +28,7 @@ doc = "https://toy.test/docs/keys"
 SAMPLES = {
     "airtable": ("pat", "Ab1" * 4, "Cd", ".", "0f" * 32),
     "anthropic": ("sk", "-ant-", "api03-", "Ab1" * 20),
+    "aws": ("AK", "IA", "0A" * 8, ":", "Ab1/" * 10),
     "buildkite": ("bk", "ua_", "0f" * 20),
     "clickup": ("pk", "_1234567_", "AB" * 16),
     "digitalocean": ("dop", "_v1_", "0f" * 32),
@@ -150,6 +151,9 @@ def test_a_pack_is_read_whole() -> None:
         MINIMAL.replace('origin = "https://api.toy.test"', ""),
         MINIMAL.replace("docs", "origin_needed = true\ndocs"),
         MINIMAL.replace('"bearer"', "1"),
+        MINIMAL + 'open = ["name"]\n[auth.options]\nname = "x"',
+        MINIMAL + '[origins]\nx = "https://x.toy.test"',
+        MINIMAL + 'open = ["name"]\n[origins]\nx = "http://x.toy.test"',
         MINIMAL + "surprise = 1",
         MINIMAL + "[surprise]",
         MINIMAL + "[key]\nshape = '['",

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from http_world import scheme
 
-from brokers.contract import Effect
+from brokers.contract import BrokerError, Effect
 from brokers.http import catalogue, target
 
 if TYPE_CHECKING:
@@ -44,8 +44,11 @@ def test_origin_is_one_that_the_broker_accepts(pack: Pack) -> None:
     if pack.origin_needed:
         assert not pack.origin
     else:
-        assert str(target.parse_origin(pack.origin)) == pack.origin
-        assert pack.origin.startswith("https://")
+        given = dict.fromkeys(pack.open, "eu-west-1")
+        filled = [pack.origin_for({**given, first: value}) for first in pack.auth.open[:1] for value in pack.origins]
+        for origin in (pack.origin_for(given), *filled):
+            assert str(target.parse_origin(origin)) == origin
+            assert origin.startswith("https://")
 
 
 @each()
@@ -59,7 +62,7 @@ def test_base_path_is_canonical(pack: Pack) -> None:
 @each()
 def test_auth_is_complete(pack: Pack) -> None:
     """The auth scheme exists and takes the pack's options as they are."""
-    scheme(pack.auth.scheme).check(pack.auth.options)
+    scheme(pack.auth.scheme).check({**pack.auth.options, **dict.fromkeys(pack.auth.open, "1")})
     if pack.auth.scheme == "several":
         assert set(pack.slots) == set(pack.auth.options)
         assert not pack.env
@@ -110,6 +113,19 @@ def test_documentation_is_the_services_own(pack: Pack) -> None:
     for row in pack.endpoints:
         assert row.doc.startswith("https://")
         assert domain(row.doc) == domain(pack.docs)
+
+
+@each(tuple(pack for pack in PACKS if pack.open))
+def test_what_is_open_leads_nowhere_else(pack: Pack) -> None:
+    """What a person gives is a label of the host's name and no more; nothing is filled in where it is missing."""
+    given = dict.fromkeys(pack.open, "eu-west-1")
+    assert not re.search(r"[{}]", pack.origin_for(given))
+    for name in re.findall(r"\{([a-z_]+)\}", pack.origin):
+        assert pack.origin_for({each: given[each] for each in given if each != name}) == ""
+        for value in ("evil.test/", "evil.test", "a@b", "", "-x", "EU", "a" * 64, "x:1", "x\n", "{region}"):
+            with pytest.raises(BrokerError) as caught:
+                pack.origin_for({**given, name: value})
+            assert caught.value.code == "options"
 
 
 @each(DEEP)
