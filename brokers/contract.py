@@ -136,6 +136,7 @@ class Plan:
     """The frozen description of one call: judged, shown, digested, recorded and performed; the same object throughout.
 
     `request` is the broker's canonical JSON form of what will be sent (without the credential); `body` its payload.
+    "capture" in it lists members of the answer that are new credentials, each with the name of the secret to be.
     A request of "path" may say in "alike" which other paths a server might take it for: deny and ask rules meet these.
     `title` is one line for a card ("POST https://api.test/v1/refunds"); `details` are further lines, (label, text).
     """

@@ -211,7 +211,7 @@ PURE = {
         "brokers.http.classify",
     ),
     *("brokers.http.decoding", "brokers.http.operations", "brokers.http.overrides", "brokers.http.pack"),
-    *("brokers.http.pattern", "brokers.http.reading"),
+    *("brokers.http.actions", "brokers.http.capture", "brokers.http.pattern", "brokers.http.reading"),
     "brokers.http.target",
     *(
         "brokers.sql.arguments",

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from brokers.contract import Limits
-from brokers.http import overrides, target
+from brokers.http import capture, overrides, target
 from brokers.http.target import Pair, refuse
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -30,7 +30,9 @@ MAX_HEADERS = 64  # servers stop at 100; fixed and credential headers come on to
 MAX_HEADER = 8192  # bytes of a value: what common servers take for one line
 MAX_HEADER_BYTES = 32 << 10  # bytes of all: nginx gives four buffers of 8 KiB
 
-_KNOWN = frozenset({"method", "path", "query", "headers", "json", "text", "form", "base64", "timeout", "max_bytes"})
+_KNOWN = frozenset(
+    {"method", "path", "query", "headers", "json", "text", "form", "base64", "timeout", "max_bytes", "capture"}
+)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # RFC 9110 section 5.6.2
 _VALUE = re.compile(r"[\t\x20-\x7e]*")  # RFC 9110 section 5.5 without obs-text
 _BARRED = frozenset(
@@ -80,6 +82,7 @@ class Draft:
     kind: str
     body: bytes
     limits: Limits
+    captures: tuple[Pair, ...] = ()
 
 
 def decode(arguments: Mapping[str, object], body: bytes, *, encoded_slash: bool = False) -> Draft:
@@ -104,7 +107,8 @@ def decode(arguments: Mapping[str, object], body: bytes, *, encoded_slash: bool 
     if payload and method in BODILESS:
         refuse("method", "HEAD and OPTIONS take no body")
     _check_payload(payload, dict(headers))
-    return Draft(method, segments, query, headers, kind, payload, _limits(arguments))
+    captures = capture.decode(arguments.get("capture"))
+    return Draft(method, segments, query, headers, kind, payload, _limits(arguments), captures)
 
 
 def _text(value: object, argument: str) -> str:

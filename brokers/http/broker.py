@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, cast
 from httpx2 import URL, InvalidURL
 
 from brokers.contract import BrokerError, Plan
-from brokers.http import actions, card, classify, pattern, target
+from brokers.http import actions, capture, card, classify, pattern, target
 from brokers.http.arguments import decode
 from brokers.http.auth import SLASH, check_added
 from brokers.http.auth.mtls import CERTIFICATE
@@ -86,6 +86,8 @@ class HttpBroker:
             reading.pack, draft.method, draft.segments, draft.query, dict(headers), draft.body
         )
         effect, because = actions.judge(connection, draft, dict(headers), (effect, because))
+        captures = capture.of(draft, connection, reading.pack)
+        effect, because = capture.at_least(effect, because, captures)
         return Plan(
             connection=connection,
             effect=effect,
@@ -99,9 +101,10 @@ class HttpBroker:
                 "segments": draft.segments,
                 "query": draft.query,
                 "headers": headers,
+                **({"capture": captures} if captures else {}),
             },
             body=draft.body,
-            details=card.details(draft),
+            details=card.details(draft, captures),
             limits=draft.limits,
         )
 

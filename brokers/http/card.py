@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from brokers.http.arguments import Draft
+    from brokers.http.target import Pair
 
 END = 300  # characters of a body's head and of its tail
 MAX_LINE = 600  # characters of one line
@@ -28,9 +29,10 @@ MAX_SHOWN_JSON = 64 << 10  # bytes of a body that is taken apart for the card; b
 _PLAIN = re.compile(r"[A-Za-z0-9_$@:/-]{1,100}")
 
 
-def details(draft: Draft) -> tuple[tuple[str, str], ...]:
-    """The lines beneath the title: query, headers the agent gave, body."""
-    lines = _ends("query", [f"{name}={value}" for name, value in draft.query])
+def details(draft: Draft, captures: tuple[Pair, ...] = ()) -> tuple[tuple[str, str], ...]:
+    """The lines beneath the title: what of the answer goes into the vault, query, headers the agent gave, body."""
+    lines = [("capture", f"{field} of the answer, as secret {name}") for field, name in captures]
+    lines += _ends("query", [f"{name}={value}" for name, value in draft.query])
     lines += _ends("header", [f"{name}: {value}" for name, value in draft.headers])
     if draft.body:
         lines += _body(draft)

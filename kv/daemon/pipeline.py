@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, cast
 from brokers.contract import BrokerError
 from kv.daemon import consequences, descriptors, notice, record, shape
 from kv.daemon.aside import Aside
+from kv.daemon.captures import Captures
 from kv.daemon.clock import boot_time
 from kv.daemon.entry import check_verb
 from kv.daemon.faults import as_kv_error
@@ -68,6 +69,7 @@ class Pipeline:
         self._planner = Planner()
         self._reader = Aside(1)
         self._turns = Turns()
+        self._captures = Captures(house)
         self._saving = Saving(Runtime(house.vault.path).folder)
 
     async def judge(self, caller: Caller, args: Use, body: bytes) -> Judged:
@@ -79,6 +81,7 @@ class Pipeline:
             plan, digest = await self._planner.plan(broker, entry.connection, args.arguments(), body, args.connection)
             if self.house.way(args.connection) is entry:  # else it was planned for what the connection no longer is
                 break
+        self._captures.check(plan)
         if args.save:
             check_path(args.save)
             if caller.uid != os.geteuid():
@@ -224,7 +227,8 @@ class Pipeline:
         shown: shape.Shown | None = None
         ended = "unknown"
         try:
-            shown = await self._spend(caller, judged, args, folder, share)
+            with self._captures.held(plan):
+                shown = await self._spend(caller, judged, args, folder, share)
             ended = "withheld" if shown.withheld else "ok"
         except KvError as error:
             ended = error.code
@@ -255,7 +259,7 @@ class Pipeline:
                     database = await house.database()
                 # At once: what cannot be selected, saved or shown was refused all the same.
                 house.budget.note(caller.session, plan.connection.name, shape.status(outcome), boot_time())
-                return await shape.show(outcome, plan, args, shape.Desk(database, share, self._reader, saved))
+                return await self._captures.show(outcome, plan, args, shape.Desk(database, share, self._reader, saved))
             finally:
                 await outcome.aclose()
         except BrokerError as error:

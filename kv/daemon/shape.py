@@ -72,11 +72,12 @@ class Desk:
     share: Share
     aside: Aside
     saved: SavedFile | None = None
+    lent: tuple[str, ...] = ()  # names of secrets that came with this very answer
 
 
 async def show(outcome: Outcome, plan: Plan, args: Use, desk: Desk) -> Shown:
     """Read the outcome to its end or cap and make what may be shown of it. Raises `KvError`, `BrokerError`."""
-    lent = *plan.connection.secrets.values(), label(plan.connection.name)
+    lent = *plan.connection.secrets.values(), label(plan.connection.name), *desk.lent
     redaction = Redaction(desk.database, lent)
     if outcome.stderr is not None:
         return await _command(outcome, plan, args, desk, redaction)

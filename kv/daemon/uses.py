@@ -43,7 +43,7 @@ class Call(Use, frozen=True):
     VERB: ClassVar[str] = "call"
     GIVEN: ClassVar[tuple[str, ...]] = (
         *("method", "path", "query", "headers", "text", "form", "base64"),
-        *("timeout", "max_bytes"),
+        *("timeout", "max_bytes", "capture"),
     )
 
     method: Annotated[str, msgspec.Meta(max_length=16)] = "GET"
@@ -54,6 +54,9 @@ class Call(Use, frozen=True):
     text: str | None = None
     form: dict[str, object] | list[list[str]] | None = None
     base64: str | None = None
+    capture: Annotated[dict[Annotated[str, msgspec.Meta(max_length=520)], Name], msgspec.Meta(max_length=4)] | None = (
+        None
+    )
 
     def arguments(self) -> dict[str, object]:
         """As above; a body may be JSON's null."""

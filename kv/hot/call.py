@@ -11,6 +11,8 @@ from kv.errors import KvError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kv.hot.arguments import Arguments, Table
 
 OPTIONS: Table = {
@@ -21,6 +23,7 @@ OPTIONS: Table = {
     "-q": ("query", "KEY=VALUE…", "query parameter; repeat for more"),
     "-H": ("header", "'NAME: VALUE'…", "request header; credentials are kv's to add"),
     "--select": ("select", "JMESPATH", "print only this part of a JSON answer"),
+    "--capture": ("capture", "FIELD=NAME…", "a new credential in the answer: into the vault as NAME"),
     "--save": ("save", "FILE", "write the body to a new file below this folder instead"),
     "--max-bytes": ("max_bytes", "N", "read at most N bytes of the answer"),
     "--timeout": ("timeout", "SECONDS", "give up on the other side after this long"),
@@ -49,6 +52,8 @@ def build(found: Arguments) -> Call:
         args["query"] = [_pair(pair, "=", "-q") for pair in pairs]
     if pairs := found.all("header"):
         args["headers"] = _headers(pairs)
+    if pairs := found.all("capture"):
+        args["capture"] = _once(_pair(pair, "=", "--capture") for pair in pairs)
     for name in ("select", "save", "reason"):
         if (text := found.get(name)) is not None:
             args[name] = text
@@ -71,6 +76,15 @@ def _pair(text: str, mark: str, option: str) -> list[str]:
     if not found or not key:
         raise KvError("usage", why=f"{option} takes KEY{mark}VALUE")
     return [key.strip(), value.strip()] if mark == ":" else [key, value]
+
+
+def _once(pairs: Iterable[list[str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for field, name in pairs:
+        if field in found:
+            raise KvError("usage", why="--capture names a member of the answer once")
+        found[field] = name
+    return found
 
 
 def _headers(pairs: list[str]) -> dict[str, str]:

@@ -64,8 +64,22 @@ def _plain(answer: Answer) -> None:
         facts.append(
             f"saved as {saved['path']}" if isinstance(saved, dict) and "path" in saved else f"saved as {saved}"
         )
+    captured, uncaptured = ok.get("captured"), ok.get("uncaptured")
+    for field, name in captured.items() if isinstance(captured, dict) else ():
+        facts.append(f"{field} is {name}")
     if facts:
         note("   ".join(facts))
+    if isinstance(uncaptured, dict):
+        _withheld(uncaptured, ok.get("members"))
+
+
+def _withheld(uncaptured: dict[str, object], members: object) -> None:
+    """An answer in which a new credential was not found where it was said to be."""
+    for field, why in uncaptured.items():
+        note(f"no {field} was captured: {why}")
+    told = ", ".join(map(str, members)) if isinstance(members, list) else ""
+    note("the answer is withheld, since the new credential may stand anywhere in it; a person can revoke it there")
+    note(f"members with text in it: {told or 'none that can be named'}")
 
 
 def as_value(body: bytes, ok: dict[str, object]) -> object:

@@ -38,6 +38,7 @@ _KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "body": ("", (object,), ""),  # any JSON, as {} says; its types by name would take kv_api past 500 characters
     "form": ("", (dict, list), "it is an object, or a list of pairs"),
     "base64": ("", (str,), "it is text: bytes in base64"),
+    "capture": ("", (dict,), "it is an object: members of the answer, and the secret that each becomes"),
     "timeout": ("number", (int, float), "it is a number of seconds"),
     "max_bytes": ("", (int,), "it is a whole number of bytes"),
     "select": ("string", (str,), "it is text: a JMESPath expression"),
@@ -94,8 +95,8 @@ _LOOKS = {"readOnlyHint": True, "openWorldHint": False}
 TOOLS: dict[str, Tool] = {
     "kv_api": Tool(
         "call",
-        "HTTP call with the user's key",
-        (*_CALL, "timeout", "max_bytes", "select", "save", "reason"),
+        "HTTP call, the user's key",
+        (*_CALL, "timeout", "max_bytes", "select", "save", "reason", "capture"),
         2,
         {"destructiveHint": True, "openWorldHint": True},
     ),
@@ -130,7 +131,7 @@ TOOLS: dict[str, Tool] = {
     "kv_explain": Tool(
         "explain",
         "What kv_api, with sql kv_query, with argv kv_ssh would do, and why",
-        (*_CALL, "sql", "params", "mode", "argv"),
+        (*_CALL, "capture", "sql", "params", "mode", "argv"),
         1,
         _LOOKS,
     ),

@@ -78,7 +78,7 @@ def test_a_tool_is_listed_in_500_characters(line: Line) -> None:
         assert tool["inputSchema"]["additionalProperties"] is False
     assert set(tools[0]["inputSchema"]["properties"]) == {
         *("provider", "path", "method", "query", "headers", "body", "form", "base64"),
-        *("timeout", "max_bytes", "select", "save", "reason"),
+        *("timeout", "max_bytes", "select", "save", "reason", "capture"),
     }
 
 

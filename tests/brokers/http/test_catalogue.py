@@ -175,6 +175,9 @@ def test_a_pack_is_read_whole() -> None:
         MINIMAL + ROW.replace('["/v1/keys"]', "[]"),
         MINIMAL + ROW.replace("https://toy", "http://toy"),
         MINIMAL + ROW + 'note = "x"',
+        MINIMAL + ROW + 'gives = { secret = "lower" }',
+        MINIMAL + ROW.replace("mint", "write") + 'gives = { secret = "TOY_SECRET" }',
+        MINIMAL + ROW.replace('methods = ["POST"]', "") + 'gives = { secret = "TOY_SECRET" }',
         "not toml",
     ],
 )
