@@ -14,8 +14,9 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from brokers.contract import Limits
 from brokers.http import capture, overrides, target
@@ -71,6 +72,16 @@ _BARRED = frozenset(
 _BARRED_PREFIXES = ("proxy-", "x-forwarded-", "x-real-", "sec-websocket-")
 
 
+class Without(NamedTuple):
+    """Names, in lower case, of headers and of parameters that a call is planned without."""
+
+    headers: frozenset[str] = frozenset()
+    query: frozenset[str] = frozenset()
+
+
+_NOTHING = Without()
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A decoded call: segments and pairs unencoded, headers lower case and sorted, `kind` says how the body came."""
@@ -85,9 +96,12 @@ class Draft:
     captures: tuple[Pair, ...] = ()
 
 
-def decode(arguments: Mapping[str, object], body: bytes, *, encoded_slash: bool = False) -> Draft:
+def decode(
+    arguments: Mapping[str, object], body: bytes, *, encoded_slash: bool = False, without: Without = _NOTHING
+) -> Draft:
     """The arguments of a call, whole and checked. `encoded_slash`: see `target.split_path`.
 
+    What `without` names is left out.
     Raises `BrokerError("argument")`.
     """
     if not _KNOWN.issuperset(arguments):
@@ -96,6 +110,7 @@ def decode(arguments: Mapping[str, object], body: bytes, *, encoded_slash: bool 
     path, _, written = _text(arguments.get("path", "/"), "path").partition("?")
     segments = target.split_path(path, encoded_slash=encoded_slash)
     query = target.split_query(written) + _pairs(arguments.get("query"), "query")
+    query = tuple(pair for pair in query if pair[0].lower() not in without.query)
     for name, value in query:
         target.check_text(name, "query")
         target.check_text(value, "query")
@@ -103,7 +118,7 @@ def decode(arguments: Mapping[str, object], body: bytes, *, encoded_slash: bool 
     if len(query) > target.MAX_PAIRS:
         refuse("query", "more than 256 parameters")
     kind, payload, content_type = _body(arguments, body)
-    headers = _headers(arguments.get("headers"), content_type)
+    headers = _headers(arguments.get("headers"), content_type, without.headers)
     if payload and method in BODILESS:
         refuse("method", "HEAD and OPTIONS take no body")
     _check_payload(payload, dict(headers))
@@ -176,11 +191,13 @@ def _scalar(value: object, argument: str) -> str:
     return refuse(argument, "a value is text, a number or true/false")
 
 
-def _headers(value: object, content_type: str) -> tuple[Pair, ...]:
+def _headers(value: object, content_type: str, without: Collection[str]) -> tuple[Pair, ...]:
     if value is not None and not isinstance(value, Mapping):
         refuse("headers", "a mapping of names to text")
     headers: dict[str, str] = {}
     for given, held in (value or {}).items():
+        if isinstance(given, str) and given.lower() in without:
+            continue
         name = _header_name(given)
         text = _text(held, "headers").strip(" \t")
         if name in headers:

@@ -22,9 +22,10 @@ from httpx2 import URL, InvalidURL
 
 from brokers.contract import BrokerError, Plan
 from brokers.http import actions, capture, card, classify, pattern, target
-from brokers.http.arguments import decode
+from brokers.http.arguments import Without, decode
 from brokers.http.auth import SLASH, check_added
 from brokers.http.auth.mtls import CERTIFICATE
+from brokers.http.auth.sigv4 import OWN
 from brokers.http.driver import drive
 from brokers.http.identity import Identities
 from brokers.http.line import Line
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from brokers.http.reading import Reading
     from brokers.http.transport import Answer
     from brokers.resolver import Resolver
+
+
+_SIGNED = {"sigv4": Without(OWN | {"authorization"}, OWN)}
 
 
 class HttpBroker:
@@ -75,7 +79,8 @@ class HttpBroker:
 
     def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
         """The canonical plan of a call. Raises `BrokerError`: `argument`, `options`, `address`, `credential`."""
-        draft = decode(arguments, body, encoded_slash=connection.target.get("encoded_slash") is True)
+        slash = connection.target.get("encoded_slash") is True
+        draft = decode(arguments, body, encoded_slash=slash, without=_SIGNED.get(connection.scheme, Without()))
         reading = self._readings.of(connection)
         to, base, headers = reading.to, reading.base, _headers(draft, reading)
         path, query = target.join_path((*base, *draft.segments)), target.join_query(draft.query)

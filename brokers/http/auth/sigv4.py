@@ -2,7 +2,8 @@
 
 Rules of this file
 - What is signed is what is sent: path and query in the encoding of the request line, every header that no hop changes.
-- A signature of the agent's own, or a part of one, is refused and not stripped: it was meant to be somebody else's.
+- A signature of the agent's own is left out of the plan (`OWN`): tools sign whatever they send, and this connection
+  signs anew. What is spelled so that only some servers take it for a part of one is refused.
 - S3 differs twice: its path is encoded once and not twice, and the body's digest is a header.
 
 Written after AWS's "Create a signed AWS API request"; checked against AWS's own vectors and botocore.
@@ -33,6 +34,13 @@ _KEY_ID = re.compile(r"[\x21-\x2b\x2d\x2e\x30-\x7e]{1,128}")  # no comma, no sla
 _ENCODED_ONCE = frozenset({"s3", "s3-object-lambda", "s3-outposts"})
 _UNSIGNED = frozenset({"accept-encoding", "connection", "expect", "user-agent", "x-amzn-trace-id"})  # hops change them
 _OURS = re.compile(r"x-amz-(algorithm|credential|date|expires|security-token|signature|signedheaders)", re.IGNORECASE)
+# Names of a signature's parts, as parameters and as headers, which a call is planned without.
+OWN = frozenset(
+    {
+        *("x-amz-algorithm", "x-amz-content-sha256", "x-amz-credential", "x-amz-date"),
+        *("x-amz-expires", "x-amz-security-token", "x-amz-signature", "x-amz-signedheaders"),
+    }
+)
 _PLAIN = "-_.~"  # what AWS never encodes, beside letters and digits
 _BLANKS = re.compile(r" +")
 _MEMBERS = (
