@@ -171,7 +171,7 @@ def _probe(reading: Reading, draft: Draft, headers: tuple[Pair, ...]) -> None:
     The scheme runs with a value that stands for no secret. One that cannot work with it (it wants a key file,
     say) is checked at `perform` alone, where the same look is taken at the real request.
     """
-    given = _request(draft.method, draft.segments, draft.query, headers, b"")
+    given = _request(draft.method, draft.segments, draft.query, headers, draft.body)
     try:
         check_added(given, next(reading.scheme.flow(given, reading.probe, reading.connection.options)))
     except BrokerError as error:

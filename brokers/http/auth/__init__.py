@@ -1,7 +1,8 @@
 """Auth schemes of the HTTP broker: one a file and class, each a pure flow.
 
 Rules of this package
-- A scheme *adds*: it leaves method, body and what the agent gave as they are. The broker finds a name that is
+- A scheme *adds*: it leaves method and what the agent gave as they are, and puts a one-time code behind it in a body
+  where the connection says so (`within`). The broker finds a name that is
   there twice and refuses the call, so a scheme need not look for the agent's copies.
 - The credential enters in one place per slot, as the connection's options say.
 - A value that cannot stand in its place (a line end in a header) is refused before anything is sent, never
@@ -126,13 +127,14 @@ def check_added(given: Request, made: Request) -> None:
         if after == before:
             continue
         kept = len(before) if after[: len(before)] == before else 0
-        added = [_folded(name) for name, value in after[kept:] if kept or (name, value) not in before]
-        if len(set(added)) < len(added) or not set(added).isdisjoint(_folded(name) for name, _ in before):
+        added = [folded(name) for name, value in after[kept:] if kept or (name, value) not in before]
+        if len(set(added)) < len(added) or not set(added).isdisjoint(folded(name) for name, _ in before):
             raise BrokerError("argument", argument=argument, why="the credential stands in the place of this name")
 
 
 @lru_cache(maxsize=256)  # a call's names are compared before it is judged, and again in the request that goes out
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """`name` as servers may read it: names that fold alike are one name to some of them."""
     # CGI takes `_` for `-` in headers; PHP takes `.` and ` ` for `_` in parameters and `key[]` for `key`.
     read = name.strip().lower().partition("[")[0]
     return read.replace("-", "_").replace(".", "_").replace(" ", "_")

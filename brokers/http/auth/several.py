@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from brokers.contract import BrokerError
 from brokers.http.auth import misspelt, visible, with_header
 from brokers.http.auth.cookie import cookie_name, cookie_value
-from brokers.http.auth.totp import code, place, put
+from brokers.http.auth.totp import check_code_place, place, put, put_code
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -24,7 +24,7 @@ class Several:
     """The options name the slots and where each goes: `{"api_key": "header:DD-API-KEY", "app": "query:app"}`.
 
     A place is `header:NAME`, `query:NAME` or `cookie:NAME`; `totp:header:NAME` puts the code of the moment there, of a
-    slot that holds a TOTP secret.
+    slot that holds a TOTP secret, and `totp:json:NAME` or `totp:form:NAME` in the body.
     """
 
     name = "several"
@@ -72,7 +72,7 @@ def _place(text: str) -> tuple[str, str]:
     if where == "cookie":
         cookie_name(name)
         return "header", "cookie"
-    return place(name if where == "totp" else text)
+    return check_code_place(name) if where == "totp" else place(text)
 
 
 def _put(request: Request, text: str, secret: Secret) -> Request:
@@ -80,5 +80,5 @@ def _put(request: Request, text: str, secret: Secret) -> Request:
     if where == "cookie":
         return with_header(request, "cookie", f"{name}={cookie_value(secret)}")
     if where == "totp":
-        return put(request, name, code(secret, request.moment.now))
+        return put_code(request, name, secret)
     return put(request, text, visible(secret))

@@ -1,6 +1,6 @@
-"""A one-time code in a header or parameter (RFC 6238): the secret makes it, and does not travel.
+"""A one-time code in a header, a parameter or the body (RFC 6238): the secret makes it, and does not travel.
 
-A field of the body is no place for it: the body is what was approved.
+In a body it stands behind what was approved, and the place is the connection's, which was approved with it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pyotp
 
 from brokers.contract import BrokerError
-from brokers.http.auth import header_name, misspelt, only, query_name, visible, with_header, with_query
+from brokers.http.auth import header_name, misspelt, only, query_name, visible, with_header, with_query, within
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -29,12 +29,13 @@ _DIGESTS = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sh
 class Totp:
     """One secret: base32 as services show it (six digits, 30 s, SHA-1), or an `otpauth://totp/` address.
 
-    Option: `place`, `header:NAME` or `query:NAME`. Beside another secret it is a place of `several`.
+    Option: `place`, `header:NAME`, `query:NAME`, `json:NAME` or `form:NAME`, the last two in a body that is a JSON
+    object or a form. Beside another secret it is a place of `several`.
     """
 
     name = "totp"
     slots: tuple[str, ...] = ("secret",)
-    spelling = "totp:header:NAME or query:NAME"
+    spelling = "totp:header:NAME, query:NAME, json:NAME or form:NAME"
     reads_answers = False
 
     def parse(self, rest: str) -> dict[str, str]:
@@ -50,14 +51,14 @@ class Totp:
     def check(self, options: Mapping[str, str]) -> None:
         """Demand a place."""
         only(options, ("place",))
-        place(options.get("place", ""))
+        check_code_place(options.get("place", ""))
 
     def flow(
         self, request: Request, credential: Credential, options: Mapping[str, str]
     ) -> Generator[Request, Response, None]:
         """Yield the request with the code of the moment."""
         self.check(options)
-        yield put(request, options["place"], code(credential["secret"], request.moment.now))
+        yield put_code(request, options["place"], credential["secret"])
 
     def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
         """None: six digits are no needle, and are worth nothing after half a minute."""
@@ -73,6 +74,21 @@ def place(text: str) -> tuple[str, str]:
     if where == "query":
         return where, query_name(name)
     raise BrokerError("options", why="a place is header:NAME or query:NAME")
+
+
+def check_code_place(text: str) -> tuple[str, str]:
+    """As `place`, with places in a body, where only a code may stand: it is no credential once it has been used."""
+    kind, _, name = text.partition(":")
+    return (kind, query_name(name)) if kind in within.KINDS else place(text)
+
+
+def put_code(request: Request, where: str, secret: Secret) -> Request:
+    """`request` with the code of its moment in that place. Raises `BrokerError`: `argument`, `credential`."""
+    kind, name = check_code_place(where)
+    if kind not in within.KINDS:
+        return put(request, where, code(secret, request.moment.now))
+    within.check(request, kind, name)  # first: a plan is made without the secret, and is to be refused for this
+    return within.put(request, kind, name, code(secret, request.moment.now))
 
 
 def put(request: Request, where: str, value: str) -> Request:

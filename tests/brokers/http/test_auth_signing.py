@@ -254,6 +254,58 @@ def test_a_code_stands_beside_other_secrets() -> None:
     assert made.headers == (("authorization", "token-1"), ("x-otp", "287082"), ("cookie", "session=session-1"))
 
 
+JSON, FORM = {"content-type": "application/json"}, {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("where", "kind", "body", "sent"),
+    [
+        ("json:otp", JSON, b'{"a": 1e999, "b":{"otp":1}}', b'{"a": 1e999, "b":{"otp":1},"otp":"287082"}'),
+        ("json:otp", JSON, b" { } \n", b' {"otp":"287082"}'),
+        ("form:otp", FORM, b"user=a%20b", b"user=a%20b&otp=287082"),
+        ("json:otp", {}, b"", b""),
+    ],
+)
+def test_a_code_stands_behind_what_was_approved(where: str, kind: dict[str, str], body: bytes, sent: bytes) -> None:
+    """Not a letter of the agent's body is written anew; a call without one gets none."""
+    request = Request("POST", "/", (), tuple(kind.items()), body, Moment(59))
+    for scheme, options in ((Totp(), {"place": where}), (Several(), {"secret": f"totp:{where}", "b": "header:x-b"})):
+        scheme.check(options)
+        credential = Credential({"secret": Secret("s", BASE32), "b": Secret("b", b"token-1")})
+        assert next(scheme.flow(request, credential, options)).body == sent
+
+
+@pytest.mark.parametrize(
+    ("where", "kind", "body"),
+    [
+        ("json:otp", JSON, b'{"otp":"1"}'),
+        ("json:otp", JSON, b'{"OTP":"1"}'),
+        ("json:otp_code", JSON, b'{"otp-code":"1"}'),
+        ("json:otp", JSON, b'{"a":1,"a":2}'),
+        ("json:otp", JSON, b'["otp"]'),
+        ("json:otp", JSON, b'{"a":1'),
+        ("json:otp", JSON, b'{"a":"' + b"x" * (1 << 18) + b'"}'),
+        ("json:otp", FORM, b"a=1"),
+        ("form:otp", JSON, b"{}"),
+        ("form:otp", FORM, b"a=1&Otp=2"),
+        ("form:otp", FORM, b"a=1;otp=2"),
+        ("form:otp", FORM, b"%6ftp=2"),
+        ("form:otp", FORM, b"otp[]=2"),
+    ],
+)
+def test_a_code_has_one_place_in_a_body(where: str, kind: dict[str, str], body: bytes) -> None:
+    """What some server would take for the agent's own code is refused before anybody is asked."""
+    conn = connection(auth="totp", options={"place": where})
+    given_ = {"method": "POST", "path": "/", "headers": kind}
+    refused(lambda: broker().plan(conn, given_, body), "argument")
+
+
+def test_only_a_code_stands_in_a_body() -> None:
+    """A secret in a body would be stored and forwarded as data."""
+    for options in ({"a": "json:key", "b": "header:x-b"}, {"a": "totp:json:x", "b": "totp:json:x"}):
+        refused(lambda options=options: Several().check(options), "options")  # type: ignore[misc]  # the loop's own
+
+
 def test_a_cookie_cannot_become_two() -> None:
     """A value with what ends a cookie in it is refused; one in quotes is a value."""
     for value in (b"a; admin=1", b"a,b", b'a"b', b"a\\b", b"a b"):
