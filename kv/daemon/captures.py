@@ -23,7 +23,7 @@ from kv.daemon import shape
 from kv.daemon.minting import label
 from kv.daemon.planning import too_many_parts
 from kv.errors import KvError
-from kv.redact import Redaction, has_reference, is_mask, strength, too_short
+from kv.redact import GUESSABLE, Redaction, has_reference, is_mask, strength, too_short
 from kv.vault.contents import check_name
 
 if TYPE_CHECKING:
@@ -188,6 +188,8 @@ def _value(document: object, member: str, known: Redaction) -> tuple[bytes | Non
     value = found.encode("utf-8", "surrogatepass")
     if too_short(value) or len(value) > _LONGEST:
         return None, "it is shorter than 8 bytes, or longer than 64 KiB"
+    if strength(value) < GUESSABLE:  # as a needle it would have other answers withheld
+        return None, "it could be guessed"
     if is_mask(value) or has_reference(value) or "\0" in found or not _is_text(found):
         return None, "it is no value that can be stored"
     return (value, "") if known.scrub(value, "body") == value else (None, "the vault has it already")
