@@ -181,7 +181,11 @@ class _Reading:
         batch, self._first = self._first, []
         while batch:
             yield batch
-            batch = [] if self._done else await self._call.run(lambda: self._next(self._call.session))
+            try:
+                batch = [] if self._done else await self._call.run(lambda: self._next(self._call.session))
+            except Error:
+                self._done = True  # the server has ended the rows: nothing of them is left to read away, or to kill
+                raise
 
     async def written(self) -> AsyncIterator[Sequence[Sequence[str]]]:
         """Rows of JSON fragments."""
@@ -194,7 +198,6 @@ class _Reading:
             async for batch in self.written():
                 yield batch
         except Error as error:
-            self._done = True
             self.facts["error"] = _told(error, self._call)
             bounded.truncated = True
 

@@ -414,11 +414,12 @@ def test_a_statement_of_a_mebibyte_is_sent(server: Mariadb) -> None:
 
 
 def test_a_file_that_is_refused_on_the_way_says_so(server: Mariadb) -> None:
-    """What fails in a late row is the statement's fault, not the network's."""
+    """What fails in a late row is the statement's fault, not the network's; and no lock of it is left on the server."""
     sql = "select if(s.seq < 90000, s.seq, (select id from t where id <= s.seq)) from seq_1_to_100000 s"
     for form in ("csv", "jsonl"):
         found = attempts(server, sql, export=form)[0]
         assert (found.code, "without a file" in str(found.fields["why"])) == ("refused", True)
+    server.root("SET STATEMENT lock_wait_timeout = 5 FOR ALTER TABLE shop.t ADD COLUMN more INT")
 
 
 def test_a_server_killed_on_the_way_is_told(server: Mariadb) -> None:
