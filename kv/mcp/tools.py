@@ -238,9 +238,8 @@ def _call(found: dict[str, Any]) -> tuple[dict[str, object], bytes]:
         raise KvError("bad-argument", argument=min(stray), why="it goes with sql")
     if "path" not in found:
         raise KvError("bad-argument", argument="path", why="it is missing")
-    args: dict[str, object] = {"connection": found["provider"], "path": found["path"]}
-    if "method" in found:
-        args["method"] = found["method"].upper()
+    method = {"method": found["method"].upper()} if "method" in found else {}
+    args: dict[str, object] = {"connection": found["provider"], "path": found["path"], **method}
     args |= {each: found[each] for each in found.keys() - {"provider", "path", "method", "body", "form", "base64"}}
     given = [each for each in ("body", "form", "base64") if each in found]
     if len(given) > 1:
