@@ -301,6 +301,7 @@ def test_a_capture_that_may_not_be_is_refused_before_the_call(shared: Scene, cap
         {"token": None, "other": NEW.decode()},
         {"token": 12345678901234567890, "other": NEW.decode()},
         {"token": "short", "other": NEW.decode()},
+        {"token": "application/json", "other": NEW.decode()},
         {"token": "x" * 70_000, "other": NEW.decode()},
         {"token": "{{kv:demo/ECHO}}", "other": NEW.decode()},
         b'{"token":"%b","token":"other-token-0123"}' % NEW,
@@ -327,7 +328,7 @@ def test_an_answer_without_the_credential_is_withheld(shared: Scene, body: objec
 
 def test_one_of_two_is_kept_and_the_rest_withheld(scene: Scene) -> None:
     """What was found is stored: the answer is gone, and it is not to be lost with it."""
-    answers(scene, {"id": "key-id-0123456789", "secrets": NEW.decode()})
+    answers(scene, {"id": "kid-Vq7ZkX2mB9tW4rL8cT", "secrets": NEW.decode()})
     found = approved(scene.world, "--capture", "id=demo/ID", "--capture", "secret=demo/NEW").json
     assert (found["captured"], found["uncaptured"].keys()) == ({"id": "{{kv:demo/ID}}"}, {"secret"})
     assert "demo/ID" in secrets(scene.world)
