@@ -18,7 +18,7 @@ from kv.errors import KvError
 from kv.similar import similar
 
 if TYPE_CHECKING:
-    from brokers.http.pack import Pack
+    from brokers.http.pack import Endpoint, Pack
 
 
 def register(app: typer.Typer) -> None:
@@ -59,6 +59,7 @@ def providers(
 def _one(pack: Pack, *, as_json: bool) -> None:
     rows = [
         {"effect": row.effect.value, "methods": sorted(row.methods), "path": row.pattern.text, "doc": row.doc}
+        | ({"gives": dict(row.gives)} if row.gives else {})
         for row in pack.endpoints
     ]
     told = _told(pack)
@@ -81,7 +82,15 @@ def _one(pack: Pack, *, as_json: bool) -> None:
         ],
         indent=2,
     )
-    tui.table([[row["effect"], ", ".join(row["methods"]) or "any", row["path"]] for row in rows], indent=2)
+    tui.table(
+        [[row.effect.value, ", ".join(sorted(row.methods)) or "any", _path(row)] for row in pack.endpoints], indent=2
+    )
+
+
+def _path(row: Endpoint) -> str:
+    """Where it is, and what of its answer goes into the vault."""
+    gives = ", ".join(f"{member} -> {name}" for member, name in row.gives.items())
+    return f"{row.pattern.text} ({gives})" if gives else row.pattern.text
 
 
 def _told(pack: Pack) -> dict[str, object]:

@@ -72,8 +72,7 @@ def _rows(answer: Answer, document: dict[str, object], form: str) -> None:
     if grid.facts.get("rolled_back"):
         facts.append("rolled back: a dry run")
     if grid.facts.get("truncated"):
-        total = grid.facts.get("total")
-        facts.append(f"of {total:,}" if isinstance(total, int) else "there are more: --max-rows, --max-bytes or --save")
+        facts.append("there are more: --max-rows, --max-bytes or --save")
     _facts(answer.ok, facts)
 
 

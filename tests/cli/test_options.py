@@ -259,6 +259,7 @@ def test_a_provider_is_shown_as_the_packs_have_it(world: World) -> None:
     assert "https://api.stripe.com" in plain
     assert "sk|rk" in plain
     assert "mint     POST" in plain
+    assert "/v1/webhook_endpoints (secret -> " in plain
     for name in catalogue.names():
         auth = catalogue.load(name).auth
         options = {**auth.options, **dict.fromkeys(auth.open, "x")}
