@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from paramiko import SFTPAttributes, SSHException, Transport
 from paramiko.common import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 MAX_PACKET = (256 << 10) + 1024  # bytes: OpenSSH's own limit, and room for a MAC
 MAX_GREETING = 64 << 10  # bytes before the version line: a page of legal text
 MAX_COUNT = 64  # extensions, prompts or further attributes in one message: real ones have a handful
+MAX_UNASKED = 500  # messages while nobody calls: the answers to two minutes of keep-alive, a new key, ends of channels
 WINDOW = 1 << 20  # bytes that the server may send unread: what a call costs at most, and enough for 80 MB/s at 12 ms
 # What paramiko raises: its own errors, and what its decoders do where a message is none.
 DRIVER = (
@@ -67,8 +68,9 @@ class BoundExceeded(SSHException):
 
 
 class Bounded(Packetizer):
-    """paramiko's packets, within bounds."""
+    """paramiko's packets, within bounds. `unasked` counts those of a server that nobody calls, and is None else."""
 
+    unasked: int | None = None
     _greeted = 0
 
     def start_handshake(self, timeout: float) -> None:
@@ -91,6 +93,10 @@ class Bounded(Packetizer):
     def read_message(self) -> tuple[int, Message]:
         """A message whose counts, where paramiko loops over one, are those of real messages."""
         kind, message = super().read_message()
+        if self.unasked is not None:  # each costs a processor, and a kept session would be one of the server's
+            self.unasked += 1
+            if self.unasked > MAX_UNASKED:
+                raise BoundExceeded
         if kind == MSG_EXT_INFO:
             _count(message, strings=0)
         elif kind == MSG_USERAUTH_INFO_REQUEST:
@@ -117,6 +123,10 @@ class Client(Transport):
         options.ciphers = _CIPHERS
         options.digests = _MACS
         options.key_types = algorithms
+
+    def listen(self, *, much: bool) -> None:
+        """Whether somebody calls, and the server may say much; or else soon too much."""
+        cast("Bounded", self.packetizer).unasked = None if much else 0
 
 
 _NEVER = 1 << 20  # seconds: the deadline is the caller's

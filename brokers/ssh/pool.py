@@ -68,7 +68,7 @@ class Loan:
     lane: _Lane
 
     def __post_init__(self) -> None:
-        self.session.calls += 1
+        self.session.enter()
 
     def release(self) -> None:
         """Give it back: once. A session that the lane does not keep ends with its last call."""
@@ -77,7 +77,7 @@ class Loan:
 
     def leave(self) -> None:
         """As `release`, where the room was given back before."""
-        self.session.calls -= 1
+        self.session.leave()
         if self.session is not self.lane.session and not self.session.calls:
             self.session.cut()
         self.lane.leave()

@@ -43,6 +43,17 @@ class Session:
         self._sock = sock
         self._free: Callable[[], None] | None = free
 
+    def enter(self) -> None:
+        """One call more is in it."""
+        self.calls += 1
+        self.client.listen(much=True)
+
+    def leave(self) -> None:
+        """One call less: of a server that nobody calls not much is heard."""
+        self.calls -= 1
+        if not self.calls:
+            self.client.listen(much=False)
+
     @property
     def alive(self) -> bool:
         """Whether another channel may be opened."""

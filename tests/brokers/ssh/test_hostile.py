@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import struct
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -301,6 +303,35 @@ def test_a_count_of_four_billion_is_not_counted(kind: int) -> None:
             once(server.connection("password-totp"), server.credential(), argv=["x"], timeout=3)
         assert caught.value.code in {"broken", "login"}  # and no timeout: the driver did not count
         assert time.process_time() - began < 2
+
+
+def test_a_server_that_nobody_calls_is_not_listened_to() -> None:
+    """A kept session costs a processor for what its server says in it: soon it is ended, and the next call logs in."""
+    over = threading.Event()
+
+    def answer(channel: paramiko.Channel) -> None:
+        ends()(channel)
+        threading.Thread(target=flood, args=(channel.get_transport(),), daemon=True).start()
+
+    def flood(transport: paramiko.Transport) -> None:
+        message = paramiko.Message()
+        message.add_byte(paramiko.common.cMSG_IGNORE)
+        message.add_string(b"")
+        with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
+            while transport.is_active() and not over.is_set():
+                transport._send_message(message)  # type: ignore[attr-defined]  # private to paramiko
+        over.set()
+
+    async def story(server: StandIn) -> None:
+        async with opened() as broker:
+            await call(broker, server.connection(), server.credential(), argv=["true"])
+            assert await asyncio.to_thread(over.wait, 60), "it still listens"
+            done = await call(broker, server.connection(), server.credential(), argv=["true"])
+            assert done.head["exit"] == 0
+
+    with StandIn(answer=answer) as server:
+        asyncio.run(story(server))
+        assert server.received.count(PASSWORD) == 2
 
 
 def test_an_odd_signal_is_no_text_of_the_servers() -> None:
