@@ -67,9 +67,14 @@ class Acts:
         sql = str(plan.request["sql"])
         text.check_explainable(sql)
         sent = literal.placed(sql, cast("Sequence[Scalar]", plan.request["params"]))
-        # MariaDB refuses to explain a change in a read-only transaction. What it explains it does not perform, and the
-        # transaction is rolled back.
-        return await self._whole(plan, credential, lambda session: catalogue.estimate(session, sent), write=True)
+        tables = cast("Sequence[str]", plan.request["tables"])
+
+        def work(session: Session) -> bytes:
+            return catalogue.estimate(session, sent, tables)
+
+        # MariaDB refuses to explain a change in a read-only transaction. There is nothing in it to be performed, and
+        # the transaction is rolled back.
+        return await self._whole(plan, credential, work, write=True)
 
     async def schema(self, plan: Plan, credential: Credential) -> Outcome:
         """See `SqlBroker`."""

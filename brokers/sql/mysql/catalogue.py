@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError
 from brokers.sql.mysql import cells, literal
 from brokers.sql.mysql.session import MAX_OWN
+from brokers.sql.mysql.text import nothing_to_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +25,15 @@ if TYPE_CHECKING:
 MAX_TABLES = 2000  # of a schema: the rest is asked for by name
 _SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
 
+_HERE = "TABLE_SCHEMA = DATABASE()"
+_PART = re.compile(r'"(?:[^"]|"")*"|[^".]+')  # of a table's name as plans spell it
+
 Row = dict[str, "str | None"]
 
 
-def estimate(session: Session, sent: str) -> bytes:
-    """`{"rows": N}` as the planner expects; null where it has no number, as for rows given in the text."""
+def estimate(session: Session, sent: str, tables: Sequence[str]) -> bytes:
+    """`{"rows": N}` as the planner expects; null where it has no number. Raises `BrokerError("argument")`."""
+    _check_plain(session, tables)
     expected: float | None = None
     first: str | None = None
     for row in _rows(session, f"EXPLAIN {sent}"):
@@ -38,6 +44,26 @@ def estimate(session: Session, sent: str) -> bytes:
         share = float(row.get("filtered") or 100) / 100
         expected = (1 if expected is None else expected) * float(count) * share
     return json.dumps({"rows": None if expected is None else math.ceil(min(expected, 1e15))}).encode()
+
+
+def _check_plain(session: Session, tables: Sequence[str]) -> None:
+    """Refuse an estimate of anything but tables: to plan a view is to perform what is in it."""
+    for table in tables:
+        *schema_of, name = map(_unquoted, _PART.findall(table))
+        # Whatever may be meant, since a name that was folded no longer tells `Orders` from `orders`.
+        of = f"LOWER(TABLE_SCHEMA) = LOWER({literal.literal(schema_of[-1])})" if schema_of else _HERE
+        found = session.fetch(
+            "SELECT DISTINCT TABLE_TYPE FROM information_schema.TABLES "  # noqa: S608 - names as literals
+            f"WHERE {of} AND LOWER(TABLE_NAME) = LOWER({literal.literal(name)})"
+        )
+        if found != [[b"BASE TABLE"]]:
+            raise nothing_to_estimate()
+    if not tables:
+        raise nothing_to_estimate()
+
+
+def _unquoted(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part
 
 
 def check_rollback(session: Session, tables: Sequence[str]) -> None:
