@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError, Outcome
 from brokers.sql import answer, export, records, rows
-from brokers.sql.mysql import catalogue, cells, faults, literal, role, text
+from brokers.sql.mysql import catalogue, cells, faults, literal, own, role, text
 from brokers.sql.mysql.driver import Error
 from brokers.sql.mysql.pool import Pool
 from brokers.sql.mysql.session import number_of
@@ -135,15 +135,22 @@ class Acts:
         form = str(given["export"])
         call = await self._pool.call(plan.connection, credential, plan.limits.timeout)
         reading = _Reading(call, plain=form == "csv")
+
+        def work(session: Session) -> None:
+            own.check(session, call.lane, plan)
+            reading.begin(session, sent)
+
         try:
-            await call.start(lambda session: reading.begin(session, sent), write=False)
+            await call.start(work, write=False)
         except Error as error:
             told = _refusal(error, call)
             call.give_back()
             if form:
                 raise export.refused() from None
             return told
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, BrokerError) and error.code == "refused":
+                call.give_back()  # nothing of the statement was sent
             call.abandon()
             raise
         if form == "csv":

@@ -11,17 +11,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from brokers.contract import BrokerError, Effect
+from brokers.sql import own
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+    from collections.abc import Sequence
 
     from brokers.contract import Plan
     from brokers.sql.postgres.faults import Refusal
 
 _MARK = "own code: "
-_ADVICE = "ask in mode=write, or have a person name it (kv connect --function)"
 _BAD_VALUE = "22P02"  # invalid_text_representation
 _FIRST = 16384  # the first number of what was not there when the cluster was made (FirstNormalObjectId)
 
@@ -57,10 +55,8 @@ QUESTION = (
 
 def asked(plan: Plan) -> list[bytes | None] | None:
     """The parameters of `QUESTION`, or None where there is nothing to ask: nothing is named, or a person said yes."""
-    reach: Mapping[str, Any] = plan.request.get("reach") or {}  # type: ignore[assignment] # as `SqlBroker` planned it
-    if plan.effect is not Effect.READ or not any(reach.values()):
-        return None
-    return [_array(reach[kind]) for kind in ("functions", "attributes", "operators")]
+    reach = own.names(plan)
+    return [_array(reach[kind]) for kind in ("functions", "attributes", "operators")] if reach else None
 
 
 def _array(names: Sequence[str]) -> bytes:
@@ -73,7 +69,5 @@ def check(refusal: Refusal, plan: Plan) -> None:
     """Raise `BrokerError("refused")` where it is the question's answer, with the name as the statement has it."""
     if refusal.state != _BAD_VALUE or _MARK not in refusal.message:
         return
-    reach: Mapping[str, Any] = plan.request["reach"]  # type: ignore[assignment] # as above
-    named = (name for names in reach.values() for name in names if f'{_MARK}{name}"' in refusal.message)
-    name = next((name for name in named if name.isascii() and name.isprintable()), "a name in it")
-    raise BrokerError("refused", why=f"{name} may be code of this database's own here: {_ADVICE}")
+    found = (name for names in own.names(plan).values() for name in names)
+    raise own.refusal(name for name in found if f'{_MARK}{name}"' in refusal.message)

@@ -324,6 +324,51 @@ def test_a_columns_default_is_not_taken_for_harmless(server: Mariadb) -> None:
     assert plan.effect is Effect.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("name", "sql"),
+    [
+        ("IS_UUID", "select is_uuid(1)"),
+        ("first", "select first (1) from t"),
+        ("fïrst", "select first(1)"),
+        ("uuid_to_bin", "explain select * from t where id = uuid_to_bin(1)"),
+        ("json_pretty", "select json_pretty('1')"),  # the server's own name goes first: that is not known here
+    ],
+)
+def test_a_stored_function_is_not_called_unasked(server: Mariadb, name: str, sql: str) -> None:
+    """A name of the list may be one of the database's own functions: the read is refused."""
+    server.root("CREATE TABLE shop.m (a INT) ENGINE=MyISAM")
+    server.root(f"CREATE FUNCTION shop.`{name}`{_LEAVES_A_TRACE}")
+    error = refused(server, sql=sql)
+    assert (error.code, "this database's own" in str(error.fields["why"])) == ("refused", True)
+    assert refused(server, sql=sql, export="csv").code == "refused" if sql.startswith("select") else True
+    assert server.root("SELECT * FROM shop.m") == []
+
+
+def test_a_function_that_was_just_made_is_not_called_unasked(server: Mariadb) -> None:
+    """What is known of a database's functions is forgotten with every write; the session is used on."""
+
+    async def made() -> list[object]:
+        broker, found = MysqlBroker(), list[object]()
+        for call in (
+            {"sql": "select connection_id(), first_value(1) over () from t limit 1"},
+            {"sql": "create function first(x int) returns int deterministic return 4711", "mode": "write"},
+            {"sql": "select first(1)"},
+            {"sql": "select connection_id() from t limit 1"},
+        ):
+            try:
+                plan = broker.plan(server.connection(), call)
+                found.append(json.loads((await performed(broker, plan, lent()))[1])["rows"])
+            except BrokerError as error:
+                found.append(error.code)
+            await asyncio.gather(*broker._acts._pool._tasks)
+        await broker.aclose()
+        return found
+
+    before, _, refusal, after = asyncio.run(made())
+    assert refusal == "refused"
+    assert before[0][0] == after[0][0]  # type: ignore[index] # rows
+
+
 def test_rows_are_cut_at_the_bound(server: Mariadb) -> None:
     """`truncated` says so; the session is used again after a short rest, and replaced after a long one."""
     server.root("INSERT INTO shop.t SELECT seq + 10, repeat('x', 40) FROM shop.t, shop.seq_1_to_1000 WHERE id = 1")
