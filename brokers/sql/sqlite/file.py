@@ -20,6 +20,7 @@ from urllib.parse import quote
 from brokers.contract import BrokerError
 from brokers.sql import rows
 from brokers.sql.arguments import MAX_PARAMS, MAX_SQL
+from brokers.sql.sqlite import costs
 
 if TYPE_CHECKING:
     from brokers.sql.sqlite.guard import Guard
@@ -38,7 +39,7 @@ _LIMITS = {
     sqlite3.SQLITE_LIMIT_VDBE_OP: 1_000_000,  # steps of a program: 200 bytes each
     sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 100,
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
-    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1000,  # the square of it is time that no clock interrupts
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: costs.PATTERN,
     sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: MAX_PARAMS,
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 100,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
@@ -144,7 +145,7 @@ class File:
         return self._connection.executemany(sql, found).rowcount
 
     def _share(self, sql: str, params: tuple[object, ...]) -> None:
-        """Share what a row may hold among the values that the statement makes at once.
+        """Share what a row may hold among the values that the statement makes at once, and bound the work on each.
 
         SQLite bounds one value. Two thousand of them, each made by `zeroblob`, would be held together.
         """
@@ -154,7 +155,9 @@ class File:
             return  # an EXPLAIN already, or refused as the statement itself will be
         holding = sum(step[1] in _HOLDING for step in steps)
         most = max(_CELL_LEAST, min(_CELL, rows.MAX_CELL // max(1, holding)))
-        self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, most)
+        value, pattern = costs.longest(steps, params)
+        self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(most, value))
+        self._connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, pattern)
 
     def stop(self) -> None:
         """End what is at work, from any thread."""

@@ -498,6 +498,45 @@ def test_endless_work_is_stopped(file: Path, sql: str) -> None:
     assert (found.code, found.fields["seconds"], time.monotonic() - begun < 4) == ("timeout", 1, True)
 
 
+_LONG = "hex(zeroblob(4000000))"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select instr(hex(zeroblob(600000)), hex(zeroblob(300000)) || '1')",
+        "select replace(hex(zeroblob(600000)), (select hex(zeroblob(300000)) || '1'), '')",
+        "select length(trim(hex(zeroblob(600000)), coalesce(null, hex(zeroblob(300000)))))",
+        "select ltrim(a, b) from (select hex(zeroblob(600000)) as a, hex(zeroblob(600000)) as b)",
+        f"select {_LONG} like '%{'0' * 900}1'",
+        f"select {_LONG} glob '*' || replace(hex(zeroblob(450)), 'x', '') || '1'",
+        f"select json_extract({_LONG}, {', '.join(['?'] * 90)})".replace("?", "'$'"),
+        "select length(json_patch(hex(zeroblob(60000)), '{}'))",
+        "select a from w",
+    ],
+)
+def test_no_function_works_for_long_on_one_value(file: Path, sql: str) -> None:
+    """SQLite looks at no clock within a function: what would take minutes is too long for it."""
+    with sqlite3.connect(file) as held:
+        held.execute("CREATE VIEW w AS SELECT instr(hex(zeroblob(600000)), hex(zeroblob(300000)) || '1') AS a")
+    held.close()
+    told = one(file, sql)["error"]
+    assert told["sqlstate"] in {"SQLITE_TOOBIG", "SQLITE_ERROR"}
+    assert "too big" in told["message"] or "too complex" in told["message"]
+
+
+def test_what_is_looked_for_in_long_values_is_found(file: Path) -> None:
+    """A short text that stands in the statement, or is given for it, is looked for in megabytes."""
+    long = "hex(zeroblob(1000000))"
+    assert one(file, f"select instr({long}, '1'), length(replace({long}, ?, 'x'))", "00")["rows"] == [[0, 1000000]]
+    assert one(file, f"select length(trim({long}, '0')), {long} like '%00%', {long} glob ?", "*1")["rows"] == [
+        [0, 1, 0]
+    ]
+    assert one(file, "select length(json_set('{}', '$.a', hex(zeroblob(400000)))) > 800000")["rows"] == [[1]]
+    found = one(file, "select trim(name, name), replace(name, name, id), name like name from t where id = 1")
+    assert found["rows"] == [["", "1", 1]]
+
+
 def test_a_caller_who_goes_away_ends_the_work(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is free at once, and so is the thread."""
 
