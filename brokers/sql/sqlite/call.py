@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from brokers.contract import BrokerError, Effect
 from brokers.sql import rows
-from brokers.sql.sqlite import cells
+from brokers.sql.sqlite import cells, spill
 from brokers.sql.sqlite.file import File, fetch
 from brokers.sql.sqlite.guard import Guard
 
@@ -72,6 +72,8 @@ class Call:
             with self._at_work:
                 if self._closed:
                     raise TimeoutError
+                if self._file is not None:
+                    self._file.resume()
                 return work()
 
         try:
@@ -84,13 +86,22 @@ class Call:
         except MemoryError:
             raise BrokerError("too-large", limit=rows.MAX_CELL) from None
         except FAILURES as error:
-            if isinstance(error, sqlite3.ProgrammingError | sqlite3.Warning):  # the module's own words, not SQLite's
-                raise BrokerError("argument", argument="params", why="one value for each ? of one statement") from None
-            if self._file is not None and self._file.late:
-                raise BrokerError("timeout", seconds=seconds) from None
-            raise
+            failure = self._failure(error)
+            if failure is None:
+                raise
+            raise failure from None
         except (ValueError, OverflowError):
             raise BrokerError("argument", argument="params", why="a value is larger than any of SQLite's") from None
+
+    def _failure(self, error: sqlite3.Error | sqlite3.Warning) -> BrokerError | None:
+        """What it is in our words; None where SQLite's own are the answer."""
+        if isinstance(error, sqlite3.ProgrammingError | sqlite3.Warning):  # the module's own words, not SQLite's
+            return BrokerError("argument", argument="params", why="one value for each ? of one statement")
+        if self._file is not None and self._file.spilled:
+            return BrokerError("too-large", limit=spill.MOST)
+        if self._file is not None and self._file.late:
+            return BrokerError("timeout", seconds=max(1, round(self._plan.limits.timeout)))
+        return None
 
     def stop(self) -> None:
         """End what is at work."""

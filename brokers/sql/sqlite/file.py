@@ -20,7 +20,7 @@ from urllib.parse import quote
 from brokers.contract import BrokerError
 from brokers.sql import rows
 from brokers.sql.arguments import MAX_PARAMS, MAX_SQL
-from brokers.sql.sqlite import costs
+from brokers.sql.sqlite import costs, spill
 
 if TYPE_CHECKING:
     from brokers.sql.sqlite.guard import Guard
@@ -68,6 +68,8 @@ class File:
     def __init__(self, path: str, seconds: float, *, write: bool) -> None:
         self._check(path)
         self._ends, self._stopped = time.monotonic() + seconds, False
+        self._spill = None if write else spill.Spill()  # what a write may put on the disk a person has agreed to
+        self.spilled = False
         wait = min(_LOCK, seconds / 2)
         mode = "rw" if write else "ro"
         try:
@@ -101,7 +103,7 @@ class File:
             connection.setlimit(limit, most)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _CELL)
         connection.text_factory = _text
-        connection.set_progress_handler(self._late, _STEPS)
+        connection.set_progress_handler(self._looked_at, _STEPS)
         # A schema may be an attacker's: its views and triggers call nothing that reaches out.
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")
@@ -112,6 +114,16 @@ class File:
 
     def _late(self) -> bool:
         return self._stopped or time.monotonic() > self._ends
+
+    def _looked_at(self) -> bool:
+        """Whether SQLite is to stop, asked by itself while it works."""
+        self.spilled = self.spilled or (self._spill is not None and self._spill.over)
+        return self.spilled or self._late()
+
+    def resume(self) -> None:
+        """Another thread than before may work from now on."""
+        if self._spill is not None:
+            self._spill.resume()
 
     @property
     def late(self) -> bool:
@@ -155,6 +167,8 @@ class File:
             return  # an EXPLAIN already, or refused as the statement itself will be
         holding = sum(step[1] in _HOLDING for step in steps)
         most = max(_CELL_LEAST, min(_CELL, rows.MAX_CELL // max(1, holding)))
+        if self._spill is not None and any(step[1] in spill.OPENING for step in steps):
+            self._connection.set_progress_handler(self._looked_at, spill.STEPS)
         value, pattern = costs.longest(steps, params)
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(most, value))
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, pattern)

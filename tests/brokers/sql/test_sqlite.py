@@ -537,6 +537,16 @@ def test_what_is_looked_for_in_long_values_is_found(file: Path) -> None:
     assert found["rows"] == [["", "1", 1]]
 
 
+@pytest.mark.parametrize("wanted", ["count(*)", "n"])
+def test_a_read_does_not_fill_the_disk(file: Path, monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+    """What outgrows SQLite's memory goes to files without a name, and they are bounded; a small sort is not held up."""
+    monkeypatch.setattr("brokers.sql.sqlite.spill.MOST", 8 << 20)
+    rows = "with recursive c(n, x) as (select 1, randomblob(1000000) union select n + 1, randomblob(1000000) from c"
+    found = attempt(file, f"{rows}) select {wanted} from c", max_rows=100000)  # noqa: S608 - words of this file
+    assert (found.code, found.fields["limit"]) == ("too-large", 8 << 20)
+    assert one(file, f"{rows} limit 3) select length(x) from c order by 1")["rows"] == [[1000000]] * 3  # noqa: S608 - as above
+
+
 def test_a_caller_who_goes_away_ends_the_work(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is free at once, and so is the thread."""
 
