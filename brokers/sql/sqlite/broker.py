@@ -19,9 +19,9 @@ from brokers.resolver import system_resolver
 from brokers.sql import answer, export, records, rows
 from brokers.sql.broker import SqlBroker
 from brokers.sql.kind import Sqlite
-from brokers.sql.room import THREADS
+from brokers.sql.room import SQLITE, THREADS
 from brokers.sql.sqlite import catalogue, cells
-from brokers.sql.sqlite.call import FAILURES, Call, Reading
+from brokers.sql.sqlite.call import FAILURES, Call, Calls, Reading
 from brokers.sql.sqlite.file import fetch
 from brokers.sql.threads import Threads
 
@@ -40,14 +40,14 @@ class SqliteBroker(SqlBroker):
     """Calls on SQLite files."""
 
     kind = "sqlite"
-    places, places_in_all = THREADS, THREADS
+    places, places_in_all = SQLITE, THREADS
     dialect = "sqlite"
     declared: ClassVar[Kind] = Sqlite()
 
     def __init__(self, resolver: Resolver = system_resolver) -> None:
         super().__init__(resolver)
         self._threads = Threads("kv-sqlite")
-        self._open: set[Call] = set()
+        self._calls = Calls()
 
     async def query(self, plan: Plan, credential: Credential) -> Outcome:
         """See `SqlBroker`."""
@@ -115,13 +115,13 @@ class SqliteBroker(SqlBroker):
 
     async def aclose(self) -> None:
         """End what is at work."""
-        for call in tuple(self._open):
+        for call in tuple(self._calls.open):
             call.stop()
         self._threads.close()
 
     async def _whole(self, plan: Plan, work: Callable[[File], bytes], *, write: bool) -> Outcome:
         """The document that `work` makes, once it is made."""
-        call = Call(self._threads, self._open, plan, write=write)
+        call = Call(self._threads, self._calls, plan, write=write)
         try:
             return answer.whole(await call.start(work))
         except FAILURES as error:
@@ -132,7 +132,7 @@ class SqliteBroker(SqlBroker):
     async def _read(self, plan: Plan, sql: str, params: tuple[object, ...]) -> Outcome:
         """A query's rows as they come."""
         form = str(plan.request["export"])
-        call = Call(self._threads, self._open, plan, write=False)
+        call = Call(self._threads, self._calls, plan, write=False)
         reading = Reading(call)
         try:
             await call.start(lambda file: reading.begin(file, sql, params))

@@ -2,7 +2,8 @@
 
 Rules of this file
 - All work is done in threads, one at a time for a call; only `stop` comes from elsewhere. A file that is closed while a
-  thread is at it takes the keeper with it: what closes waits for what works, however long that takes.
+  thread is at it takes the keeper with it: where one is, that thread closes it once it is done.
+- A call holds one of its file's places until the file is closed, so that no file's calls take all threads.
 - SQLite's own refusals pass through; a lapse of time, of memory or of the call's parameters is told in our words.
 """
 
@@ -11,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from brokers.contract import BrokerError, Effect
 from brokers.sql import rows
+from brokers.sql.room import SQLITE
 from brokers.sql.sqlite import cells, spill
 from brokers.sql.sqlite.file import File, fetch
 from brokers.sql.sqlite.guard import Guard
@@ -29,16 +32,46 @@ T = TypeVar("T")
 FAILURES = (sqlite3.Error, sqlite3.Warning)
 
 
+class Calls:
+    """The calls at work, and the places at each file: one is held from a call's start to the closing of its file."""
+
+    def __init__(self) -> None:
+        self.open: set[Call] = set()
+        self._places: dict[str, tuple[asyncio.Semaphore, set[Call]]] = {}
+
+    async def enter(self, call: Call, path: str) -> None:
+        """Wait for a place at the file."""
+        places, held = self._places.setdefault(path, (asyncio.Semaphore(SQLITE), set()))
+        held.add(call)
+        try:
+            await places.acquire()
+        except BaseException:
+            self._left(call, path)
+            raise
+
+    def leave(self, call: Call, path: str) -> None:
+        """Its file is closed."""
+        self._places[path][0].release()
+        self._left(call, path)
+
+    def _left(self, call: Call, path: str) -> None:
+        self._places[path][1].discard(call)
+        if not self._places[path][1]:
+            del self._places[path]
+
+
 class Call:
     """One call's file, and the time it has."""
 
-    def __init__(self, threads: Threads, among: set[Call], plan: Plan, *, write: bool) -> None:
-        self._threads, self._among, self._plan, self._write = threads, among, plan, write
+    def __init__(self, threads: Threads, calls: Calls, plan: Plan, *, write: bool) -> None:
+        self._threads, self._calls, self._plan, self._write = threads, calls, plan, write
         self._deadline = asyncio.get_running_loop().time() + plan.limits.timeout
         self._file: File | None = None
-        self._stopped = self._closed = False
-        self._at_work = threading.Lock()
-        among.add(self)
+        self._stopped = self._placed = False
+        self._loop = asyncio.get_running_loop()
+        self._turn = threading.Lock()  # over the two that follow, and held for no longer than to look at them
+        self._at_work = self._closed = False
+        calls.open.add(self)
 
     async def start(self, work: Callable[[File], T]) -> T:
         """Open the file and do `work` with it. Raises SQLite's errors, and `BrokerError`."""
@@ -62,23 +95,20 @@ class Call:
             file.guarded(guard)
             return work(file)
 
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await self._calls.enter(self, str(plan.connection.target["path"]))
+        except TimeoutError:
+            raise BrokerError("timeout", seconds=int(plan.limits.timeout)) from None
+        self._placed = True
         return await self.run(opened)
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns, in a thread, within the call's time."""
         seconds = max(1, round(self._plan.limits.timeout))
-
-        def alone() -> T:
-            with self._at_work:
-                if self._closed:
-                    raise TimeoutError
-                if self._file is not None:
-                    self._file.resume()
-                return work()
-
         try:
             async with asyncio.timeout_at(self._deadline):
-                return await self._threads.run(alone, self.stop)
+                return await self._threads.run(lambda: self._alone(work), self.stop)
         except TimeoutError:
             raise BrokerError("timeout", seconds=seconds) from None
         except RuntimeError:  # no thread takes it: the broker is closed
@@ -92,6 +122,25 @@ class Call:
             raise failure from None
         except (ValueError, OverflowError):
             raise BrokerError("argument", argument="params", why="a value is larger than any of SQLite's") from None
+
+    def _alone(self, work: Callable[[], T]) -> T:
+        with self._turn:
+            if self._closed or self._at_work:
+                raise TimeoutError
+            self._at_work = True
+        try:
+            if self._file is not None:
+                self._file.resume()
+            return work()
+        finally:
+            if self._over():
+                self._shut()
+
+    def _over(self) -> bool:
+        """The thread is done: whether somebody closed the call meanwhile."""
+        with self._turn:
+            self._at_work = False
+            return self._closed
 
     def _failure(self, error: sqlite3.Error | sqlite3.Warning) -> BrokerError | None:
         """What it is in our words; None where SQLite's own are the answer."""
@@ -110,20 +159,31 @@ class Call:
             self._file.stop()
 
     async def aclose(self) -> None:
-        """Close the file, in a thread: that rolls back, and a rollback writes."""
-        self._among.discard(self)
+        """Close the file, in a thread: that rolls back, and a rollback writes. Of what is at work, that does it."""
+        self._calls.open.discard(self)
+        with self._turn:
+            busy, again, self._closed = self._at_work, self._closed, True
         self.stop()
-
-        def close() -> None:
-            with self._at_work:
-                self._closed = True
-                if self._file is not None:
-                    self._file.close()
-
+        if busy or again:
+            return
+        if self._file is None:  # nothing was ever begun
+            self._left()
+            return
         try:
-            await self._threads.run(close, _do_nothing)
+            await self._threads.last(self._shut)
         except RuntimeError:  # the broker was closed before its last call: what was at work has been stopped
-            close()
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        with suppress(RuntimeError):  # the loop is closed, and with it nobody waits for a place
+            self._loop.call_soon_threadsafe(self._left)
+
+    def _left(self) -> None:
+        if self._placed:
+            self._placed = False
+            self._calls.leave(self, str(self._plan.connection.target["path"]))
 
     @property
     def file(self) -> File:
@@ -174,7 +234,3 @@ class Reading:
         except FAILURES as error:
             self.facts["error"] = cells.refusal(error)
             bounded.truncated = True
-
-
-def _do_nothing() -> None:
-    """A close is not aborted."""

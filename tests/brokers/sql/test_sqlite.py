@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -567,7 +568,7 @@ def test_a_caller_who_goes_away_ends_the_work(file: Path, monkeypatch: pytest.Mo
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert not broker._open
+        assert not broker._calls.open
         await broker.aclose()
 
     begun = time.monotonic()
@@ -589,6 +590,54 @@ def test_a_broker_is_closed_under_a_body(file: Path) -> None:
             async for _ in outcome.body:
                 pass
         await outcome.aclose()
+
+    asyncio.run(close())
+
+
+ENDLESS = "with recursive r(x) as (select 1 union all select x + 1 from r) select count(*) from r"
+
+
+def test_endless_calls_on_a_file_leave_others_room(file: Path, tmp_path: Path) -> None:
+    """One file's calls take no more than its part of the threads; who waits for a place ends when the time is over."""
+    other = tmp_path / "other.db"
+    other.write_bytes(file.read_bytes())
+
+    async def both() -> tuple[bytes, BrokerError]:
+        broker = SqliteBroker()
+        endless = broker.plan(connection(file), {"sql": ENDLESS, "timeout": 60})
+        tasks = [asyncio.create_task(performed(broker, endless)) for _ in range(40)]
+        await asyncio.sleep(0)
+        assert len(broker._calls.open) == len(tasks)
+        with pytest.raises(BrokerError) as caught:
+            await performed(broker, broker.plan(connection(file), {"sql": "select 1", "timeout": 0.1}))
+        found = await performed(broker, broker.plan(connection(other), {"sql": "select 1", "timeout": 60}))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert json.loads((await performed(broker, broker.plan(connection(file), {"sql": "select 1"})))[1])["rows"]
+        await broker.aclose()
+        assert not broker._calls._places
+        return found[1], caught.value
+
+    found, error = asyncio.run(both())
+    assert json.loads(found)["rows"] == [[1]]
+    assert error.code == "timeout"
+
+
+def test_a_call_is_closed_though_no_thread_is_free(file: Path) -> None:
+    """Not even calls that hear no stop keep another from being over."""
+    free = threading.Event()
+
+    async def close() -> None:
+        broker = SqliteBroker()
+        outcome = await broker.perform(broker.plan(connection(file), {"sql": "select 1"}), NOTHING)
+        stuck = [asyncio.create_task(broker._threads.run(free.wait, lambda: None)) for _ in range(40)]
+        await asyncio.sleep(0)
+        await outcome.aclose()
+        assert not broker._calls.open
+        free.set()
+        await asyncio.gather(*stuck)
+        await broker.aclose()
 
     asyncio.run(close())
 
