@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError
 from brokers.sql.mysql import cells, literal
-from brokers.sql.mysql.session import MAX_OWN
 from brokers.sql.mysql.text import nothing_to_estimate
 
 if TYPE_CHECKING:
@@ -204,11 +203,7 @@ def _list(of: dict[str, object], member: str) -> list[object]:
 
 
 def _rows(session: Session, sql: str) -> list[Row]:
-    result, found = session.execute(sql), list[Row]()
+    result = session.execute(sql)
     names = [field.name for field in result.fields]
     writers = [cells.writer(field, plain=True) for field in result.fields]
-    while batch := session.batch(len(names)):
-        found += [dict(zip(names, cells.spelled(values, writers), strict=True)) for values in batch]
-        if len(found) > MAX_OWN:
-            raise BrokerError("too-large", limit=MAX_OWN)
-    return found
+    return [dict(zip(names, cells.spelled(values, writers), strict=True)) for values in session.own(result)]

@@ -44,6 +44,7 @@ _CHALLENGES = frozenset({"mysql_native_password", "caching_sha2_password", "clie
 _RESET = 31  # COM_RESET_CONNECTION: MySQL 5.7, MariaDB 10.2
 _FULL = 4  # caching_sha2_password: the server wants the password itself
 _LARGEST = 0xFFFFFF  # bytes of a packet's part; one that long has a next
+_HEAD = 4 << 20  # bytes of what a result says of its columns: some thousand of them, with names of 64 letters
 _MORE = 8  # SERVER_MORE_RESULTS_EXISTS
 
 
@@ -195,9 +196,13 @@ class Wire(_Base):  # type: ignore[misc] # the driver's stubs leave out the step
         if not isinstance(count, int) or not 0 < count <= MAX_COLUMNS:
             self.cut()
             raise BrokerError("too-large", limit=MAX_COLUMNS)
-        fields = []
+        fields, size = [], 0
         for _ in range(count):
             read = self._read_packet(protocol.FieldDescriptorPacket)
+            size += len(read.get_all_data())
+            if size > _HEAD:
+                self.cut()
+                raise BrokerError("too-large", limit=_HEAD)
             fields.append(Field(read.name, read.type_code, read.charsetnr, read.flags))
         if not self._read_packet().is_eof_packet():
             raise BrokerError("broken")

@@ -26,6 +26,7 @@ LOGIN = 10.0  # seconds for the handshake: one that takes longer is not a databa
 MAX_DIALS = 3  # addresses tried before giving up
 BATCH, BATCH_BYTES = 500, 256 << 10  # rows and bytes that are handed on at once
 MAX_OWN = 200_000  # rows of a statement of our own: a catalogue of thousands of tables, not a server without an end
+MAX_OWN_BYTES = 16 << 20  # as above: the names, types and comments of that many columns
 _USUAL = 30.0  # seconds of a statement where the call does not say: what a new session is set to
 _LOCK = 10  # seconds to wait for somebody's lock, at most; half of the call's time if that is less
 # Modes that read a text in another way, each the opposite of what `brokers.sql.tokens` takes for granted.
@@ -150,11 +151,17 @@ class Session:
 
     def fetch(self, sql: str) -> list[list[bytes | None]]:
         """All rows of a statement of our own."""
-        result, found = self.execute(sql), list[list[bytes | None]]()
+        return self.own(self.execute(sql))
+
+    def own(self, result: Result) -> list[list[bytes | None]]:
+        """All rows of a `result` of our own. A server that sends more than there can be is left."""
+        found, size = list[list[bytes | None]](), 0
         while rows := self.batch(len(result.fields)):
             found += rows
-            if len(found) > MAX_OWN:
-                raise BrokerError("too-large", limit=MAX_OWN)
+            size += sum(len(cell) for row in rows for cell in row if cell is not None)
+            if len(found) > MAX_OWN or size > MAX_OWN_BYTES:
+                self.cut()
+                raise BrokerError("too-large", limit=MAX_OWN_BYTES)
         return found
 
     def value(self, sql: str) -> str:

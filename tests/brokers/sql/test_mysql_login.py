@@ -373,3 +373,43 @@ def test_a_port_that_says_nothing_is_a_timeout() -> None:
         )
         error = refused(Connection("shop", "mysql", target, "password", {}, {"secret": "x"}), timeout=0.4)
     assert (error.code, error.fields["seconds"]) == ("timeout", 1)
+
+
+def sized(text: bytes) -> bytes:
+    """A text with its length before it."""
+    return b"\xfd" + len(text).to_bytes(3, "little") + text
+
+
+def named(name: bytes) -> bytes:
+    """The definition of a column."""
+    parts = (b"def", b"", b"", b"", name, b"")
+    return b"".join(map(sized, parts)) + b"\x0c" + struct.pack("<HIBHBxx", 45, 100, 253, 0, 0)
+
+
+def test_the_names_of_a_result_are_bounded() -> None:
+    """A server that names columns without end is left before they fill the memory."""
+    long = named(b"n" * (1 << 20))
+    answer = packet(1, b"\xfc" + struct.pack("<H", 10_000))
+    with after_login(answer + b"".join(packet(number, long) for number in range(2, 8))) as fake:
+        error = refused(fake.connection())
+    assert (error.code, error.fields["limit"]) == ("too-large", 4 << 20)
+
+
+def test_what_kv_asks_for_itself_is_bounded() -> None:
+    """The answer to one of its own questions is a few megabytes at most, however few its rows."""
+    row = sized(b"v" * (2 << 20))
+
+    def then(fake: Squatter, client: socket.socket) -> None:
+        client.sendall(packet(2, OK))
+        fake.take(client)
+        client.sendall(packet(1, OK))
+        fake.take(client)
+        client.sendall(packet(1, b"\x01") + packet(2, named(b"m")) + packet(3, b"\xfe\0\0\2\0"))
+        for number in range(4, 20):
+            client.sendall(packet(number, row))
+        fake.take(client)
+
+    with Squatter(NATIVE, then) as fake:
+        error = refused(fake.connection())
+    assert fake.received.endswith(b"SELECT @@sql_mode")
+    assert (error.code, error.fields["limit"]) == ("too-large", 16 << 20)
