@@ -18,11 +18,38 @@ def parameter(name: bytes, value: bytes) -> bytes:
     return b"S" + struct.pack(">I", len(told) + 4) + told
 
 
-class Relay:
-    """Listens on `port` for clients of the server at `real`. Before the first RowDescription comes `before_rows`."""
+def notification(payload: bytes) -> bytes:
+    """The message NotificationResponse."""
+    told = struct.pack(">I", 1) + b"channel\0" + payload + b"\0"
+    return b"A" + struct.pack(">I", len(told) + 4) + told
 
-    def __init__(self, real: int, before_rows: Callable[[], Iterable[bytes]]) -> None:
-        self._real, self._before_rows = real, before_rows
+
+def row(*cells: bytes) -> bytes:
+    """The message DataRow."""
+    told = struct.pack(">H", len(cells)) + b"".join(struct.pack(">I", len(cell)) + cell for cell in cells)
+    return b"D" + struct.pack(">I", len(told) + 4) + told
+
+
+def columns(*names: bytes) -> bytes:
+    """The message RowDescription, of columns of text."""
+    told = struct.pack(">H", len(names))
+    told += b"".join(name + b"\0" + struct.pack(">IHIhiH", 0, 0, 25, -1, -1, 0) for name in names)
+    return b"T" + struct.pack(">I", len(told) + 4) + told
+
+
+class Relay:
+    """Listens on `port` for clients of the server at `real`.
+
+    Before each RowDescription comes `before_rows`; what the server says is passed on as `changed` gives it back.
+    """
+
+    def __init__(
+        self,
+        real: int,
+        before_rows: Callable[[], Iterable[bytes]] = tuple,
+        changed: Callable[[bytes], bytes] = lambda message: message,
+    ) -> None:
+        self._real, self._before_rows, self._changed = real, before_rows, changed
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -56,7 +83,7 @@ class Relay:
                     if message[:1] == b"T":
                         for more in self._before_rows():
                             client.sendall(more)
-                    client.sendall(message)
+                    client.sendall(self._changed(message))
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

@@ -32,6 +32,8 @@ _MORE = frozenset({ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE})
 _ENDS = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY})
 # Arrays in name, whose text is a list of blanks and numbers.
 _NO_ARRAYS = frozenset({22, 30})
+_NAME = 256  # bytes of a type's name: the server's own bound is 64
+_TYPES = 4096  # types of one lane
 _SLICE = 64 << 10  # bytes of cells that are written at a time
 _SEMICOLON = 603  # box: the one built-in type whose arrays have no commas
 _BUILTIN: dict[int, tuple[str, int, bytes]] = {}
@@ -59,8 +61,9 @@ class Rows:
         if described.nfields > rows.MAX_COLUMNS:
             raise BrokerError("too-large", limit=rows.MAX_COLUMNS)
         numbers = [described.ftype(at) for at in range(described.nfields)]
-        await self._look_up({*numbers} - _BUILTIN.keys() - self._call.lane.types.keys())
-        known = {number: _BUILTIN.get(number) or self._call.lane.types[number] for number in numbers}
+        types = self._call.lane.types
+        known = {number: found for number in numbers if (found := _BUILTIN.get(number) or types.get(number))}
+        known |= await self._look_up({*numbers} - known.keys())
         self.columns = tuple(
             rows.Column((described.fname(at) or b"").decode("utf-8", "replace"), known[number][0])
             for at, number in enumerate(numbers)
@@ -77,15 +80,25 @@ class Rows:
         types = self._call.lane.types
         return all((number := described.ftype(at)) in _BUILTIN or number in types for at in range(described.nfields))
 
-    async def _look_up(self, missing: set[int]) -> None:
+    async def _look_up(self, missing: set[int]) -> dict[int, tuple[str, int, bytes]]:
+        """The types of these numbers, kept in the lane: a server says as much of each as a name takes, of no other."""
         if not missing:
-            return
-        types = self._call.lane.types
+            return {}
         listed = ("{" + ",".join(map(str, sorted(missing))) + "}").encode()
-        for number, name, element, comma in await self._call.timed(self._call.session.table(catalogue.TYPES, [listed])):
-            types[int(number or b"0")] = ((name or b"").decode("utf-8", "replace"), int(element or b"0"), comma or b",")
-        for oid in missing:
-            types.setdefault(oid, (f"oid {oid}", 0, b","))
+        told = await self._call.timed(self._call.session.table(catalogue.TYPES, [listed]))
+        found = {number: (f"oid {number}", 0, b",") for number in missing}
+        try:
+            for number, name, element, comma in told:
+                if int(number or b"0") in missing:
+                    named = (name or b"")[:_NAME].decode("utf-8", "replace")
+                    found[int(number or b"0")] = (named, int(element or b"0"), (comma or b",")[:1])
+        except ValueError:
+            raise BrokerError("broken") from None
+        types = self._call.lane.types
+        if len(types) + len(found) > _TYPES:
+            types.clear()
+        types.update(found)
+        return found
 
     async def begin(self, params: Sequence[bytes | None], portion: int) -> None:
         """Perform it, and take the first rows: what is refused up to here is an answer of its own."""
@@ -106,6 +119,8 @@ class Rows:
             self.tag = found.command_status or self.tag
             self.affected = found.command_tuples if found.command_tuples is not None else self.affected
             if found.ntuples:
+                if found.nfields != len(self.columns):
+                    raise BrokerError("broken")
                 yield cells_of(found)
             if found.status in _MORE:
                 found = await self._call.timed(self._call.session.next())

@@ -207,8 +207,6 @@ class Session(Wire):
         """Make the session as new. False where it is not what it was, and must not be used again."""
         if self._pg.pipeline_status != PipelineStatus.OFF or self.swollen:
             return False
-        while self._pg.notifies():
-            pass  # nobody listens here; libpq keeps them until they are taken
         try:
             found = await self.together(query("ROLLBACK"), query("DISCARD ALL"), query(_SELF), apart=True)
         except faults.Refused:

@@ -33,6 +33,7 @@ WAITING = (PollingStatus.READING, PollingStatus.WRITING)
 COPYING = (ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
 _MAX_LOGIN = 1 << 20  # bytes of a login: a certificate chain, and what the server says of itself
 _SWOLLEN = 8 << 20  # bytes between two results after which libpq's buffer is too large to be kept
+_FEW = 100  # notifications in one session: nobody listens here
 _COPY = 128 << 10  # bytes of a file that are handed on at once
 
 
@@ -43,6 +44,7 @@ class Wire:
         self.login = login
         self._root, self._pg, self._gate = root, pg, gate
         self._mark, self._most = gate.received, 0
+        self._heard = 0
 
     @property
     def quiet(self) -> bool:
@@ -117,6 +119,7 @@ class Wire:
                 if size < _COPY:
                     continue
             elif count == 0:
+                self._hear()
                 await self._more()
                 continue
             if parts:
@@ -184,9 +187,17 @@ class Wire:
         """
         began = time.thread_time()
         busy = self._pg.is_busy()
+        self._hear()
         if time.thread_time() - began > _DIGESTING:
             raise BrokerError("broken")
         return bool(busy)
+
+    def _hear(self) -> None:
+        """Take the notifications, which libpq keeps until then. Raises `BrokerError("broken")` where they are many."""
+        while self._pg.notifies() is not None:
+            self._heard += 1
+            if self._heard > _FEW:
+                raise BrokerError("broken")
 
     async def _more(self) -> None:
         """Let libpq have a portion more of what the server sends."""

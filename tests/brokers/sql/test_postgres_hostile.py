@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from postgres_relay import Relay, parameter
+from postgres_relay import Relay, columns, notification, parameter, row
 from postgres_server import USER, Postgres, lent, performed
 
 from brokers.contract import BrokerError, Effect, Limits, Plan
@@ -534,6 +535,77 @@ def settings() -> Iterator[bytes]:
     """Reports of settings, each of another name."""
     for portion in itertools.count():
         yield b"".join(parameter(b"k%09d" % (portion * 4000 + at), b"") for at in range(4000))
+
+
+async def through(server: Postgres, relay: Relay, plan: Plan) -> Any:  # noqa: ANN401 - a document or an error
+    """What comes of a call by way of `relay`."""
+    broker = PostgresBroker()
+    try:
+        return await perform(broker, replace(plan, connection=server.connection(port=relay.port)))
+    except BrokerError as error:
+        return error
+    finally:
+        await broker.aclose()
+
+
+def test_notifications_are_not_kept(server: Postgres) -> None:
+    """Libpq keeps them until they are taken: a few pass, and a server that sends many is left."""
+
+    async def told(count: int) -> Any:  # noqa: ANN401 - a document or an error
+        with Relay(server.port, before_rows=lambda: [notification(b"x" * 100)] * count) as relay:
+            return await through(server, relay, planned(server, "SELECT 1 AS one"))
+
+    assert asyncio.run(told(5))["rows"] == [[1]]
+    assert asyncio.run(told(100)).code == "broken"
+
+
+@pytest.mark.parametrize("export", ["", "csv"])
+def test_rows_that_do_not_fit_their_columns_are_no_answer(server: Postgres, export: str) -> None:
+    """A row with a cell more than was described is a broken server's."""
+    seen = itertools.count()
+
+    def changed(message: bytes) -> bytes:
+        if message[:1] == b"T" and b"odd\0" in message and next(seen):
+            return columns(b"odd", b"more")
+        return row(b"4711", b"2") if message == row(b"4711") else message
+
+    async def story() -> Any:  # noqa: ANN401 - a document or an error
+        with Relay(server.port, changed=changed) as relay:
+            return await through(server, relay, planned(server, "SELECT $1::int AS odd", params=[4711], export=export))
+
+    assert asyncio.run(story()).code == "broken"
+
+
+def test_types_that_nobody_asked_for_are_not_kept(server: Postgres) -> None:
+    """Of a type no more is kept than a name takes, and of others nothing."""
+    server.own("CREATE TYPE mood AS ENUM ('happy')")
+
+    def changed(message: bytes) -> bytes:
+        if message[:1] != b"D" or b"mood" not in message:
+            return message
+        number = message[11 : 11 + struct.unpack(">I", message[7:11])[0]]
+        return row(number, b"mood" * 1000, b"0", b",") + row(b"99999999", b"other" * 1000, b"0", b",")
+
+    async def story() -> tuple[dict[int, Any], Any]:
+        with Relay(server.port, changed=changed) as relay:
+            broker = PostgresBroker()
+            plan = planned(server, "SELECT 'happy'::mood AS felt")
+            found = await perform(broker, replace(plan, connection=server.connection(port=relay.port)))
+            (lane,) = broker._acts._pool._lanes.values()
+            await broker.aclose()
+            return lane.types, found
+
+    types, found = asyncio.run(story())
+    assert found["rows"] == [["happy"]]
+    assert [name for name, _, _ in types.values()] == ["mood" * 64]
+
+
+def test_a_lane_knows_so_many_types_and_no_more(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It forgets them then, and learns anew."""
+    monkeypatch.setattr("brokers.sql.postgres.results._TYPES", 1)
+    server.own("CREATE TYPE one AS ENUM ('a'); CREATE TYPE two AS ENUM ('b')")
+    found = every(*(planned(server, sql) for sql in ("SELECT 'a'::one", "SELECT 'b'::two", "SELECT 'a'::one")))
+    assert [document["rows"] for document in found] == [[["a"]], [["b"]], [["a"]]]
 
 
 def test_a_database_without_an_encoding_delivers_anything() -> None:
