@@ -3,7 +3,7 @@
 Rules of this file
 - libpq reads for as long as there is something to read, into one buffer as large as the message says it is. Beside a
   fast server one call of it took 700 MB (measured). Through the gate it gets one portion a call, and all are counted.
-- What passes is not looked at: TLS is spoken between libpq and the server.
+- What passes is not looked at, but for a login without TLS (`look`): else TLS is spoken between libpq and the server.
 - The address was dialled by libpq. The gate takes the place of its socket, number for number, and dials nothing.
 """
 
@@ -15,15 +15,20 @@ import fcntl
 import os
 import socket
 import termios
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PORTION = 64 << 10  # bytes that are let in at once: a few turns of libpq's own buffer
 
 
 class Gate:
-    """Takes the place of the connected socket `number`. `received` counts what was let in."""
+    """Takes the place of the connected socket `number`. `received` counts what was let in, `look` sees it before."""
 
     def __init__(self, number: int) -> None:
         self.received = 0
+        self.look: Callable[[bytes], None] | None = None
         self._number = number
         self._server = socket.socket(fileno=os.dup(number))
         self._server.setblocking(False)  # noqa: FBT003 - the standard library's signature
@@ -88,6 +93,8 @@ class Gate:
                 self._ours.shutdown(socket.SHUT_WR)
                 return
             self.received += len(data)
+            if self.look is not None:
+                self.look(data)
             self._in = data
         self.pass_on()
 

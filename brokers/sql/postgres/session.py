@@ -73,7 +73,7 @@ class Session(Wire):
         pg = pq.PGconn.connect_start(conninfo(login, address, root))
         gate: Gate | None = None
         try:
-            gate = await logged_in(pg)
+            gate = await logged_in(pg, login)
             pg.nonblocking = 1
             made = cls(login, root, pg, gate)
             made._first = await made.row(_SELF)

@@ -17,6 +17,7 @@ from brokers.contract import BrokerError
 from brokers.sql import rows
 from brokers.sql.postgres import faults
 from brokers.sql.postgres.gate import Gate, connected, ready
+from brokers.sql.postgres.scram import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -227,18 +228,21 @@ class Wire:
                     await self._more()
 
 
-async def logged_in(pg: PGconn) -> Gate:
+async def logged_in(pg: PGconn, login: Login) -> Gate:
     """The gate of a connection that has come through its login. Raises `BrokerError`."""
     if pg.status == ConnStatus.BAD:
         raise faults.at_login(pg.get_error_message("utf-8"))
     if not await connected(pg.socket):
         raise BrokerError("connect")
     gate = Gate(pg.socket)
+    if not login.tls:
+        gate.look = Watch(insecure=login.insecure).look
     try:
         await _through(pg, gate)
     except BaseException:
         gate.close()
         raise
+    gate.look = None
     return gate
 
 

@@ -252,6 +252,54 @@ def test_a_squatter_is_told_nothing(asks: bytes) -> None:
     assert len(squatter.heard) == int.from_bytes(squatter.heard[:4], "big")  # and nothing after it
 
 
+class Scram(Squatter):
+    """A squatter that asks for SCRAM with so many iterations, a byte at a time."""
+
+    def __init__(self, iterations: bytes) -> None:
+        super().__init__(b"R" + struct.pack(">ii", 23, 10) + b"SCRAM-SHA-256\0\0")
+        self.answer = b""
+        self._iterations = iterations
+
+    def _serve(self) -> None:
+        client, _ = self._listener.accept()
+        with client, contextlib.suppress(OSError):
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.recv(4096)
+            client.sendall(self._asks)
+            nonce = client.recv(4096).partition(b"n=,r=")[2]
+            first = b"r=" + nonce + b"x,s=c2FsdA==,i=" + self._iterations
+            for byte in b"R" + struct.pack(">ii", len(first) + 8, 11) + first:
+                client.sendall(bytes([byte]))
+            self.answer = client.recv(4096)
+
+
+@pytest.mark.parametrize(
+    ("iterations", "insecure", "answered"),
+    [
+        (b"4096", False, True),
+        (b"1", False, False),
+        (b"4095", False, False),
+        (b"04096", False, False),
+        (b" 4096", False, False),
+        (b"4096,x=1", False, False),
+        (b"2147483647", False, False),
+        (b"1", True, True),
+        (b"2147483647", True, False),
+    ],
+)
+def test_a_squatter_gets_no_proof_that_is_cheap_to_guess_from(
+    *, iterations: bytes, insecure: bool, answered: bool
+) -> None:
+    """It chooses how often a guess is hashed: less than servers do takes a person's word, and for hours nobody's."""
+    with Scram(iterations) as squatter:
+        given = {"host": "127.0.0.1", "port": squatter.port, "database": DATABASE, "user": USER}
+        target = PostgresBroker.declared.target({**given, "insecure_loopback": insecure}, {}, "password")
+        error = tried(Connection("shop", "postgres", target, "password", {}, {"secret": "shop/PASSWORD"}))
+    assert (b"p=" in squatter.answer) is answered
+    if not answered:
+        assert (error.code, "guessed" in str(error.fields["why"])) == ("login", True)
+
+
 def test_a_server_that_says_nothing_costs_the_calls_time() -> None:
     """And no more than that."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
