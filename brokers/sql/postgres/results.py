@@ -55,11 +55,13 @@ class Rows:
         self._call, self._tell = call, tell
         self._writers: list[cells.Writer] = []
         self._first: PGresult | None = None
+        self._width = 1  # columns: what kv asks for itself has one, and is not described
 
     async def describe(self, described: PGresult) -> None:
         """Take the columns from what the server said of the statement. Raises as `Call.timed`."""
         if described.nfields > rows.MAX_COLUMNS:
             raise BrokerError("too-large", limit=rows.MAX_COLUMNS)
+        self._width = described.nfields
         numbers = [described.ftype(at) for at in range(described.nfields)]
         types = self._call.lane.types
         known = {number: found for number in numbers if (found := _BUILTIN.get(number) or types.get(number))}
@@ -119,7 +121,7 @@ class Rows:
             self.tag = found.command_status or self.tag
             self.affected = found.command_tuples if found.command_tuples is not None else self.affected
             if found.ntuples:
-                if found.nfields != len(self.columns):
+                if found.nfields != self._width:
                     raise BrokerError("broken")
                 yield cells_of(found)
             if found.status in _MORE:
