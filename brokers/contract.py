@@ -258,23 +258,23 @@ class Broker(Protocol):
         """Close every pooled connection."""
 
 
-# code: what it means. The sentence a person reads stands in the application's list of errors.
+# code: its fields, all of them. The sentence a person reads stands in the application's list of errors.
 BROKER_ERRORS = {
-    "argument": "an argument of the call is refused; fields: argument, why",
-    "options": "the connection's declaration is incomplete or malformed; fields: why",
-    "credential": "the credential does not fit the scheme; fields: why",
-    "dns": "the name does not resolve",
-    "address": "the name resolves to a blocked address; fields: kind",
-    "connect": "no connection could be made",
-    "tls": "the certificate is not valid for the name; fields: why",
-    "timeout": "no answer in time; fields: seconds",
-    "broken": "the other side broke off or broke its protocol",
-    "encoding": "the body's coding cannot be undone within bounds; fields: why",
-    "login": "the other side refuses the credential, or asks for it in a way that gives it away; fields: why",
-    "refused": "the other side refuses for a reason of its own before anything was performed; fields: why",
-    "too-large": "an answer is larger than may be held; fields: limit",
-    "host-key": "the other side shows another key than the pinned one; fields: pinned, found (fingerprints)",
-    "missing": "a driver is not installed; fields: what",
+    "argument": ("argument", "why"),  # an argument of the call is refused
+    "options": ("why",),  # the connection's declaration is incomplete or malformed
+    "credential": ("why",),  # the credential does not fit the scheme
+    "dns": (),  # the name does not resolve
+    "address": ("kind",),  # the name resolves to a blocked address
+    "connect": (),  # no connection could be made
+    "tls": ("why",),  # the certificate is not valid for the name
+    "timeout": ("seconds",),  # no answer in time
+    "broken": (),  # the other side broke off or broke its protocol; what it was asked for may have happened
+    "encoding": ("why",),  # the body's coding cannot be undone within bounds
+    "login": ("why",),  # the other side refuses the credential, or asks for it in a way that gives it away
+    "refused": ("why",),  # the other side refuses for a reason of its own before anything was performed
+    "too-large": ("limit",),  # an answer is larger than may be held
+    "host-key": ("pinned", "found"),  # the other side shows another key than the pinned one; both are fingerprints
+    "missing": ("what",),  # a driver is not installed
 }
 
 
@@ -282,7 +282,7 @@ class BrokerError(Exception):
     """A broker's failure. `fields` hold literals of the broker's own source and numbers, nothing that came in."""
 
     def __init__(self, code: str, **fields: str | int) -> None:
-        if code not in BROKER_ERRORS:
+        if fields.keys() != set(BROKER_ERRORS[code]):
             raise KeyError(code)
         self.code = code
         self.fields = fields

@@ -277,13 +277,15 @@ class House:
 
     async def close(self) -> None:
         """Close connections, seal the audit's head into the vault, note its generation, close both files."""
-        for broker in self._brokers.values():
-            await broker.aclose()
-        head = self.audit.close()
-        if not self.vault.read_only:
-            self.vault.seal_audit_head(head)
-            remember(self.vault.path, {"generation": self.vault.generation})
-        self.vault.close()
+        try:
+            for broker in self._brokers.values():
+                await broker.aclose()
+        finally:
+            head = self.audit.close()
+            if not self.vault.read_only:
+                self.vault.seal_audit_head(head)
+                remember(self.vault.path, {"generation": self.vault.generation})
+            self.vault.close()
 
 
 def _bits(record: Record) -> int:
