@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kv.redact import Database, Verdict
 
 
+_PORTION = 256 << 10  # bytes that are scanned in one go: two windows of the scrubber, some milliseconds
 # A value that was escaped twice can leave one backslash before its marker, which would make the JSON around it invalid.
 _HALF_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\(?=\{\{kv:)")
 
@@ -166,11 +167,11 @@ def _headers(head: dict[str, object], redaction: Redaction) -> dict[str, str]:
 async def _portions(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The body in chunks that are scanned within some milliseconds: a row of a database may be one of 60 MB."""
     async for chunk in body:
-        if len(chunk) <= LARGE:
+        if len(chunk) <= _PORTION:
             yield chunk
             continue
-        for at in range(0, len(chunk), LARGE):
-            yield chunk[at : at + LARGE]
+        for at in range(0, len(chunk), _PORTION):
+            yield chunk[at : at + _PORTION]
 
 
 async def _read(

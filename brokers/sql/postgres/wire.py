@@ -35,7 +35,7 @@ COPYING = (ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
 _MAX_LOGIN = 1 << 20  # bytes of a login: a certificate chain, and what the server says of itself
 _SWOLLEN = 8 << 20  # bytes between two results after which libpq's buffer is too large to be kept
 _FEW = 100  # notifications in one session: nobody listens here
-_COPY = 128 << 10  # bytes of a file that are handed on at once
+_COPY = 256 << 10  # bytes of a file that are handed on at once
 
 
 class Wire:
