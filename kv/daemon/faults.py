@@ -13,6 +13,16 @@ _CODES = {
     "argument": "bad-argument",
     "options": "bad-argument",
     "credential": "bad-argument",
+    "dns": "upstream-dns",
+    "address": "upstream-address",
+    "connect": "upstream-connect",
+    "tls": "upstream-tls",
+    "timeout": "upstream-timeout",
+    "broken": "upstream-broken",
+    "encoding": "upstream-encoding",
+    "login": "upstream-login",
+    "refused": "upstream-refused",
+    "too-large": "upstream-too-large",
     "host-key": "upstream-key",
     "missing": "driver-missing",
 }
@@ -20,7 +30,7 @@ _CODES = {
 
 def as_kv_error(error: BrokerError, name: str) -> KvError:
     """The `KvError` for `error` on the connection `name`."""
-    code, fields = _CODES.get(error.code, f"upstream-{error.code}"), dict(error.fields)
+    code, fields = _CODES[error.code], dict(error.fields)
     if code == "bad-argument":
         return KvError(code, argument=fields.pop("argument", "connection"), **fields)
     return KvError(code, name=name, **fields)
