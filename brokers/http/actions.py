@@ -42,6 +42,13 @@ _RPC = frozenset(
         *("support", "swf", "tagging", "textract", "transcribe", "transfer", "translate", "waf", "wafv2", "workspaces"),
     }
 )
+# Of these the ones that read `Action` alone: an x-amz-target says nothing to them.
+_QUERY = frozenset(
+    {
+        *("autoscaling", "cloudformation", "cloudsearch", "ec2", "elasticache", "elasticbeanstalk", "email", "iam"),
+        *("elasticloadbalancing", "rds", "redshift", "sdb", "ses", "sns", "sts"),
+    }
+)
 # What is signed for these are requests to APIs of people's own, or to S3: an `Action` there is a parameter like any.
 _NOT_AWS = frozenset(
     {
@@ -59,6 +66,7 @@ _NAMES: Mapping[Effect, tuple[str, ...]] = {
         # handed out
         *("Assume*", "Get*Token*", "Get*Credential*", "Get*Password*", "GetParameter*", "*SecretValue*"),
         *("GenerateDataKey*", "GetInstanceAccessDetails", "GetVpnConnection*", "DescribeVpnConnections"),
+        *("GetConnection*", "*IdentityProvider*", "GetDecryptedAPIKey*", "GetDownloadUrl*", "GetActivityTask"),
         *("DescribeUserPoolClient", "ExportCertificate", "DownloadDefaultKeyPair", "StartSession"),
         # made
         *("Create*Key", "Create*Keys", "*KeyPair", "*LoginProfile", "Create*Credential*", "Reset*Credential*"),
@@ -93,18 +101,17 @@ def judge(connection: Connection, draft: Draft, headers: Mapping[str, str], befo
     if connection.scheme != "sigv4" or service in _NOT_AWS:
         return before
     pairs = [*draft.query, *_form(draft, headers)]
-    names = [*_actions(pairs), *_targets(headers, draft.query), *_in_path(draft.segments)]
-    if len(names) > 1:
+    actions, elsewhere = [*_actions(pairs)], [*_targets(headers, draft.query), *_in_path(draft.segments)]
+    if len(actions) + len(elsewhere) > 1:
         refuse("Action", "a call names one operation, in one place")
-    if not names:
-        opaque = service in _RPC and draft.body and not _is_plain(headers)
-        return (
-            _worse(before, (Effect.UNKNOWN, "an AWS service, and a body of no kind that it takes"))
-            if opaque
-            else before
-        )
-    verdict = _named(names[0])
-    return verdict if _is_exact(service, draft) else _worse(before, verdict)
+    for name in (*actions, *elsewhere):
+        verdict = _named(name)
+        before = verdict if _is_exact(service, draft) else _worse(before, verdict)
+    if service in _RPC and draft.body and not _is_plain(headers):
+        before = _worse(before, (Effect.UNKNOWN, "an AWS service, and a body of no kind that it takes"))
+    if service in _QUERY and draft.body and not actions:
+        before = _worse(before, (Effect.UNKNOWN, "an AWS service that looks for Action in a form, where there is none"))
+    return before
 
 
 def _is_exact(service: str, draft: Draft) -> bool:

@@ -23,9 +23,11 @@ MAX_WORDS = 50_000  # names, values and marks: a third of a second here; more is
 MAX_DEPTH = 60  # brackets within brackets: people write ten; a parser that recurses has a stack of a thousand frames
 
 # Words are letters; a character that is none (a no-break space, a joiner, a vertical tab) is white space to one
-# program and part of a name to another.
+# program and part of a name to another. A digit is one of ten: any other is a letter to PostgreSQL and MariaDB, and is
+# refused where a word begins.
 _WORD = r"[^\W\d][\w$]*"
-_NUMBER = r"(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|(?:\d[\d_]*(?:\.(?!\.)[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?)"
+_DECIMAL = r"(?:[0-9][0-9_]*(?:\.(?!\.)[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?"
+_NUMBER = rf"(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|{_DECIMAL})"
 _SPACE = r"[ \t\r\n]+"
 # No possessive group here or below: before Python 3.11.5 one with alternatives in it misses matches. These are unrolled
 # instead, and an end that another quote follows is none, so that nothing is ever tried twice.
@@ -49,7 +51,7 @@ LEXERS = {
         ("quoted", r'"[^"]*(?:""[^"]*)*"(?!")'),
         ("number", _NUMBER),
         ("dollar", r"\$(?:[^\W\d]\w*)?\$"),
-        ("param", r"\$\d+"),
+        ("param", r"\$[0-9]+"),
         ("word", _WORD),
         ("mark", rf"::|:=|:|{_MARKS}"),
         ("operator", r"(?:(?!--|/\*)[-+*/<>=~!@#%^&|`?])+"),
@@ -72,7 +74,7 @@ LEXERS = {
         ("string", rf"[xX]?{_DOUBLED}"),
         ("quoted", r'"[^"]*(?:""[^"]*)*"(?!")|`[^`]*(?:``[^`]*)*`(?!`)|\[[^\]]*\]'),
         ("number", _NUMBER),
-        ("param", r"\?\d*|[:@$]\w+"),
+        ("param", r"\?[0-9]*|[:@$]\w+"),
         ("word", _WORD),
         ("mark", _MARKS),
         ("operator", r"->>|->|<=|>=|<>|!=|==|\|\||<<|>>|(?!/\*)[-+*/<>=~%&|]"),

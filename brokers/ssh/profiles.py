@@ -148,7 +148,8 @@ def judge(words: Sequence[str], book: Book, *, stdin: bool = False) -> Judged:
     if worst is not None and (worst.effect.severity > Effect.UNKNOWN.severity or not stdin or worst.stdin):
         because = f"it is the connection's profile {worst.name}"
         because = because if effect is worst.effect else f"{because}{_HIDDEN}"
-        return Judged(effect, because, worst.name, worst.timeout)
+        timeouts = [one.timeout for _, one in own if one.timeout]  # whichever of them was meant
+        return Judged(effect, because, worst.name, min(timeouts, default=0))
     if not stdin:
         for profile in book.builtin:
             if effect := profile.judged(words, book.roots):

@@ -98,6 +98,25 @@ def test_the_json_protocols_header_is_judged_behind_its_dot(target: str, meant: 
     assert effect("dynamodb", "POST", headers={"x-amz-target": target}, json={}) == meant
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "application/octet-stream", ""])
+def test_a_header_makes_no_read_where_a_form_is_looked_at(kind: str) -> None:
+    """IAM looks for `Action` in the body and for no header: what the header says is no reading of the body."""
+    headers = {"x-amz-target": "X.ListUsers", **({"content-type": kind} if kind else {})}
+    assert effect("iam", "POST", text="Action=DeleteUser&UserName=x", headers=headers) == "unknown"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("Glue.GetConnections", "Glue.GetConnection", "Cognito.DescribeIdentityProvider", "WAF.GetDecryptedAPIKey"),
+        *("Cognito.GetIdentityProviderByIdentifier", "States.GetActivityTask"),
+    ],
+)
+def test_what_hands_out_a_secret_is_no_read(target: str) -> None:
+    """Though it is called Get or Describe."""
+    assert effect("glue", "POST", headers={"x-amz-target": target}, json={}) == "mint"
+
+
 def test_the_operation_in_a_path_is_judged() -> None:
     """Smithy's RPC v2 has it there."""
     path = "/service/GraniteServiceVersion20100801/operation/"

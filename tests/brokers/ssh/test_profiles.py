@@ -21,6 +21,16 @@ def book(given: object = None, allow: tuple[str, ...] = ()) -> Book:
     return Book(declared(given or {}), readonly.PROFILES, tuple(map(check_allow, allow)), ROOTS)
 
 
+def test_a_time_holds_whichever_profile_matches_first() -> None:
+    """Another profile that the command also fits does not take it away."""
+    given = {
+        "a-make": {"argv": ["make", "{target}"], "arguments": {"target": "[a-z]+"}, "effect": "write"},
+        "deploy": {"argv": ["make", "deploy"], "effect": "write", "timeout": 60},
+    }
+    assert judge(("make", "deploy"), book(given)).timeout == 60
+    assert judge(("make", "test"), book(given)).timeout == 0
+
+
 READING = [
     "uptime",
     "df -h",

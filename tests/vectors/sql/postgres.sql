@@ -1218,3 +1218,9 @@ frobnicate the orders
 
 -- broken-select: unknown
 select from where
+
+-- digit-of-another-script: refused hostile
+SELECT ٣(1)
+
+-- digit-of-another-width: refused hostile
+SELECT ５(1)
