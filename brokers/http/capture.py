@@ -52,7 +52,10 @@ def of(draft: Draft, connection: Connection, pack: Pack | None) -> tuple[Pair, .
     folder = min(connection.secrets.values(), default="").rpartition("/")
     declared = {} if pack is None else _declared(pack, draft)
     named = {field: f"{folder[0]}{folder[1]}{name}" for field, name in declared.items()}
-    return tuple(sorted({**named, **dict(draft.captures)}.items()))
+    found = tuple(sorted({**named, **dict(draft.captures)}.items()))
+    if len(found) > MOST or len({name for _, name in found}) != len(found):
+        refuse("capture", "at most 4 members, with those that the service is known to give, each under its own name")
+    return found
 
 
 def _declared(pack: Pack, draft: Draft) -> Mapping[str, str]:

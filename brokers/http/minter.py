@@ -2,8 +2,8 @@
 
 Rules of this file
 - A token is asked for where the scheme's declaration says, or at the connection's own origin: see `reading.made_at`.
-- A call that is refused with a kept token (401) drops it, gets another and is made once more: 401 says that it was not
-  performed. What then comes is the answer.
+- A call that is refused with a token of some age (401) drops it, gets another and is made once more: 401 says that it
+  was not performed. What then comes is the answer.
 - Making a token has a deadline of its own, since other calls may wait for it; each call waits until its own.
 """
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from brokers.http.auth.minting import Minted
 
 MARGIN = 60.0  # seconds before its end at which a token is not used any more: a call and two clocks fit in
+FRESH = (
+    300.0  # seconds in which a refused token is not replaced: who asks for what is refused would have any number made
+)
+_LEAST = 30.0  # seconds that a token is taken to last, whatever its endpoint says: else each call would make one
 _GRACE = 1.0  # seconds for what is under way at the end
 MOST = 256  # tokens kept: more connections than a person declares
 
@@ -35,12 +39,13 @@ MOST = 256  # tokens kept: more connections than a person declares
 class _Kept:
     minted: Minted
     until: float
+    since: float
     rotated: Mapping[str, Secret] = field(default_factory=dict)  # in the place of what the key is made of
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A token for one call. `fresh`: it was minted for this call, or for one that waited beside it."""
+    """A token for one call. `fresh`: it was minted within the last minutes, so that another would be no better."""
 
     key: bytes
     minted: Minted
@@ -63,7 +68,7 @@ class Tokens:
         key = self._key(connection, credential)
         kept = self._kept.get(key)
         if kept is not None and self._clock() < kept.until:
-            return Use(key, kept.minted, fresh=False)
+            return Use(key, kept.minted, fresh=self._clock() - kept.since < FRESH)
         task = self._running.get(key)
         if task is None:
             task = asyncio.create_task(self._mint(key, connection, self._newest(key, credential), mint))
@@ -91,11 +96,12 @@ class Tokens:
         minted = await mint(credential)
         before = self._kept.get(key)
         rotated = {**(before.rotated if before else {}), **minted.rotated}
-        until = self._clock() + minted.seconds - MARGIN
+        life = max(minted.seconds, _LEAST)
+        until = self._clock() + life - min(MARGIN, life / 2)
         if minted.rotated:  # under what the next call will be lent, too: it must not mint again for that alone
             following = self._key(connection, Credential({**credential.slots, **minted.rotated}))
-            self._keep(following, _Kept(minted, until))
-        self._keep(key, _Kept(minted, until, rotated))
+            self._keep(following, _Kept(minted, until, self._clock()))
+        self._keep(key, _Kept(minted, until, self._clock(), rotated))
         return minted
 
     def _keep(self, key: bytes, kept: _Kept) -> None:

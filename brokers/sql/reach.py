@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from brokers.sql.tokens import Token
 
 
+# Words of PostgreSQL's grammar that stand for operators, whoever made these; `::` stands for any cast.
+_UNSAID = {
+    **dict.fromkeys(("IN", "CASE", "DISTINCT", "NULLIF", "USING", "NATURAL"), ("=", "<>")),
+    "BETWEEN": ("<", "<=", ">", ">="),
+    "LIKE": ("~~", "!~~"),
+    "ILIKE": ("~~*", "!~~*"),
+    "SIMILAR": ("~", "!~"),
+    "::": ("::",),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """`functions` are before a bracket, `attributes` behind a dot (`x.f` may be `f(x)`), `operators` as they are."""
@@ -43,5 +54,8 @@ def reach(items: Sequence[Token], dialect: str, allowed: frozenset[str]) -> Reac
             attributes.add(folded(token, dialect))
     if dialect != "postgres":
         return Reach(tuple(sorted(functions - allowed)))
-    named = functions, attributes, {*operators_of(items)}
+    operators = {*operators_of(items)}
+    for token in items:
+        operators.update(_UNSAID.get(token.word, ()))
+    named = functions, attributes, operators
     return Reach(*(tuple(sorted(names - allowed)) for names in named))

@@ -96,8 +96,8 @@ def values(params: Sequence[Scalar]) -> list[Row]:
 def _value(value: Scalar) -> str:
     if not isinstance(value, str):
         return "NULL" if value is None else str(value)
-    if len(value) > _VALUE:
-        half = _VALUE // 2
-        hidden = len(value) - 2 * half
-        return f"{value[:half]!r} … {hidden:,} characters are not shown … {value[-half:]!r}"
-    return _SIGN.sub(_sign, repr(value))
+    text = _SIGN.sub(_sign, repr(value))  # what it is written with counts: a hidden character takes ten
+    if len(text) <= _VALUE:
+        return text
+    half = _VALUE // 2
+    return f"{text[:half]} … {len(text) - 2 * half:,} characters are not shown … {text[-half:]}"

@@ -103,7 +103,9 @@ class Captures:
     def _store(self, plan: Plan, values: Mapping[str, bytes]) -> dict[str, str]:
         """Store all of `values`, or none; under which name each is, where a person took its own meanwhile."""
         house, connection = self._house, plan.connection.name
-        names = {name: self._free(name) for name in values}
+        names: dict[str, str] = {}
+        for name in values:
+            names[name] = self._free(name, {*names.values(), *(self._held - {name})})
         note = f"from an answer of {connection}"
         rows = [
             (
@@ -121,10 +123,10 @@ class Captures:
             house.audit.event(durable=True, verb="capture", connection=connection, title=", ".join(names.values()))
         return names
 
-    def _free(self, name: str) -> str:
+    def _free(self, name: str, given: set[str]) -> str:
         vault = self._house.vault
         each = (name, *(f"{name}-{number}" for number in _SUFFIXES))
-        return next(free for free in each if vault.get("secret", free) is None)
+        return next(free for free in each if free not in given and vault.get("secret", free) is None)
 
 
 def _refuse(why: str) -> None:

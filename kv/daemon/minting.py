@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from brokers.contract import Secret
     from kv.daemon.house import House
 
-MOST = 256  # tokens of a connection that have not ended: each is some ten needles
-_UNKNOWN = 3600.0  # seconds that a token is looked for whose end nobody knows
+MOST, MOST_BYTES = 64, 128 << 10  # tokens of a connection that have not ended: some hundred needles a kilobyte
+_UNKNOWN = 600.0  # seconds that a token is looked for whose end nobody knows
 _PARTS = 16  # of what the other side gave: a token has none, a document of tokens a few
 
 
@@ -52,7 +52,7 @@ class Minting:
         if value not in alive:
             _check(value)
             self._forget_ended(connection, alive, now)
-            if len(alive) >= MOST:
+            if len(alive) >= MOST or sum(map(len, alive)) + len(value) > MOST_BYTES:
                 raise BrokerError("login", why="it has given many tokens that all still last: some have to end first")
             self._look_for(connection, value)
         alive[value] = now + (seconds or _UNKNOWN)

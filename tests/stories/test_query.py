@@ -133,6 +133,7 @@ CREATE FUNCTION public.spoil(text) RETURNS int LANGUAGE plpgsql SECURITY DEFINER
 CREATE FUNCTION public.length(int) RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
 CREATE FUNCTION public.uuidv7() RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
 CREATE FUNCTION public.sneak_in(public.t) RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
+CREATE FUNCTION public.of_any(anyelement) RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
 CREATE FUNCTION public.matched(text, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT public.spoil($1) = 1';
 CREATE OPERATOR public.= (leftarg = text, rightarg = int, function = public.matched);
 """

@@ -24,27 +24,41 @@ _BAD_VALUE = "22P02"  # invalid_text_representation
 _FIRST = 16384  # the first number of what was not there when the cluster was made (FirstNormalObjectId)
 
 
-def _own(catalogue: str, name: str, visible: str, number: int) -> str:
+def _of_its_own(catalogue: str) -> str:
     return (
-        f"SELECT {name} AS name FROM pg_catalog.{catalogue} AS it "  # noqa: S608 - words of this file
-        f"WHERE {name} OPERATOR(pg_catalog.=) ANY (${number}::pg_catalog.name[]) "
-        f"AND it.oid OPERATOR(pg_catalog.>=) {_FIRST}::pg_catalog.oid AND pg_catalog.{visible}(it.oid) AND NOT EXISTS ("
+        f"it.oid OPERATOR(pg_catalog.>=) {_FIRST}::pg_catalog.oid AND NOT EXISTS ("
         f"SELECT FROM pg_catalog.pg_depend AS by WHERE by.classid OPERATOR(pg_catalog.=) "
         f"'pg_catalog.{catalogue}'::pg_catalog.regclass AND by.objid OPERATOR(pg_catalog.=) it.oid "
         "AND by.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog.\"char\")"
     )
 
 
+def _named(catalogue: str, name: str, visible: str, number: int) -> str:
+    return (
+        f"SELECT {name} AS name FROM pg_catalog.{catalogue} AS it "  # noqa: S608 - as above
+        f"WHERE {name} OPERATOR(pg_catalog.=) ANY (${number}::pg_catalog.name[]) "
+        f"AND pg_catalog.{visible}(it.oid) AND {_of_its_own(catalogue)}"
+    )
+
+
+# `x.f` calls `f(x)` where x is a row: of its type, of any type, or of as many as there are.
 _OF_A_ROW = (
-    " AND it.pronargs OPERATOR(pg_catalog.=) 1::pg_catalog.int2 AND EXISTS (SELECT FROM pg_catalog.pg_type AS row "
+    " AND (it.provariadic OPERATOR(pg_catalog.<>) 0::pg_catalog.oid OR EXISTS (SELECT FROM pg_catalog.pg_type AS row "
     "WHERE row.oid OPERATOR(pg_catalog.=) it.proargtypes[0] "
-    "AND row.typtype OPERATOR(pg_catalog.=) 'c'::pg_catalog.\"char\")"
+    "AND row.typtype OPERATOR(pg_catalog.=) ANY ('{c,p}'::pg_catalog.\"char\"[])))"
+)
+# A cast is a function that no statement names; where a database has one of its own, any call and operator may use it.
+_CASTS = (
+    "SELECT it.proname AS name FROM pg_catalog.pg_cast AS made JOIN pg_catalog.pg_proc AS it "  # noqa: S608 - as above
+    "ON it.oid OPERATOR(pg_catalog.=) made.castfunc "
+    f"WHERE it.proname OPERATOR(pg_catalog.<>) ALL ($4::pg_catalog.name[]) AND {_of_its_own('pg_proc')}"
 )
 _FOUND = " UNION ALL ".join(
     (
-        _own("pg_proc", "it.proname", "pg_function_is_visible", 1),
-        _own("pg_proc", "it.proname", "pg_function_is_visible", 2) + _OF_A_ROW,
-        _own("pg_operator", "it.oprname", "pg_operator_is_visible", 3),
+        _named("pg_proc", "it.proname", "pg_function_is_visible", 1),
+        _named("pg_proc", "it.proname", "pg_function_is_visible", 2) + _OF_A_ROW,
+        _named("pg_operator", "it.oprname", "pg_operator_is_visible", 3),
+        _CASTS,
     )
 )
 QUESTION = (
@@ -56,7 +70,10 @@ QUESTION = (
 def asked(plan: Plan) -> list[bytes | None] | None:
     """The parameters of `QUESTION`, or None where there is nothing to ask: nothing is named, or a person said yes."""
     reach = own.names(plan)
-    return [_array(reach[kind]) for kind in ("functions", "attributes", "operators")] if reach else None
+    if not reach:
+        return None
+    listed: Sequence[str] = plan.connection.target.get("functions") or ()  # type: ignore[assignment] # as declared
+    return [*(_array(reach[kind]) for kind in ("functions", "attributes", "operators")), _array(listed)]
 
 
 def _array(names: Sequence[str]) -> bytes:

@@ -218,14 +218,18 @@ def test_a_token_with_no_sensible_end_serves_its_call(up: Upstream, server: Toke
 
 
 def test_a_kept_token_that_is_refused_is_replaced_once(up: Upstream, server: TokenServer) -> None:
-    """401 with a kept token: another is asked for, and what then comes is the answer, whatever it is."""
+    """401 with a token of some age: another is asked for, and what then comes is the answer, whatever it is."""
+    clock = Clock()
 
     async def act(through: HttpBroker) -> None:
         await made(through, conn_to(up))
         server.valid.clear()
+        assert (await made(through, conn_to(up))).head["status"] == 401, "another would be no better so soon"
+        clock.now += 301
         one = await made(through, conn_to(up), method="POST", json={"a": 1})
         assert (one.head["status"], "at-2-Vq7ZkX2mB9tW4rL8c" in str(one.head["body"])) == (200, True)
         server.valid.clear()
+        clock.now += 301
         server.up.route("/v1/x")(unauthorized)
         assert (await made(through, conn_to(up))).head["status"] == 401
 
@@ -233,7 +237,7 @@ def test_a_kept_token_that_is_refused_is_replaced_once(up: Upstream, server: Tok
         del request
         await peer.reply(b"no", status="401 Unauthorized")
 
-    run(act)
+    run(act, with_clock(clock))
     assert len(server.asked) == 3
 
 

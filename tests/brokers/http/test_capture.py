@@ -61,6 +61,15 @@ def test_a_pack_captures_whatever_the_call_says(path: str, capture: object) -> N
     assert wanted == (capture or {})
 
 
+@pytest.mark.parametrize(
+    "capture", [{"url": "prod/pay/STRIPE_WEBHOOK_SECRET"}, {f"m{number}": f"prod/pay/M{number}" for number in "abcd"}]
+)
+def test_a_call_cannot_push_out_what_its_pack_captures(capture: dict[str, str]) -> None:
+    """By its very name for another member, whose value would be kept in its place; or by many of its own."""
+    given = {"method": "POST", "path": "/v1/webhook_endpoints", "capture": capture}
+    refused(lambda: BROKER.plan(STRIPE, given), "argument", argument="capture")
+
+
 def test_a_call_gives_what_is_declared_another_name() -> None:
     """So that there can be two."""
     asked = {"method": "POST", "path": "/v1/webhook_endpoints", "capture": {"secret": "prod/pay/SECOND"}}
