@@ -145,7 +145,7 @@ def spoilt(site: Site) -> Iterator[Path]:
     site.server.root(_OWN.format(folder=site.server.folder))
     yield site.server.folder / "spoilt"
     site.server.root(
-        "DROP FUNCTION public.spoil, public.length, public.uuidv7, public.sneak_in, public.matched CASCADE"
+        "DROP FUNCTION public.spoil, public.length, public.uuidv7, public.sneak_in, public.matched, of_any CASCADE"
     )
 
 
@@ -157,6 +157,9 @@ def spoilt(site: Site) -> Iterator[Path]:
         "select t.sneak_in from t",
         'select t . "sneak_in" from t limit 1',
         "select 'x'::text = 1",
+        "select t.of_any from t",
+        "select 'x'::text in (1)",
+        "select case 'x'::text when 1 then 2 end",
         "explain select 'x'::text = 1",
     ],
 )
@@ -167,6 +170,22 @@ def test_a_listed_name_of_somebodys_own_is_not_run_unasked(site: Site, spoilt: P
     ran = site.world.kv("query", "shop", sql.removeprefix("explain "), "--save", f"{abs(hash(sql))}.csv")
     assert (ran.status, "of this database's own" in ran.err) == (8, True), ran.all
     assert not spoilt.exists()
+
+
+def test_a_cast_of_the_databases_own_is_not_run_unasked(site: Site) -> None:
+    """No statement names the function behind it."""
+    site.server.root(
+        "CREATE TYPE mood AS ENUM ('a'); CREATE TABLE moods (v mood); INSERT INTO moods VALUES ('a');"
+        "CREATE FUNCTION mood_text(mood) RETURNS text LANGUAGE sql AS 'SELECT pg_read_file(''/etc/hostname'')';"
+        "CREATE CAST (mood AS text) WITH FUNCTION mood_text(mood) AS IMPLICIT; GRANT SELECT ON moods TO PUBLIC"
+    )
+    try:
+        for sql in ("select v::text from moods", "select lower(v) from moods"):
+            ran = site.world.kv("query", "shop", sql)
+            assert (ran.status, "of this database's own" in ran.err) == (8, True), ran.all
+        assert site.query("select v from moods")["rows"] == [["a"]]
+    finally:
+        site.server.root("DROP TABLE moods; DROP TYPE mood CASCADE")
 
 
 def test_an_estimate_runs_no_code_of_the_databases_own(site: Site, spoilt: Path) -> None:
