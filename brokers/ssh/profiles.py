@@ -6,7 +6,7 @@ Rules of this file
   slash only where its type says so. Options stand in the profile, written by a person.
 - What nothing matches is not refused: it is `unknown`, and a person is asked with the exact command.
 - A profile's time is kept by the server: `timeout` comes before the words, and whatever happens to the connection, the
-  command has ended by then.
+  command is ended by then, as far as the account may end it (not what `sudo` runs and TERM does not stop).
 - stdin is a program's second argument list (`sh` reads commands from it): a profile that did not ask for it does not
   match a call that brings some.
 """

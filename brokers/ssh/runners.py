@@ -32,12 +32,12 @@ _WRAPPERS = """
     screen tmux dtach byobu strace ltrace valgrind perf hyperfine catchsegv find fd rg tee dd start-stop-daemon
     daemonize systemd-run systemd-inhibit systemd-cat machinectl at batch crontab run-parts dbus-run-session
     dbus-launch xvfb-run ssh ssh-agent sshpass autossh mosh scp rsync rsh pdsh socat nc ncat netcat torify torsocks
-    proxychains scl
+    proxychains scl snap flatpak tcpdump
 """
 _BUILDERS = """
     make gmake ninja cmake ant mvn gradle rake bundle gem npm npx yarn pnpm pip pipx uv uvx poetry cargo go tar
     cpio zip docker podman nerdctl ctr crictl lxc lxc-attach kubectl oc helm
-    ansible ansible-playbook terraform vagrant
+    ansible ansible-playbook terraform vagrant just task pytest tox nox dotnet gunicorn uwsgi celery
 """
 _RUNNERS = frozenset(f"{_SHELLS} {_LANGUAGES} {_CLIENTS} {_VIEWERS} {_WRAPPERS} {_BUILDERS}".split())
 _VERSION = "0123456789.-"
@@ -48,6 +48,8 @@ _TAKES_CODE_LONG = re.compile(r"--(?:command|cmd|eval|exec|execute|expression|ru
 def runs_others(word: str) -> bool:
     """Whether the program of that name or path runs what it is given."""
     name = word.rpartition("/")[2].lower()
+    name = name.removesuffix("-dbg").removesuffix("-static").partition(".static")[0]
+    name = name.removesuffix("-multiarch").removesuffix(".basic").removesuffix(".tiny").removesuffix(".openbsd")
     return name in _RUNNERS or name.rstrip(_VERSION) in _RUNNERS or name.startswith(("ld-", "ld.so"))
 
 

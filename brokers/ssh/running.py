@@ -39,6 +39,7 @@ _NO_STATUS = -1  # paramiko's way to say so
 # How a command ends whose time was up under timeout(1): 124, or by KILL, which takes timeout with it. BusyBox' process
 # becomes the command, which the signal ends. A shell before it makes 128 and more of a signal.
 _TIMED_OUT = frozenset({124, 137, 143, "KILL", "TERM"})
+_KILLED = frozenset({137, "KILL"})  # timeout with its command, unless that is another user's: behind sudo it goes on
 
 
 class _Bell:
@@ -140,6 +141,7 @@ class Run(Call):
             raise BrokerError("broken")
         late = self._timed and (status in _TIMED_OUT or signal in _TIMED_OUT)
         told = {"exit": None if status == _NO_STATUS else status, "signal": signal, "timed_out": late}
+        told["may_go_on"] = late and not {status, signal}.isdisjoint(_KILLED)
         cut = late or signal is not None or getattr(channel, "peer_closed_early", False)
         self.finished({**told, "cut": cut})
 

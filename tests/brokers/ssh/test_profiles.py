@@ -219,6 +219,7 @@ def test_a_pattern_that_leaves_the_command_open_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        *("just *", "pytest *", "busybox.static *", "vim.basic *", "nc.openbsd *", "python3.11-dbg *", "snap run *"),
         *("python3.11 *", "setsid *", "stdbuf -oL *", "chroot / *", "flock /tmp/l *", "ionice *", "npx *", "nsenter *"),
         *("runuser -u root -- *", "ksh93 *", "perl5.36 -e *", "psql -c *", "nodejs -e *", "pkexec *", "ssh-agent *"),
         *(
