@@ -124,6 +124,11 @@ class Pack:
             raise BrokerError("options", why="what stands in a host's name is a-z 0-9 -, at most 63 characters")
         return _BLANK.sub(lambda blank: given[blank[1]], origin)
 
+    def made(self, origin: str) -> bool:
+        """Whether `origin` is one that `origin_for` makes of something."""
+        shapes = (_BLANK.split(each)[::2] for each in {self.origin, *self.origins.values()} if each)
+        return any(re.fullmatch(_LABEL.pattern.join(map(re.escape, shape)), origin) for shape in shapes)
+
     def rows(self, folded: tuple[str, ...]) -> tuple[Endpoint, ...]:
         """Every row whose pattern matches loosely; `folded` is what `pattern.fold` made of a call's segments."""
         return (*self._literal.get(folded, ()), *(row for row in self._free if row.pattern.loose(folded)))

@@ -138,8 +138,8 @@ def _origin(declared: Declaration, before: Entry | None, pack: Pack | None, opti
     made = pack.origin_for(given) if pack else ""
     if before is not None:
         old = str(before.connection.target.get("origin", ""))
-        was = pack.origin_for(before.connection.options) if pack else old
-        return made if declared.options and made and was in {old, ""} else old
+        ours = not old or (pack is not None and pack.made(old))
+        return made if declared.options and made and ours else old
     if not made and pack and pack.open:
         _left_open(pack, [name for name in pack.open if name not in given])
     return made

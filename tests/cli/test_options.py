@@ -310,6 +310,10 @@ def test_part_of_a_host_and_an_option_are_given_alike(world: World) -> None:
     world.must("connect", "gcp/google", "--option", "api=compute", proof=True)
     found = {row["name"]: row["origin"] for row in world.must("connections", "--json").json}
     assert found["gcp/google"] == "https://compute.googleapis.com"
+    world.must("connect", "gcp/google", "--host", "https://google-proxy.corp.test", proof=True)
+    world.must("connect", "gcp/google", "--option", "api=drive", proof=True)
+    found = {row["name"]: row["origin"] for row in world.must("connections", "--json").json}
+    assert found["gcp/google"] == "https://google-proxy.corp.test", "a host of one's own stays"
 
 
 def test_the_recovery_code_by_file(fresh: World) -> None:
