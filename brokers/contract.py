@@ -196,7 +196,7 @@ class Safe(Protocol):
     """Where a broker puts what an auth flow got, the moment it has it: before it is sent anywhere, or told of."""
 
     def learn(self, connection: str, secret: Secret, seconds: float) -> None:
-        """`secret` lets in for so long, and is to be looked for. Raises `BrokerError("login")` where it cannot be."""
+        """`secret` lets in for so long, and is to be looked for. Raises `BrokerError` where it cannot be."""
 
     def replace(self, connection: str, slot: str, before: Secret, after: Secret) -> None:
         """The other side takes `after` in the place of `before` from now on: it is to be stored."""

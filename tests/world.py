@@ -15,12 +15,12 @@ import subprocess
 import sys
 import urllib.parse
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from wired import Wire
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
 
 PASSPHRASE = b"copper lantern orbit velvet thistle magnet"
@@ -140,6 +140,16 @@ class World:
     def store(self, name: str, value: bytes, *options: str) -> Ran:
         """`kv set NAME --stdin …` with a proof by descriptor."""
         return self.must("set", name, "--stdin", *options, stdin=value, proof=True)
+
+    def set_back(self) -> None:
+        """The vault's file as it was before a secret was stored: opened again, it is read-only."""
+        self.must("lock")
+        older = Path(self.vault).read_bytes()
+        self.must("unlock", proof=True)
+        self.store("x/LATER", b"some-value-123456")
+        self.must("lock")
+        Path(self.vault).write_bytes(older)
+        self.kv("unlock", proof=True)
 
     def connect(  # noqa: PLR0913 - a connection has this many sides
         self,

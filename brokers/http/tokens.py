@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from brokers.http.auth.minting import Minted
 
 MARGIN = 60.0  # seconds before its end at which a token is not used any more: a call and two clocks fit in
-FRESH = (
-    300.0  # seconds in which a refused token is not replaced: who asks for what is refused would have any number made
-)
+FRESH = 300.0  # seconds in which a refused token is not replaced: one path that refuses would have any number made
 _LEAST = 30.0  # seconds that a token is taken to last, whatever its endpoint says: else each call would make one
 _GRACE = 1.0  # seconds for what is under way at the end
 MOST = 256  # tokens kept: more connections than a person declares

@@ -54,3 +54,17 @@ def pairs_of(items: Sequence[Token]) -> dict[int, int]:
             found[at] = stack.pop()
             found[found[at]] = at
     return found
+
+
+def enclosing(items: Sequence[Token]) -> dict[int, int]:
+    """Of each opening round bracket that lies within another, where that one was opened."""
+    stack: list[int] = []
+    found: dict[int, int] = {}
+    for at, token in enumerate(items):
+        if token.word == "(":
+            if stack:
+                found[at] = stack[-1]
+            stack.append(at)
+        elif token.word == ")" and stack:
+            stack.pop()
+    return found

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from brokers.sql import typenames
-from brokers.sql.brackets import SYNTAX, TRAILING, name_before, pairs_of
+from brokers.sql.brackets import SYNTAX, TRAILING, enclosing, name_before, pairs_of
 from brokers.sql.tokens import folded, lower, words
 
 if TYPE_CHECKING:
@@ -61,22 +61,13 @@ def unknown(
     """
     left = dict(renamed or {})
     found: set[str] = set()
-    listed = known(dialect) | allowed
-    pairs = pairs_of(items)
-    for at in range(1, len(items)):
-        if items[at].word != "(":
-            continue
-        parts = name_before(items, at, dialect)
-        if not parts or _is_syntax(items, at, dialect, parts, pairs):
-            continue
+    listed, pairs = known(dialect) | allowed, pairs_of(items)
+    for at, parts in _bracketed(items, dialect, pairs):
         if _is_alias(items, at, pairs) and left.get(parts[-1], 0) > 0:
             left[parts[-1]] -= 1
-            continue
-        if not _is_known(parts, listed, allowed, dialect):
+        elif not _is_known(parts, listed, allowed, dialect):
             found.add(".".join(parts))
-    if dialect == "postgres":
-        found.update(_postgres(items, listed, allowed, pairs))
-    return tuple(sorted(found))
+    return _sorted(found, items, dialect, allowed, pairs)
 
 
 def in_definition(items: Sequence[Token], dialect: str, allowed: frozenset[str]) -> tuple[str, ...]:
@@ -84,32 +75,34 @@ def in_definition(items: Sequence[Token], dialect: str, allowed: frozenset[str])
 
     What names a table, an index or a type there is none of them.
     """
-    listed, pairs = known(dialect) | allowed, pairs_of(items)
+    found: set[str] = set()
+    listed, pairs, around = known(dialect) | allowed, pairs_of(items), enclosing(items)
     types = known("postgres-types") if dialect == "postgres" else frozenset()
-    found = set[str]()
-    within: list[int] = []  # where the brackets around the present token were opened
-    for at in range(1, len(items)):
-        if items[at].word == ")" and within:
-            within.pop()
-        if items[at].word != "(":
-            continue
-        around = items[within[-1] - 1] if within and within[-1] else None
-        within.append(at)
-        parts = name_before(items, at, dialect)
-        if not parts or _is_syntax(items, at, dialect, parts, pairs) or items[at - 1].word in _DEFINING:
-            continue
+    for at, parts in _bracketed(items, dialect, pairs):
         before = items[at - 2 * len(parts)] if at >= 2 * len(parts) else items[0]
-        if before.word in _BEFORE_DEFINED or parts[-1] in types:
+        if items[at - 1].word in _DEFINING or before.word in _BEFORE_DEFINED or parts[-1] in types:
             continue
-        if before.word in {"(", ","} and dialect == "mysql" and around is not None:
-            before = around  # `ON orders (note(10))` indexes the first ten characters
-        if _is_type(items[at + 1 : pairs.get(at, at)], before):
-            continue
-        if not _is_known(parts, listed, allowed, dialect):
+        if before.word in {"(", ","} and dialect == "mysql" and around.get(at):
+            before = items[around[at] - 1]  # `ON orders (note(10))` indexes the first ten characters
+        within = items[at + 1 : pairs.get(at, at)]
+        if not _is_type(within, before) and not _is_known(parts, listed, allowed, dialect):
             found.add(".".join(parts))
-    if dialect == "postgres":
-        found.update(_postgres(items, listed, allowed, pairs))
-    return tuple(sorted(found))
+    return _sorted(found, items, dialect, allowed, pairs)
+
+
+def _bracketed(items: Sequence[Token], dialect: str, pairs: Mapping[int, int]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Where a bracket may be a call's, and the name before it."""
+    for at in range(1, len(items)):
+        parts = name_before(items, at, dialect) if items[at].word == "(" else ()
+        if parts and not _is_syntax(items, at, dialect, parts, pairs):
+            yield at, parts
+
+
+def _sorted(
+    found: set[str], items: Sequence[Token], dialect: str, allowed: frozenset[str], pairs: Mapping[int, int]
+) -> tuple[str, ...]:
+    """With what has no bracket."""
+    return tuple(sorted(found.union(_postgres(items, allowed, pairs)) if dialect == "postgres" else found))
 
 
 def _is_type(within: Sequence[Token], before: Token) -> bool:
@@ -173,14 +166,12 @@ def _is_known(parts: tuple[str, ...], listed: frozenset[str], allowed: frozenset
     return dialect == "postgres" and parts[:-1] == (typenames.BUILT_IN,) and name in listed
 
 
-def _postgres(
-    items: Sequence[Token], listed: frozenset[str], allowed: frozenset[str], pairs: Mapping[int, int]
-) -> Iterator[str]:
+def _postgres(items: Sequence[Token], allowed: frozenset[str], pairs: Mapping[int, int]) -> Iterator[str]:
     """Calls that have no bracket: somebody's types and operators, operators of a schema, `(x).f` for `f(x)`."""
-    types = known("postgres-types") | allowed
-    columns = _COLUMNS | listed
+    types, known_operators = known("postgres-types") | allowed, typenames.OPERATORS | allowed
+    columns = _COLUMNS | known("postgres") | allowed
     yield from (name for name in typenames.named(items, pairs) if name not in types)
-    yield from (name for name in typenames.operators(items) if name not in typenames.OPERATORS | allowed)
+    yield from (name for name in typenames.operators(items) if name not in known_operators)
     for at, token in enumerate(items):
         before = items[at - 1] if at else None
         if token.word == "OPERATOR" and at + 2 < len(items) and items[at + 1].word == "(":

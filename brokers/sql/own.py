@@ -27,5 +27,5 @@ def names(plan: Plan) -> Mapping[str, Sequence[str]]:
 
 def refusal(found: Iterable[str]) -> BrokerError:
     """The refusal of a read in which the names `found` are the database's own."""
-    name = next((name for name in found if name.isascii() and name.isprintable()), "a name in it")
+    name = next((name for name in found if name.isascii() and name.isprintable()), "a name or cast in it")
     return BrokerError("refused", why=f"{name} may be code of this database's own here: {_ADVICE}")

@@ -124,8 +124,8 @@ def _administers(items: Sequence[Token], verdict: verbs.Verdict, dialect: str, a
         unknown = inner.unknown
     elif verdict.kind == "SHOW":
         unknown = calls.unknown(items, dialect, allowed, None)
-    elif verdict.kind in {"CREATE", "ALTER"}:
-        unknown = calls.in_definition(items, dialect, allowed)
+    if verdict.kind in {"CREATE", "ALTER"}:  # MySQL has columns before the query, with defaults that run
+        unknown = tuple(sorted({*unknown, *calls.in_definition(items[:at] if at else items, dialect, allowed)}))
     effect, because = verdict.effect, verdict.because
     if inner and inner.effect.severity > effect.severity:
         effect, because = inner.effect, inner.because

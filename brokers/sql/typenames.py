@@ -15,7 +15,7 @@ from brokers.sql.tokens import folded, words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-from brokers.sql.tokens import Token
+    from brokers.sql.tokens import Token
 
 BUILT_IN = "pg_catalog"
 # Words of PostgreSQL's grammar that a string may follow; another word before a string is the name of a type.
@@ -37,6 +37,8 @@ OPERATORS = words(
     ~~ ~~* => !=
     """
 )
+_CASTING = frozenset({"CAST", "XMLSERIALIZE", "TREAT"})
+_NO_NAMES = SYNTAX | TRAILING
 _NOT_ENDING = re.compile(r"(?<=.)[-+]+$")
 
 
@@ -100,7 +102,7 @@ def _declares(items: Sequence[Token], at: int, pairs: Mapping[int, int]) -> bool
         return False
     before, first = items[at - 1], items[at + 1].word
     if before.word != "AS":
-        return before.kind in {"word", "quoted"} and before.word not in SYNTAX | TRAILING and _behind_call(items, at)
+        return before.kind in {"word", "quoted"} and before.word not in _NO_NAMES and _behind_call(items, at)
     if first in _STATEMENT:  # `WITH x (a) AS (INSERT INTO …`, or a column of that name
         return _STATEMENT[first] not in {one.word for one in items[at + 2 : pairs.get(at, at)]}
     return items[at - 2].word == ")" and first not in {"SELECT", "WITH", "TABLE"}
@@ -120,12 +122,7 @@ def _casts(items: Sequence[Token], pairs: Mapping[int, int]) -> frozenset[int]:
             opened.append(at)
         elif token.word == ")" and at in pairs:
             opened.pop()
-        elif (
-            token.word == "AS"
-            and opened
-            and opened[-1]
-            and items[opened[-1] - 1].word in {*("CAST", "XMLSERIALIZE", "TREAT")}
-        ):
+        elif token.word == "AS" and opened and opened[-1] and items[opened[-1] - 1].word in _CASTING:
             found.add(at)
     return frozenset(found)
 

@@ -13,6 +13,7 @@ Rules of this file
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -46,14 +47,14 @@ class Minting:
         self._told: set[str] = set()  # connections of which it was said that their secret cannot be stored
 
     def learn(self, connection: str, secret: Secret, seconds: float) -> None:
-        """Look for a token from now on, and until it ends. Raises `BrokerError("login")` for one that cannot be."""
+        """Look for a token from now on, until it ends. Raises `BrokerError`: `login`, and `refused` for too many."""
         value, now = secret.expose(), boot_time()
         alive = self._alive.setdefault(connection, {})
         if value not in alive:
             _check(value)
             self._forget_ended(connection, alive, now)
             if len(alive) >= MOST or sum(map(len, alive)) + len(value) > MOST_BYTES:
-                raise BrokerError("login", why="it has given many tokens that all still last: some have to end first")
+                raise BrokerError("refused", why="it has given many tokens that all still last: some have to end first")
             self._look_for(connection, value)
         alive[value] = now + (seconds or _UNKNOWN)
 
@@ -68,20 +69,34 @@ class Minting:
             self._look_for(connection, value)
 
     def _look_for(self, connection: str, value: bytes) -> None:
-        self._house.needles.add(label(connection), value, bits=strength(value))
+        self._house.needles.add(label(connection), value, bits=GUESSABLE)  # at the least: `_check`
         self.learned += 1
 
     def replace(self, connection: str, slot: str, before: Secret, after: Secret) -> None:
-        """Store `after` where the connection's secret still is `before`. Raises `BrokerError("login")` as `learn`."""
+        """Store `after` where the connection's secret still is `before`. Raises `BrokerError("login")` as `learn`.
+
+        Where the vault does not take it, it is looked for all the same, and a person is told: the broker goes on with
+        it, and it ends with the keeper.
+        """
+        house = self._house
         try:
-            stored = self._house.entry(connection).connection.secrets.get(slot)
+            stored = house.entry(connection).connection.secrets.get(slot)
         except KvError:
             return  # the connection was removed meanwhile
-        vault = self._house.vault
-        if stored is None or vault.get("secret", stored) is None:
+        if stored is None or house.vault.get("secret", stored) is None:
             return
-        if vault.value("secret", stored).expose() == before.expose():
+        if house.vault.value("secret", stored).expose() != before.expose():
+            return
+        try:
             self.store(connection, stored, after)
+        except KvError as error:
+            house.needles.add(stored, after.expose(), bits=GUESSABLE)
+            self.learned += 1
+            if connection not in self._told:
+                self._told.add(connection)
+                title = f"{stored} was replaced by the other side, and the vault does not take it: {error.code}"
+                with suppress(KvError):  # a disk that is full takes no alarm either
+                    house.audit.alarm(verb="rotate", connection=connection, title=title)
 
     def store(self, connection: str, name: str, after: Secret) -> None:
         """Give a connection's secret `name` a new value. Raises `BrokerError("login")`, and what a vault raises."""
@@ -90,17 +105,10 @@ class Minting:
         record = house.vault.get("secret", name)
         if record is None or house.vault.value("secret", name).expose() == value:
             return
-        self.learned += 1
-        if house.vault.read_only:
-            house.needles.add(name, value, bits=strength(value))
-            if connection not in self._told:
-                self._told.add(connection)
-                title = f"{name} was replaced, and the vault is read-only"
-                house.audit.alarm(verb="rotate", connection=connection, title=title)
-            return
         meta = {**record.meta, "strength": strength(value), "short": too_short(value)}
         house.vault.put_many([("secret", name, meta, value)], now=time.time())
         house.add_needles(name)
+        self.learned += 1
         house.audit.event(verb="rotate", connection=connection, title=f"{name} was replaced by the other side")
 
 

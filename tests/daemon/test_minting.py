@@ -10,6 +10,7 @@ import pytest
 from brokers.contract import BrokerError, Secret
 from kv.daemon import minting as module
 from kv.daemon.minting import MOST, MOST_BYTES, Minting
+from kv.errors import KvError
 from kv.redact import Needles, Redaction
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def test_what_is_looked_for_is_bounded(kept: Kept, count: int, more: int) -> Non
         kept.learn(number, 60, more)
     with pytest.raises(BrokerError) as caught:
         kept.learn(1000, 60, more)
-    assert caught.value.code == "login"
+    assert caught.value.code == "refused"
     kept.now += 61
     kept.learn(1001, 60, more)
 
@@ -70,3 +71,40 @@ def test_a_token_of_which_no_end_is_known_is_looked_for_as_well(kept: Kept) -> N
     kept.now += 300
     kept.learn(2)
     assert value not in kept.shown(value)
+
+
+def test_a_replaced_secret_that_the_vault_does_not_take_is_looked_for(kept: Kept) -> None:
+    """The call goes on with it, a person is told once, and no answer shows it."""
+    before, after = (Secret("r", b"rt-%d-Vq7ZkX2mB9tW4rL8c" % number) for number in (1, 2))
+    alarms: list[str] = []
+
+    def full(*_: object, **__: object) -> None:
+        raise KvError("disk-full", what="the vault")
+
+    held = SimpleNamespace(meta={})
+    kept.minting._house = cast(
+        "House",
+        SimpleNamespace(
+            needles=kept.needles,
+            entry=lambda _: SimpleNamespace(connection=SimpleNamespace(secrets={"refresh_token": "api/TOKEN"})),
+            vault=SimpleNamespace(get=lambda *_: held, value=lambda *_: before, put_many=full),
+            audit=SimpleNamespace(alarm=lambda **told: alarms.append(told["title"])),
+        ),
+    )
+    for _ in range(2):
+        kept.minting.replace("api", "refresh_token", before, after)
+    assert after.expose() not in kept.shown(b"log: " + after.expose())
+    assert len(alarms) == 1
+
+
+def test_a_replaced_secret_leaves_what_a_person_stored(kept: Kept) -> None:
+    """The vault holds another one by now: nothing is written."""
+    before, after, theirs = (Secret("r", b"rt-%d-Vq7ZkX2mB9tW4rL8c" % number) for number in (1, 2, 3))
+    kept.minting._house = cast(
+        "House",
+        SimpleNamespace(
+            entry=lambda _: SimpleNamespace(connection=SimpleNamespace(secrets={"refresh_token": "api/TOKEN"})),
+            vault=SimpleNamespace(get=lambda *_: SimpleNamespace(meta={}), value=lambda *_: theirs),
+        ),
+    )
+    kept.minting.replace("api", "refresh_token", before, after)  # `put_many` is not even there

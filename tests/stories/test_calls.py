@@ -170,13 +170,7 @@ def test_an_approval_that_fails_performs_nothing(scene: Scene) -> None:
     """A yes that cannot be kept, as for a project in a read-only vault, is refused whole: the call goes on waiting."""
     world = scene.world
     world.connect("asked", scene.key, scene.upstream.port, scene.upstream.ca_pem, "--auth", "bearer")
-    world.must("lock")
-    older = Path(world.vault).read_bytes()
-    world.must("unlock", proof=True)
-    world.store("x/LATER", b"some-value-123456")
-    world.must("lock")
-    Path(world.vault).write_bytes(older)
-    world.kv("unlock", proof=True)
+    world.set_back()
     ticket = world.kv("api", "asked", "GET", "/echo", "--wait", "0", "--json").json["pending"]
     assert world.kv("approve", ticket, "--scope", "project", proof=True).status == DAMAGED
     assert [card["id"] for card in world.must("approvals", "--json").json] == [ticket]

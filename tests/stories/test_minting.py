@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +27,15 @@ def oauth(up: Upstream, grant: str) -> str:
     return f"{grant}:{up.origin}/token,client=app,token_addresses=127.0.0.1"
 
 
+def rotated(world: World, up: Upstream) -> tuple[TokenServer, bytes]:
+    """A connection `api` whose refresh token was replaced by its first call, and the token that it had before."""
+    server = TokenServer(up, rotate=True)
+    first = server.refresh.encode()
+    world.connect("api", first, up.port, up.ca_pem, "--auth", oauth(up, "oauth2-refresh"), "--admission", "always")
+    world.must("api", "api", "GET", "/v1/x")
+    return server, first
+
+
 def test_a_minted_token_that_is_echoed_is_taken_out(world: World) -> None:
     """In the very first answer, whose token was made for that call."""
     with Upstream(lax=True) as up:
@@ -46,10 +54,7 @@ def test_a_minted_token_that_is_echoed_is_taken_out(world: World) -> None:
 def test_a_rotated_refresh_token_is_stored_and_used(world: World) -> None:
     """The old one is good for nothing any more: after a lock the new one works."""
     with Upstream(lax=True) as up:
-        server = TokenServer(up, rotate=True)
-        first = server.refresh.encode()
-        world.connect("api", first, up.port, up.ca_pem, "--auth", oauth(up, "oauth2-refresh"), "--admission", "always")
-        world.must("api", "api", "GET", "/v1/x")
+        server, first = rotated(world, up)
         assert server.refresh.encode() != first
         world.must("lock")
         world.must("unlock", proof=True)
@@ -129,10 +134,7 @@ def test_an_endpoint_cannot_have_common_words_taken_out(world: World, grant: str
 def test_what_a_person_stored_meanwhile_stays(world: World) -> None:
     """A refresh token that was replaced long ago is not put back, whatever fails and however the keeper ends."""
     with Upstream(lax=True) as up:
-        server = TokenServer(up, rotate=True)
-        first = server.refresh.encode()
-        world.connect("api", first, up.port, up.ca_pem, "--auth", oauth(up, "oauth2-refresh"), "--admission", "always")
-        world.must("api", "api", "GET", "/v1/x")
+        server, _ = rotated(world, up)
         server.refresh = "rt-9-aPersonsOwnQ7vZ2kX5"
         world.must("set", "demo/API", "--stdin", stdin=server.refresh.encode(), proof=True)
         world.must("lock")
@@ -348,13 +350,7 @@ def test_a_refusal_is_shown(shared: Scene) -> None:
 def test_a_read_only_vault_captures_nothing(scene: Scene) -> None:
     """What could not be stored is not made."""
     world = scene.world
-    world.must("lock")
-    older = Path(world.vault).read_bytes()
-    world.must("unlock", proof=True)
-    world.store("x/LATER", b"some-value-123456")
-    world.must("lock")
-    Path(world.vault).write_bytes(older)
-    world.kv("unlock", proof=True)
+    world.set_back()
     ran = world.kv("api", "echo", "POST", "/v1/keys", "--capture", "token=demo/NEW", "--wait", "0", "--json")
     assert json.loads(ran.out)["error"]["code"] == "vault-older"
     assert not scene.upstream.requests

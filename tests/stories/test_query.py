@@ -172,6 +172,9 @@ def test_a_listed_name_of_somebodys_own_is_not_run_unasked(site: Site, spoilt: P
     assert not spoilt.exists()
 
 
+_UNION = "select v from moods union all select name from t"
+
+
 def test_a_cast_of_the_databases_own_is_not_run_unasked(site: Site) -> None:
     """No statement names the function behind it."""
     site.server.root(
@@ -180,9 +183,10 @@ def test_a_cast_of_the_databases_own_is_not_run_unasked(site: Site) -> None:
         "CREATE CAST (mood AS text) WITH FUNCTION mood_text(mood) AS IMPLICIT; GRANT SELECT ON moods TO PUBLIC"
     )
     try:
-        for sql in ("select v::text from moods", "select lower(v) from moods"):
+        for sql in ("select v::text from moods", "select lower(v) from moods", _UNION):
             ran = site.world.kv("query", "shop", sql)
             assert (ran.status, "of this database's own" in ran.err) == (8, True), ran.all
+        site.world.must("connect", "shop", "--function", "mood_text", proof=True)
         assert site.query("select v from moods")["rows"] == [["a"]]
     finally:
         site.server.root("DROP TABLE moods; DROP TYPE mood CASCADE")

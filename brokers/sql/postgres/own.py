@@ -9,8 +9,9 @@ Rules of this file
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from brokers.contract import Effect
 from brokers.sql import own
 
 if TYPE_CHECKING:
@@ -47,11 +48,15 @@ _OF_A_ROW = (
     "WHERE row.oid OPERATOR(pg_catalog.=) it.proargtypes[0] "
     "AND row.typtype OPERATOR(pg_catalog.=) ANY ('{c,p}'::pg_catalog.\"char\"[])))"
 )
-# A cast is a function that no statement names; where a database has one of its own, any call and operator may use it.
+# A cast is a function that no statement names; where a database has one of its own, any call and operator may use it,
+# and one that is implicit whatever reads a table.
 _CASTS = (
     "SELECT it.proname AS name FROM pg_catalog.pg_cast AS made JOIN pg_catalog.pg_proc AS it "  # noqa: S608 - as above
     "ON it.oid OPERATOR(pg_catalog.=) made.castfunc "
-    f"WHERE it.proname OPERATOR(pg_catalog.<>) ALL ($4::pg_catalog.name[]) AND {_of_its_own('pg_proc')}"
+    f"WHERE it.proname OPERATOR(pg_catalog.<>) ALL ($4::pg_catalog.name[]) AND {_of_its_own('pg_proc')} "
+    "AND (made.castcontext OPERATOR(pg_catalog.=) 'i'::pg_catalog.\"char\" OR pg_catalog.cardinality("
+    "$1::pg_catalog.name[] OPERATOR(pg_catalog.||) $2::pg_catalog.name[] OPERATOR(pg_catalog.||) "
+    "$3::pg_catalog.name[]) OPERATOR(pg_catalog.>) 0)"
 )
 _FOUND = " UNION ALL ".join(
     (
@@ -68,12 +73,15 @@ QUESTION = (
 
 
 def asked(plan: Plan) -> list[bytes | None] | None:
-    """The parameters of `QUESTION`, or None where there is nothing to ask: nothing is named, or a person said yes."""
+    """The parameters of `QUESTION`, or None where there is nothing to ask: nothing is named, or a person said yes.
+
+    A table is enough to ask for: a UNION, a LIMIT or a WHERE casts what it reads, and names nothing.
+    """
     reach = own.names(plan)
-    if not reach:
+    if not reach and not (plan.effect is Effect.READ and plan.request.get("tables")):
         return None
-    listed: Sequence[str] = plan.connection.target.get("functions") or ()  # type: ignore[assignment] # as declared
-    return [*(_array(reach[kind]) for kind in ("functions", "attributes", "operators")), _array(listed)]
+    listed = cast("Sequence[str]", plan.connection.target.get("functions") or ())
+    return [*(_array(reach.get(kind, ())) for kind in ("functions", "attributes", "operators")), _array(listed)]
 
 
 def _array(names: Sequence[str]) -> bytes:

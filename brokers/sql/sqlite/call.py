@@ -99,7 +99,7 @@ class Call:
             async with asyncio.timeout_at(self._deadline):
                 await self._calls.enter(self, str(plan.connection.target["path"]))
         except TimeoutError:
-            raise BrokerError("timeout", seconds=int(plan.limits.timeout)) from None
+            raise BrokerError("timeout", seconds=max(1, round(plan.limits.timeout))) from None
         self._placed = True
         return await self.run(opened)
 

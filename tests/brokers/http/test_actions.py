@@ -137,7 +137,7 @@ def test_the_operation_in_a_path_is_judged() -> None:
 )
 def test_two_operations_are_refused(arguments: dict[str, object]) -> None:
     """Which of them counts only the service knows."""
-    refused(lambda: plan("iam", **arguments), "argument", argument="Action")  # type: ignore[arg-type]
+    refused(lambda: plan("iam", **arguments), "argument", argument="Action")  # type: ignore[arg-type]  # of several kinds
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_two_operations_are_refused(arguments: dict[str, object]) -> None:
 )
 def test_what_has_more_than_one_reading_is_unknown(arguments: dict[str, object]) -> None:
     """Nearly an `Action` is none that a read could be told by."""
-    assert effect("iam", **arguments) == "unknown"  # type: ignore[arg-type]
+    assert effect("iam", **arguments) == "unknown"  # type: ignore[arg-type]  # of several kinds
 
 
 @pytest.mark.parametrize("service", ["s3", "execute-api", "lambda"])

@@ -662,6 +662,9 @@ show create user root@localhost
 -- default-sleeps: unknown hostile
 create table leak (a int default (sleep(10)))
 
+-- default-sleeps-before-query: unknown hostile
+create table leak (a int default (sleep(10))) as select 1 as b
+
 -- check-sleeps: unknown hostile
 alter table customers add constraint c check (sleep(10) = 0)
 
