@@ -2,7 +2,8 @@
 
 Rules of this file
 - A list says what a name means in a fresh server. A database may give the same name to functions of its own, for other
-  arguments, and an older server lacks names that a newer one has: only the database can tell, and is asked (`own`).
+  arguments, or to a type, and an older server lacks names that a newer one has: only the database can tell, and is
+  asked (`own`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from brokers.sql.brackets import name_before
+from brokers.sql import typenames
+from brokers.sql.brackets import name_before, pairs_of
 from brokers.sql.tokens import folded
-from brokers.sql.typenames import operators as operators_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from brokers.sql.tokens import Token
 
@@ -33,29 +34,42 @@ _UNSAID = {
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`functions` are before a bracket, `attributes` behind a dot (`x.f` may be `f(x)`), `operators` as they are."""
+    """Kind by kind.
+
+    `functions` are before a bracket, or behind a dot of what may be any value; `attributes` are behind that of a row
+    (`x.f` may be `f(x)`); `operators` are as they are; `types` are those that a cast or a column names.
+    """
 
     functions: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.functions or self.attributes or self.operators)
+        return bool(self.functions or self.attributes or self.operators or self.types)
 
 
-def reach(items: Sequence[Token], dialect: str, allowed: frozenset[str]) -> Reach:
-    """The names that may mean something of the database's own; those in its engine's built-in schema cannot."""
-    functions: set[str] = set()
+def reach(items: Sequence[Token], dialect: str, allowed: frozenset[str], called: Iterable[str]) -> Reach:
+    """The names that may mean something of the database's own; those in its engine's built-in schema cannot.
+
+    `called` are those behind a dot that the tree says belong to no table.
+    """
+    functions = set(called)
     attributes: set[str] = set()
+    value = -1
     for at, token in enumerate(items):
         if token.word == "(":
             functions.update(name_before(items, at, dialect)[-1:] if at else ())
         elif token.kind in {"word", "quoted"} and at and items[at - 1].word == ".":
-            attributes.add(folded(token, dialect))
+            before = items[at - 2]  # `(x).f`, `x[1].f`, `$1.f` and `(x).a.f`: what is before the dot may be of any type
+            if before.word in {")", "]"} or before.kind == "param" or value == at - 2:
+                value = at
+            (functions if value == at else attributes).add(folded(token, dialect))
     if dialect != "postgres":
         return Reach(tuple(sorted(functions - allowed)))
-    operators = {*operators_of(items)}
+    operators = {*typenames.operators(items)}
     for token in items:
         operators.update(_UNSAID.get(token.word, ()))
-    named = functions, attributes, operators
+    types = {*typenames.named(items, pairs_of(items))} - typenames.GRAMMARS
+    named = functions, attributes, operators, types
     return Reach(*(tuple(sorted(names - allowed)) for names in named))

@@ -83,7 +83,8 @@ def classify(sql: str, dialect: str, allowed: frozenset[str] = frozenset()) -> S
 
 def _classified(sql: str, dialect: str, allowed: frozenset[str]) -> Statement:
     read = tokens(sql, dialect)
-    found = replace(_judged(read.items, dialect, allowed), reach=reach(read.items, dialect, allowed))
+    found = _judged(read.items, dialect, allowed)
+    found = replace(found, reach=reach(read.items, dialect, allowed, found.reach.functions))
     if read.hint and found.effect is Effect.READ:
         return replace(found, effect=Effect.UNKNOWN, because="it holds a hint (/*+), which may change settings")
     return found
@@ -205,6 +206,7 @@ def _of_rows(items: Sequence[Token], dialect: str, allowed: frozenset[str]) -> S
         unknown=unknown,
         rows=word in places.QUERIES and not parts and not into,
         explainable=facts is not None and not doubts,
+        reach=Reach(facts.reached if facts and dialect == "postgres" else ()),
     )
 
 

@@ -19,8 +19,9 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ErrorLevel, SqlglotError
 from sqlglot.parser import logger as parser_logger
 
+from brokers.sql.brackets import name_before
 from brokers.sql.plain import render
-from brokers.sql.tokens import lower, spelled
+from brokers.sql.tokens import lower, spelled, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,6 +49,15 @@ _OPAQUE = (exp.Command, exp.Set, exp.Pragma, exp.Copy, exp.Use, exp.Transaction,
 _STATEMENTS = (exp.Query, exp.Values, exp.Insert, exp.Update, exp.Delete, exp.Merge)
 
 
+# Words that PostgreSQL takes for a call without brackets where a table may stand: its row is a plain value.
+_VALUES = words(
+    """
+    CURRENT_CATALOG CURRENT_DATE CURRENT_ROLE CURRENT_SCHEMA CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER LOCALTIME
+    LOCALTIMESTAMP SESSION_USER SYSTEM_USER USER
+    """
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the tree says.
@@ -71,10 +81,10 @@ def read(items: Sequence[Token], dialect: str) -> Facts | None:
     grammar = Dialect.get_or_raise(dialect)
     text = render(items, dialect, _type_words(dialect))
     try:
-        words = grammar.tokenize(text)
+        parsed = grammar.tokenize(text)
         parser = _bounded(dialect)(dialect=grammar, error_level=ErrorLevel.IMMEDIATE)
         parser.steps = 1000 + STEPS * len(items)
-        found = parser.parse(words, text)
+        found = parser.parse(parsed, text)
     # What a parser of this size raises besides its own errors on a mutilated text cannot be listed; all of it
     # means the same here.
     except (
@@ -91,7 +101,7 @@ def read(items: Sequence[Token], dialect: str) -> Facts | None:
     root = found[0] if len(found) == 1 else None
     if root is None or not isinstance(root, _STATEMENTS):
         return None
-    return _facts(root, dialect)
+    return _facts(root, dialect, _called(items, dialect))
 
 
 class _OutOfStepsError(Exception):
@@ -126,7 +136,22 @@ def _type_words(dialect: str) -> frozenset[str]:
     return frozenset(word for word, kind in keywords.items() if kind in grammar.parser_class.TYPE_TOKENS)
 
 
-def _facts(root: exp.Expr, dialect: str) -> Facts | None:  # noqa: C901 - one branch for each kind of node
+def _called(items: Sequence[Token], dialect: str) -> set[str]:
+    """The names of what may be functions whose rows have no other name."""
+    found: set[str] = set()
+    for at, token in enumerate(items):
+        parts = name_before(items, at, dialect) if token.word == "(" and at else ()
+        if parts and items[max(at - 2 * len(parts), 0)].word != "INTO":
+            found.add(parts[-1])
+    return found
+
+
+def _is_value(table: exp.Table, dialect: str) -> bool:
+    plain = dialect == "postgres" and not table.args.get("db") and not table.this.args.get("quoted")
+    return plain and table.this.name.upper() in _VALUES
+
+
+def _facts(root: exp.Expr, dialect: str, called: set[str]) -> Facts | None:  # noqa: C901, PLR0912 - one branch a kind of node
     tables: set[str] = set()
     writes: set[str] = set()
     renamed: Counter[str] = Counter()
@@ -146,7 +171,10 @@ def _facts(root: exp.Expr, dialect: str) -> Facts | None:  # noqa: C901 - one br
             renamed[_folded(node.this, dialect)] += 1
             columns.setdefault(_folded(node.this, dialect), set()).update(_columns(node, dialect))
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
-            rows.add(_folded(node.args["alias"].this if node.alias else node.this, dialect))
+            name = _folded(node.args["alias"].this if node.alias else node.this, dialect)
+            if _is_value(node, dialect):
+                columns.setdefault(name, set())
+            rows.add(name)
             if not _is_cte(node, dialect):
                 tables.add(_table(node, dialect))
         elif isinstance(node, exp.Subquery | exp.CTE | exp.Values) or _of_query(node):
@@ -157,6 +185,8 @@ def _facts(root: exp.Expr, dialect: str) -> Facts | None:  # noqa: C901 - one br
             columns.setdefault(_folded(node.args["alias"].this, dialect), set()).add(_folded(offset, dialect))
         elif isinstance(node, exp.Column) and node.args.get("table") and not isinstance(node.parent, exp.Collate):
             dotted.append((_folded(node.args["table"], dialect), _folded(node.this, dialect)))
+        elif isinstance(node, exp.Table | exp.Lateral | exp.Unnest):
+            columns |= {name: columns.get(name, set()) for name in called}
     reached = [name for of, name in dotted if of in columns or of not in rows if name not in columns.get(of, ())]
     return Facts(tuple(sorted(tables)), frozenset(writes), unbounded, renamed, tuple(reached))
 

@@ -37,6 +37,8 @@ OPERATORS = words(
     ~~ ~~* => !=
     """
 )
+# Names of types that only the grammar knows, as bare words: in quotes each is a type of somebody's own.
+GRAMMARS = words("bigint boolean character dec decimal double float int integer national nchar real smallint")
 _CASTING = frozenset({"CAST", "XMLSERIALIZE", "TREAT"})
 _NO_NAMES = SYNTAX | TRAILING
 _NOT_ENDING = re.compile(r"(?<=.)[-+]+$")
@@ -71,10 +73,20 @@ def _type_after(items: Sequence[Token], at: int) -> str:
     """The name of the type that begins at `at`, the built-in schema left out."""
     parts: list[str] = []
     while at < len(items) and items[at].kind in {"word", "quoted"}:
-        parts.append(folded(items[at], "postgres"))
+        parts.append(_part(items[at]))
         if at + 1 >= len(items) or items[at + 1].word != ".":
             break
         at += 2
+    return _name(parts)
+
+
+def _part(token: Token) -> str:
+    """A part of a name; one that only the grammar would know keeps its quotes, so that it is on no list."""
+    name = folded(token, "postgres")
+    return f'"{name}"' if token.kind == "quoted" and name in GRAMMARS else name
+
+
+def _name(parts: Sequence[str]) -> str:
     return ".".join(parts[1:] if len(parts) > 1 and parts[0] == BUILT_IN else parts)
 
 
@@ -132,5 +144,4 @@ def _typed(items: Sequence[Token], at: int) -> str:
     before = items[at - 1]
     if before.word in _BEFORE_TEXT or before.kind not in {"word", "quoted"}:
         return ""
-    parts = name_before(items, at, "postgres")
-    return ".".join(parts[1:] if len(parts) > 1 and parts[0] == BUILT_IN else parts)
+    return _name((*name_before(items, at, "postgres")[:-1], _part(before)))

@@ -131,7 +131,9 @@ _OWN = """
 CREATE FUNCTION public.spoil(text) RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS
     $$ BEGIN COPY (SELECT 1) TO PROGRAM 'touch {folder}/spoilt'; RETURN 1; END $$;
 CREATE FUNCTION public.length(int) RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
-CREATE FUNCTION public.uuidv7() RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
+CREATE FUNCTION public.checked(anyelement) RETURNS bool LANGUAGE sql AS 'SELECT public.spoil(NULL) = 1';
+CREATE DOMAIN public.upper AS int CHECK (public.checked(value));
+CREATE DOMAIN public.lower AS public.t CHECK (public.checked(1));
 CREATE FUNCTION public.sneak_in(public.t) RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
 CREATE FUNCTION public.of_any(anyelement) RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
 CREATE FUNCTION public.matched(text, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT public.spoil($1) = 1';
@@ -145,7 +147,8 @@ def spoilt(site: Site) -> Iterator[Path]:
     site.server.root(_OWN.format(folder=site.server.folder))
     yield site.server.folder / "spoilt"
     site.server.root(
-        "DROP FUNCTION public.spoil, public.length, public.uuidv7, public.sneak_in, public.matched, of_any CASCADE"
+        "DROP DOMAIN public.upper, public.lower;"
+        "DROP FUNCTION public.spoil, public.length, public.sneak_in, public.matched, of_any, checked CASCADE"
     )
 
 
@@ -153,7 +156,10 @@ def spoilt(site: Site) -> Iterator[Path]:
     "sql",
     [
         "select length(1)",
-        "select uuidv7()",
+        "select upper(1)",
+        "select t.lower from t",
+        "select (1).length",
+        "select g.length from generate_series(1, 2) g",
         "select t.sneak_in from t",
         'select t . "sneak_in" from t limit 1',
         "select 'x'::text = 1",
@@ -164,7 +170,7 @@ def spoilt(site: Site) -> Iterator[Path]:
     ],
 )
 def test_a_listed_name_of_somebodys_own_is_not_run_unasked(site: Site, spoilt: Path, sql: str) -> None:
-    """The same name for other arguments, a name that a newer server has, a function as a column, an operator."""
+    """The same name for other arguments or for a type, a function as a column, an operator."""
     ran = site.world.kv("query", "shop", sql)
     assert (ran.status, "of this database's own" in ran.err) == (8, True), ran.all
     ran = site.world.kv("query", "shop", sql.removeprefix("explain "), "--save", f"{abs(hash(sql))}.csv")

@@ -4,6 +4,7 @@ Rules of this file
 - Asked in the read's own transaction, before the statement is parsed: where it finds something it fails, and the server
   passes over all that was sent behind it. So it costs no way to the server and back.
 - What an extension brought along was installed for everybody; what else somebody wrote may do anything.
+- A type is asked about like a function: `f(x)` and `x.f` may convert to a type `f`, whose check may call anything.
 - Every name in the question is that of the built-in schema: a search path that begins elsewhere changes nothing.
 """
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 _MARK = "own code: "
 _BAD_VALUE = "22P02"  # invalid_text_representation
+# The parameters, in this order.
+_KINDS = ("functions", "attributes", "operators", "types")
+_FUNCTIONS, _ATTRIBUTES, _OPERATORS, _TYPES, _LISTED = (f"${number}::pg_catalog.name[]" for number in range(1, 6))
+_AND = "OPERATOR(pg_catalog.||)"
 _FIRST = 16384  # the first number of what was not there when the cluster was made (FirstNormalObjectId)
 
 
@@ -34,14 +39,26 @@ def _of_its_own(catalogue: str) -> str:
     )
 
 
-def _named(catalogue: str, name: str, visible: str, number: int) -> str:
+def _named(catalogue: str, name: str, visible: str, names: str) -> str:
     return (
         f"SELECT {name} AS name FROM pg_catalog.{catalogue} AS it "  # noqa: S608 - as above
-        f"WHERE {name} OPERATOR(pg_catalog.=) ANY (${number}::pg_catalog.name[]) "
+        f"WHERE {name} OPERATOR(pg_catalog.=) ANY ({names}) "
         f"AND pg_catalog.{visible}(it.oid) AND {_of_its_own(catalogue)}"
     )
 
 
+# Other types than a table's rows, which `f(x)` does not convert to, and a list of words, which calls nothing.
+_CONVERTED = (
+    " AND it.typtype OPERATOR(pg_catalog.<>) 'e'::pg_catalog.\"char\" AND ("
+    "it.typrelid OPERATOR(pg_catalog.=) 0::pg_catalog.oid "
+    f"OR it.typname OPERATOR(pg_catalog.=) ANY ({_TYPES}))"
+)
+# `x.f` where x is a row: a domain over rows, or over such a domain.
+_OVER_ROWS = (
+    " AND it.typtype OPERATOR(pg_catalog.=) 'd'::pg_catalog.\"char\" AND EXISTS (SELECT FROM pg_catalog.pg_type AS row "
+    "WHERE row.oid OPERATOR(pg_catalog.=) it.typbasetype "
+    "AND row.typtype OPERATOR(pg_catalog.=) ANY ('{c,d}'::pg_catalog.\"char\"[]))"
+)
 # `x.f` calls `f(x)` where x is a row: of its type, of any type, or of as many as there are.
 _OF_A_ROW = (
     " AND (it.provariadic OPERATOR(pg_catalog.<>) 0::pg_catalog.oid OR EXISTS (SELECT FROM pg_catalog.pg_type AS row "
@@ -53,16 +70,17 @@ _OF_A_ROW = (
 _CASTS = (
     "SELECT it.proname AS name FROM pg_catalog.pg_cast AS made JOIN pg_catalog.pg_proc AS it "  # noqa: S608 - as above
     "ON it.oid OPERATOR(pg_catalog.=) made.castfunc "
-    f"WHERE it.proname OPERATOR(pg_catalog.<>) ALL ($4::pg_catalog.name[]) AND {_of_its_own('pg_proc')} "
+    f"WHERE it.proname OPERATOR(pg_catalog.<>) ALL ({_LISTED}) AND {_of_its_own('pg_proc')} "
     "AND (made.castcontext OPERATOR(pg_catalog.=) 'i'::pg_catalog.\"char\" OR pg_catalog.cardinality("
-    "$1::pg_catalog.name[] OPERATOR(pg_catalog.||) $2::pg_catalog.name[] OPERATOR(pg_catalog.||) "
-    "$3::pg_catalog.name[]) OPERATOR(pg_catalog.>) 0)"
+    f"{_FUNCTIONS} {_AND} {_ATTRIBUTES} {_AND} {_OPERATORS} {_AND} {_TYPES}) OPERATOR(pg_catalog.>) 0)"
 )
 _FOUND = " UNION ALL ".join(
     (
-        _named("pg_proc", "it.proname", "pg_function_is_visible", 1),
-        _named("pg_proc", "it.proname", "pg_function_is_visible", 2) + _OF_A_ROW,
-        _named("pg_operator", "it.oprname", "pg_operator_is_visible", 3),
+        _named("pg_proc", "it.proname", "pg_function_is_visible", _FUNCTIONS),
+        _named("pg_proc", "it.proname", "pg_function_is_visible", _ATTRIBUTES) + _OF_A_ROW,
+        _named("pg_operator", "it.oprname", "pg_operator_is_visible", _OPERATORS),
+        _named("pg_type", "it.typname", "pg_type_is_visible", f"{_FUNCTIONS} {_AND} {_TYPES}") + _CONVERTED,
+        _named("pg_type", "it.typname", "pg_type_is_visible", _ATTRIBUTES) + _OVER_ROWS,
         _CASTS,
     )
 )
@@ -81,7 +99,7 @@ def asked(plan: Plan) -> list[bytes | None] | None:
     if not reach and not (plan.effect is Effect.READ and plan.request.get("tables")):
         return None
     listed = cast("Sequence[str]", plan.connection.target.get("functions") or ())
-    return [*(_array(reach.get(kind, ())) for kind in ("functions", "attributes", "operators")), _array(listed)]
+    return [*(_array(reach.get(kind, ())) for kind in _KINDS), _array(listed)]
 
 
 def _array(names: Sequence[str]) -> bytes:

@@ -289,7 +289,8 @@ REACHING = {
         inet_server_addr inet_client_addr pg_stat_reset pg_export_snapshot pg_logical_emit_message
         pg_promote pg_backup_start pg_create_restore_point pg_hba_file_rules pg_relation_filepath
         pg_stat_get_activity setseed pg_file_settings pg_logical_slot_get_changes gin_clean_pending_list
-        pg_current_logfile pg_tablespace_location pg_log_backend_memory_contexts
+        pg_current_logfile pg_tablespace_location pg_log_backend_memory_contexts pg_input_is_valid
+        pg_input_error_info
     """,
     "mysql": """
         load_file sleep benchmark get_lock release_lock release_all_locks is_free_lock is_used_lock

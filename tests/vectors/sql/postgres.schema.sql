@@ -37,3 +37,8 @@ CREATE FUNCTION wipe() RETURNS integer LANGUAGE sql SECURITY DEFINER AS 'DELETE 
 CREATE FUNCTION wipe_row(orders) RETURNS integer LANGUAGE sql AS 'DELETE FROM events; SELECT 1';
 CREATE FUNCTION "LOWER"(text) RETURNS text LANGUAGE sql AS 'DELETE FROM events; SELECT $1';
 CREATE PROCEDURE tidy() LANGUAGE sql AS 'DELETE FROM events';
+CREATE FUNCTION wipe_name(name) RETURNS integer LANGUAGE sql AS 'DELETE FROM events; SELECT 1';
+CREATE FUNCTION wipe_day(date) RETURNS integer LANGUAGE sql AS 'DELETE FROM events; SELECT 1';
+CREATE FUNCTION wipe_number(integer) RETURNS integer LANGUAGE sql AS 'DELETE FROM events; SELECT 1';
+CREATE DOMAIN order_number AS integer CHECK (wipe_number(value) = 1);
+CREATE DOMAIN "bigint" AS integer CHECK (wipe_number(value) = 1);

@@ -2,6 +2,9 @@
 -- header. A harmless one is what a developer writes, and must be a read. A hostile one is a way round read-only. The
 -- tables are those of postgres.schema.sql; ⟨U+000B⟩ stands for a character that an editor would not show.
 
+-- rows-of-a-call-beside-a-table: read harmless
+select orders.id, orders.total from orders, generate_series(1, 2)
+
 -- one: read harmless
 select 1 as one
 
@@ -1001,6 +1004,30 @@ select 'x'::public.evil_domain
 
 -- cast-call-to-domain: unknown hostile
 select cast('x' as evil_domain)
+
+-- cast-to-the-grammars-name-in-quotes: unknown hostile
+select 1::"bigint"
+
+-- cast-to-the-grammars-name-by-cast: unknown hostile
+select cast(1 as "integer")
+
+-- column-of-the-grammars-name: unknown hostile
+select * from json_to_recordset('[{"a": 1}]') as r (a "int")
+
+-- conversion-to-a-type-in-text: unknown hostile
+select pg_input_is_valid('1', 'order_number')
+
+-- conversion-to-a-type-in-text-with-its-error: unknown hostile
+select * from pg_input_error_info('1', 'order_number')
+
+-- attribute-of-a-word-that-calls: unknown hostile
+select g.wipe_name from user g
+
+-- attribute-of-a-word-that-calls-with-a-namesake: unknown hostile
+select g.wipe_day from current_date as g where exists (select from orders g)
+
+-- attribute-of-a-call-with-a-namesake: unknown hostile
+select generate_series.wipe_number from generate_series(1, 2) where exists (select from orders generate_series)
 
 -- typed-literal-of-domain: unknown hostile
 select evil_domain 'x'
