@@ -37,13 +37,20 @@ _UP = 30.0  # seconds to start on a busy machine
 class Mariadb:
     """A server with a database `shop` and a user `app` that owns it. Use as a context manager."""
 
-    def __init__(self, *, tls: bool = False, names: Sequence[str] = ("127.0.0.1", "localhost"), port: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        tls: bool = False,
+        names: Sequence[str] = ("127.0.0.1", "localhost"),
+        port: int = 0,
+        address: str = "127.0.0.1",
+    ) -> None:
         for program in ("mariadbd", "mariadb-install-db"):
             assert shutil.which(program), f"{program} is missing: apt-get install mariadb-server"
         self.folder = Path(tempfile.mkdtemp(prefix="kv-mariadb-"))
         self._as = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
         self.ca = trustme.CA()
-        self.tls = tls
+        self.tls, self._address = tls, address
         self.port = port or _free_port()
         self._socket = str(self.folder / "s")
         self._process: subprocess.Popen[bytes] | None = None
@@ -81,7 +88,7 @@ class Mariadb:
             self._process = subprocess.Popen(
                 [
                     *(*self._as, "mariadbd", "--no-defaults", f"--datadir={self.folder}/data", f"--port={self.port}"),
-                    *("--bind-address=127.0.0.1", f"--socket={self._socket}", f"--pid-file={self.folder}/pid"),
+                    *(f"--bind-address={self._address}", f"--socket={self._socket}", f"--pid-file={self.folder}/pid"),
                     *("--skip-log-bin", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=4M"),
                     *("--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--performance-schema=OFF"),
                     *(

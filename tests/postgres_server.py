@@ -95,7 +95,7 @@ class Postgres:
         subprocess.run(
             [
                 *(*self._as, str(self._bin / "initdb"), "-D", f"{self.folder}/data", "-U", "root", "-A", "trust"),
-                *("-E", self._encoding, "--locale=C", "--no-sync", "--no-instructions"),
+                *("-E", self._encoding, "--locale=C", "--no-sync"),
             ],
             check=True,
             capture_output=True,
@@ -103,7 +103,8 @@ class Postgres:
             timeout=120,
         )
         hba = self.folder / "data" / "pg_hba.conf"
-        hba.write_text(f"local all all trust\nhost all all 127.0.0.1/32 {self._hba}\n", encoding="ascii")
+        places = "".join(f"host all all {place} {self._hba}\n" for place in ("127.0.0.1/32", "::1/128"))
+        hba.write_text(f"local all all trust\n{places}", encoding="ascii")
         self.start()
         self.root(
             f"SET password_encryption = '{'md5' if self._hba == 'md5' else 'scram-sha-256'}'; "

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # What sshd does with an account and its files (owner, mode) is what the tests are about, so nothing here is lenient.
 _CONFIG = """\
-ListenAddress 127.0.0.1
+ListenAddress {address}
 Port {port}
 HostKey {folder}/host_ed25519
 HostKey {folder}/host_ecdsa
@@ -69,7 +69,7 @@ def public(path: Path) -> str:
 class SshServer:
     """sshd in the foreground. `user` may log in by `key`, by a certificate of `ca`, and by `password`."""
 
-    def __init__(self, shell: str = "/bin/sh", config: str = "") -> None:
+    def __init__(self, shell: str = "/bin/sh", config: str = "", address: str = "127.0.0.1") -> None:
         if os.geteuid() != 0:
             pytest.fail("sshd lets nobody in unless root runs it: run these tests as root, as `make test` does")
         self.user = f"kvt{secrets.token_hex(4)}"
@@ -80,7 +80,7 @@ class SshServer:
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self.port: int = found.getsockname()[1]
-        self._shell = shell
+        self._shell, self._address = shell, address
         self._extra = config
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -108,7 +108,7 @@ class SshServer:
         self.home.mkdir()
         shutil.chown(self.home, self.user)
         Path("/run/sshd").mkdir(exist_ok=True)
-        text = _CONFIG.format(port=self.port, folder=folder) + self._extra
+        text = _CONFIG.format(address=self._address, port=self.port, folder=folder) + self._extra
         (folder / "sshd_config").write_text(text, encoding="ascii")
 
     def authorize(self, *lines: str) -> None:
@@ -123,7 +123,7 @@ class SshServer:
             self._server = subprocess.Popen([program, "-D", "-e", "-f", str(self.folder / "sshd_config")], stderr=log)
         until = time.monotonic() + 30
         while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as probe:
+            with contextlib.suppress(OSError), socket.create_connection((self._address, self.port), 5) as probe:
                 if probe.recv(4) == b"SSH-":
                     return
             assert self._server.poll() is None, self.log()
