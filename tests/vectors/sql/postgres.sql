@@ -954,6 +954,22 @@ select pg_export_snapshot()
 -- statistics-reset: unknown hostile
 select pg_stat_reset(), pg_stat_reset_shared('bgwriter')
 
+-- statistics-of-a-table-made-up: unknown hostile
+select pg_restore_relation_stats('schemaname', 'public', 'relname', 'orders', 'reltuples', 777::real)
+
+-- statistics-of-a-column-forgotten: unknown hostile
+select pg_clear_attribute_stats('public', 'orders', 'id', false)
+
+-- statistics-of-a-session-reset: unknown hostile
+select pg_stat_reset_backend_stats(pg_backend_pid())
+
+-- replication-slots-synchronised: unknown hostile
+select pg_sync_replication_slots()
+
+-- merge-that-returns-within-a-query: destroy hostile
+with gone as (merge into events using (select 1 as id) as s on events.id = s.id when matched then delete returning events.id)
+select * from gone
+
 -- backup: unknown hostile
 select pg_backup_start('x'), pg_start_backup('x')
 
