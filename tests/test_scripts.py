@@ -43,8 +43,14 @@ def test_no_install_only_names_the_clients_that_are_missing(tmp_path: Path) -> N
     called.chmod(0o755)
     done = _script("clients", "python3", "tests/clients", str(tmp_path / "folder"), path=tmp_path, NO_INSTALL="1")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.startswith("missing for some tests: the clients of tests/clients in ")
+    assert done.stderr.startswith("missing for some tests: the programs of tests/clients in ")
     assert [each.name for each in tmp_path.iterdir()] == ["npm"]
+
+
+def test_servers_that_are_missing_are_no_success(tmp_path: Path) -> None:
+    """Nothing was tried, so nothing is proved."""
+    done = _script("servers", "python3", str(tmp_path), path=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"kv: there is no server in {tmp_path}\n")
 
 
 @pytest.mark.parametrize(
