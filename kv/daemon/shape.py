@@ -120,7 +120,8 @@ async def show(outcome: Outcome, plan: Plan, args: Use, desk: Desk) -> Shown:
 async def _command(outcome: Outcome, plan: Plan, args: Use, desk: Desk, redaction: Redaction) -> Shown:
     """Of an outcome with two streams: the body is the first and then the second, `stdout` says where that begins."""
     both = await streams.read(outcome, plan, desk, redaction)
-    shown = await streams.texts(both, desk, lambda data: _document(data, "", redaction, is_json=False))
+    (out, _), (err, _) = await streams.texts(both, desk, lambda data: _document(data, "", redaction, is_json=False))
+    out, err = redaction.scrub_joined(out, err, "stderr")
     verdict = redaction.verdict
     told = Shown(0, came=sum(stream.came for stream in both), places=_places(verdict), withheld=verdict.withhold)
     if verdict.withhold:
@@ -128,11 +129,11 @@ async def _command(outcome: Outcome, plan: Plan, args: Use, desk: Desk, redactio
     for stream in both:
         if stream.unfit is not None:
             raise stream.unfit
-    told.raw = b"".join(data for data, _ in shown)
+    told.raw = out + err
     told.members = {
         **streams.facts(outcome),
         "verb": args.VERB,
-        "stdout": len(shown[0][0]),
+        "stdout": len(out),
         "redactions": verdict.count,
         "truncated": any(stream.cut for stream in both),
         "untrusted": True,

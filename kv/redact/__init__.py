@@ -6,7 +6,8 @@ quoted-printable; under percent, JSON, C, CSS and HTML escapes (of every charact
 URL-safe, at each alignment, padded or not, wrapped), hex, base32; and under two of these layers.
 
 What is not, and stays with policy and the tiers:
-- a value that the other side took apart: its first ten characters, every second one, spelled as words or numbers;
+- a value that the other side took apart: its first ten characters, every second one, spelled as words or numbers, a
+  part on each of two streams (but for where these meet: see `seam`);
 - one changed in more than the distinctions that folding forgets: rot13, other bases, full-width letters, tags put into
   it, compressed or encrypted by the other side, UTF-16 under base64;
 - quoted-printable as the outer of two, unless the inner is base64 or hex of the value alone; in several words (RFC
@@ -26,6 +27,7 @@ from kv.redact.database import Database
 from kv.redact.forms import too_short
 from kv.redact.mask import has_reference, is_mask
 from kv.redact.needles import Needles
+from kv.redact.seam import joined
 from kv.redact.stream import LOOKAHEAD, Scrubber
 from kv.redact.strength import GUESSABLE, strength
 from kv.redact.tally import Hit, Tally, Verdict
@@ -75,6 +77,10 @@ class Redaction:
         """`data` redacted."""
         scrubber = self.stream(place)
         return scrubber.feed(data) + scrubber.flush()
+
+    def scrub_joined(self, first: bytes, second: bytes, place: str) -> tuple[bytes, bytes]:
+        """Two redacted texts that are shown one behind the other, without what only both together say."""
+        return joined(first, second, self._database, self._tally, place)
 
     def scrub_text(self, text: str, place: str) -> str:
         """`text` redacted: header values, error texts. A lone surrogate comes back written out."""

@@ -16,6 +16,8 @@ from kv.redact.decode import MARGIN
 from kv.redact.forms import WHOLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kv.redact.database import Database, Find
     from kv.redact.tally import Tally
 
@@ -41,6 +43,16 @@ class Geometry(NamedTuple):
 
 GEOMETRY = Geometry()
 LOOKAHEAD = GEOMETRY.lookahead
+
+
+def leftmost(finds: Iterable[Find], lent: frozenset[str]) -> list[Find]:
+    """Leftmost first, then longest; of equals a lent one, then the weakest."""
+
+    def order(find: Find) -> tuple[int, int, bool, int, str, str]:
+        needle = find.needle
+        return find.start, -find.end, needle.name not in lent, needle.bits, needle.name, find.how
+
+    return sorted(finds, key=order)
 
 
 class Scrubber:
@@ -90,7 +102,7 @@ class Scrubber:
         del self._text[: base - self._base]
         self._base = base
         window = bytes(self._text[: until + size.lookahead - base])
-        for find in sorted(self._database.scan(window), key=self._order):
+        for find in leftmost(self._database.scan(window), self._tally.lent):
             start, end = base + find.start, base + find.end
             if earliest <= start < until and end > max(self._covered, self._done) and end - start <= size.reach:
                 if start >= self._covered:
@@ -107,8 +119,3 @@ class Scrubber:
         if find.needle.name not in self._names:
             self._names.add(find.needle.name)
             self._tally.note(find.needle, find.how, self._place)
-
-    def _order(self, find: Find) -> tuple[int, int, bool, int, str, str]:
-        """Leftmost first, then longest; of equals a lent one, then the weakest."""
-        needle = find.needle
-        return find.start, -find.end, needle.name not in self._tally.lent, needle.bits, needle.name, find.how

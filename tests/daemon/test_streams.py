@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from nouns import a_plan
 
-from brokers.contract import BrokerError, Outcome
+from brokers.contract import BrokerError, Limits, Outcome
 from kv.daemon import streams
 from kv.daemon.aside import Aside
 from kv.daemon.holdings import Holdings
@@ -24,8 +25,15 @@ SECRET = b"sk_live_51Hq7Zk9vXwTt0aBqWERtyUIopASdfgh"
 BEFORE = b"a line of a log\n" * 4096
 
 
-def _shown(*chunks: bytes, ends: BrokerError | None = None, pause: bool = False, **head: object) -> Shown:
-    """What is shown of stdout in these chunks and a silent stderr; both end with `ends`, after a pause if there is one.
+def _shown(
+    *chunks: bytes,
+    stderr: bytes = b"",
+    most: int = PLENTY,
+    ends: BrokerError | None = None,
+    pause: bool = False,
+    **head: object,
+) -> Shown:
+    """What is shown of stdout in these chunks and of `stderr`; both end with `ends`, after a pause if there is one.
 
     The silence of the pause is told apart from a chunk that only comes later by the loop alone.
     """
@@ -45,9 +53,10 @@ def _shown(*chunks: bytes, ends: BrokerError | None = None, pause: bool = False,
         pass
 
     async def go() -> Shown:
-        outcome = Outcome(dict(head), spoken(*chunks), aclose, stderr=spoken())
+        outcome = Outcome(dict(head), spoken(*chunks), aclose, stderr=spoken(*filter(None, [stderr])))
         desk = Desk(needles.database(), Holdings(PLENTY, PLENTY, "answers").open("a"), Aside(1))
-        return await show(outcome, a_plan(), Ssh(connection="stripe", argv=["cat"]), desk)
+        plan = replace(a_plan(), limits=Limits(max_bytes=most))
+        return await show(outcome, plan, Ssh(connection="stripe", argv=["cat"]), desk)
 
     return asyncio.run(go())
 
@@ -67,6 +76,22 @@ def test_a_real_end_releases_all() -> None:
     shown = _shown(BEFORE + SECRET, cut=False, exit=0)
     assert shown.raw == BEFORE + b"{{kv:demo/API}}"
     assert shown.members["truncated"] is False
+
+
+@pytest.mark.parametrize("before", [b"", BEFORE])
+@pytest.mark.parametrize("at", [1, 20, len(SECRET) - 1])
+def test_no_secret_lies_across_the_two_streams(before: bytes, at: int) -> None:
+    """They are shown one behind the other, so a value that begins on one and ends on the other is taken out whole."""
+    shown = _shown(before + SECRET[:at], stderr=SECRET[at:] + b" ends\n", cut=False, exit=0)
+    assert shown.raw == before + b"{{kv:demo/API}} ends\n"
+    assert shown.members["stdout"] == len(before) + len(b"{{kv:demo/API}}")
+    assert (shown.members["redactions"], shown.places) == (1, {"stderr": 1})
+
+
+def test_a_cap_puts_no_two_halves_together() -> None:
+    """Also where what lay between them on the first stream is beyond the cap."""
+    shown = _shown(SECRET[:20] + BEFORE, stderr=SECRET[20:], most=20, cut=False, exit=0)
+    assert shown.raw == b"{{kv:demo/API}}"
 
 
 def test_what_came_before_a_silence_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
