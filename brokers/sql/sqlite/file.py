@@ -168,6 +168,7 @@ class File:
         holding = sum(step[1] in _HOLDING for step in steps)
         most = max(_CELL_LEAST, min(_CELL, rows.MAX_CELL // max(1, holding)))
         if self._spill is not None and any(step[1] in spill.OPENING for step in steps):
+            self._spill.begin()
             self._connection.set_progress_handler(self._looked_at, spill.STEPS)
         value, pattern = costs.longest(steps, params)
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(most, value))

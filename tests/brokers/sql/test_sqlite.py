@@ -20,7 +20,7 @@ import pytest
 
 from brokers.conformance import BrokerSuite
 from brokers.contract import Broker, BrokerError, Connection, Credential, Effect, Plan
-from brokers.sql.sqlite import SqliteBroker
+from brokers.sql.sqlite import SqliteBroker, spill
 from brokers.sql.sqlite.file import File
 
 if TYPE_CHECKING:
@@ -538,6 +538,18 @@ def test_what_is_looked_for_in_long_values_is_found(file: Path) -> None:
     assert found["rows"] == [["", "1", 1]]
 
 
+@pytest.fixture(params=["/var/tmp", "/dev/shm"])  # noqa: S108 - a disk, and memory
+def aside(request: pytest.FixtureRequest) -> Iterator[None]:
+    """SQLite's temporary files lie there. The setting is one for all of SQLite in the process, and not yet gone."""
+    spill._counted.cache_clear()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f"PRAGMA temp_store_directory = '{request.param}'")
+        yield
+        connection.execute("PRAGMA temp_store_directory = ''")
+    spill._counted.cache_clear()
+
+
+@pytest.mark.usefixtures("aside")
 @pytest.mark.parametrize("wanted", ["count(*)", "n"])
 def test_a_read_does_not_fill_the_disk(file: Path, monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
     """What outgrows SQLite's memory goes to files without a name, and they are bounded; a small sort is not held up."""
@@ -546,6 +558,17 @@ def test_a_read_does_not_fill_the_disk(file: Path, monkeypatch: pytest.MonkeyPat
     found = attempt(file, f"{rows}) select {wanted} from c", max_rows=100000)  # noqa: S608 - words of this file
     assert (found.code, found.fields["limit"]) == ("too-large", 8 << 20)
     assert one(file, f"{rows} limit 3) select length(x) from c order by 1")["rows"] == [[1000000]] * 3  # noqa: S608 - as above
+
+
+@pytest.mark.usefixtures("aside")
+def test_what_others_have_put_away_is_theirs(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read is held to its own part."""
+    monkeypatch.setattr("brokers.sql.sqlite.spill.MOST", 8 << 20)
+    with closing(sqlite3.connect("")) as other:
+        other.execute("PRAGMA cache_size = 1")
+        other.execute("CREATE TABLE t AS SELECT zeroblob(10000000)")
+        rows = "with recursive c(n, x) as (select 1, randomblob(1000000) union select n + 1, randomblob(1000000) from c"
+        assert one(file, f"{rows} limit 3) select count(*) from c")["rows"] == [[3]]  # noqa: S608 - words of this file
 
 
 def test_a_caller_who_goes_away_ends_the_work(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
