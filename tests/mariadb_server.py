@@ -148,6 +148,18 @@ class Mariadb:
                 found.append(list(cursor.fetchall()))
             return found
 
+    def tried(self, *statements: str) -> None:
+        """Several of them in one session, in the database; what is refused is passed over."""
+        with (
+            contextlib.closing(
+                pymysql.connect(unix_socket=self._socket, user="root", database=DATABASE, autocommit=True)
+            ) as held,
+            held.cursor() as cursor,
+        ):
+            for sql in statements:
+                with contextlib.suppress(pymysql.Error):
+                    cursor.execute(sql)
+
     def target(self, **given: object) -> Mapping[str, object]:
         """The target of a connection to it."""
         stated: dict[str, object] = {"host": "127.0.0.1", "port": self.port, "database": DATABASE, "user": USER}

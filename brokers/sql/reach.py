@@ -4,6 +4,8 @@ Rules of this file
 - A list says what a name means in a fresh server. A database may give the same name to functions of its own, for other
   arguments, or to a type, and an older server lacks names that a newer one has: only the database can tell, and is
   asked (`own`).
+- Not about what every server of MySQL and MariaDB takes for its own first (`functions/mysql-everywhere.txt`): a read
+  that calls nothing else costs no question.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from brokers.sql import typenames
 from brokers.sql.brackets import name_before, pairs_of
+from brokers.sql.calls import known
 from brokers.sql.tokens import folded
 
 if TYPE_CHECKING:
@@ -59,7 +62,7 @@ def reach(items: Sequence[Token], dialect: str, allowed: frozenset[str], called:
     value = -1
     for at, token in enumerate(items):
         if token.word == "(":
-            functions.update(name_before(items, at, dialect)[-1:] if at else ())
+            functions.update(_called(items, at, dialect) if at else ())
         elif token.kind in {"word", "quoted"} and at and items[at - 1].word == ".":
             before = items[at - 2]  # `(x).f`, `x[1].f`, `$1.f` and `(x).a.f`: what is before the dot may be of any type
             if before.word in {")", "]"} or before.kind == "param" or value == at - 2:
@@ -73,3 +76,10 @@ def reach(items: Sequence[Token], dialect: str, allowed: frozenset[str], called:
     types = {*typenames.named(items, pairs_of(items))} - typenames.GRAMMARS
     named = functions, attributes, operators, types
     return Reach(*(tuple(sorted(names - allowed)) for names in named))
+
+
+def _called(items: Sequence[Token], at: int, dialect: str) -> tuple[str, ...]:
+    """The name before the bracket at `at`, where it may be one of the database's own."""
+    name = name_before(items, at, dialect)
+    alone = dialect == "mysql" and len(name) == 1 and items[at - 1].kind == "word"
+    return () if alone and name[0] in known("mysql-everywhere") else name[-1:]

@@ -137,7 +137,7 @@ class Acts:
         reading = _Reading(call, plain=form == "csv")
 
         def work(session: Session) -> None:
-            own.check(session, call.lane, plan)
+            own.check(session, plan)
             reading.begin(session, sent)
 
         try:

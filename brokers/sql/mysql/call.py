@@ -52,12 +52,6 @@ class Call:
 
     async def start(self, work: Callable[[Session], T], *, write: bool) -> T:
         """Open a transaction, on a kept session or on a new one, and do `work` in it. Raises as `run` does."""
-        try:
-            return await self._started(work, write=write)
-        finally:
-            self.lane.writes += write
-
-    async def _started(self, work: Callable[[Session], T], *, write: bool) -> T:
         begun = False
 
         def opened() -> T:

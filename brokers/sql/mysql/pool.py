@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from brokers.contract import Connection, Credential
     from brokers.resolver import Resolver
     from brokers.sql.mysql.driver import Login
-    from brokers.sql.mysql.own import Routines
     from brokers.sql.mysql.session import Session
 
 MAX_LANES = 64  # connections of which sessions are kept; the least recently used idle one gives way
@@ -40,18 +39,13 @@ KEEP_IDLE = 60.0  # seconds: a session costs the server memory, and dialling aga
 
 @dataclass(slots=True)
 class Lane:
-    """The sessions of one target and password. `calls` hold or wait for a place, `returning` is being made as new.
-
-    `routines` are those of its database; `writes` counts what may have changed them.
-    """
+    """The sessions of one target and password. `calls` hold or wait for a place, `returning` is being made as new."""
 
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MYSQL))
     idle: list[Session] = field(default_factory=list)
     returning: set[asyncio.Task[None]] = field(default_factory=set)
     calls: int = 0
     closed: bool = False
-    routines: Routines | None = None
-    writes: int = 0
 
 
 class Pool:

@@ -15,6 +15,7 @@ from mariadb_server import DATABASE, PASSWORD, USER, Mariadb, lent, performed
 
 from brokers.conformance import BrokerSuite
 from brokers.contract import Broker, BrokerError, Connection, Credential, Effect
+from brokers.sql.calls import known
 from brokers.sql.mysql import MysqlBroker
 
 if TYPE_CHECKING:
@@ -344,29 +345,47 @@ def test_a_stored_function_is_not_called_unasked(server: Mariadb, name: str, sql
     assert server.root("SELECT * FROM shop.m") == []
 
 
-def test_a_function_that_was_just_made_is_not_called_unasked(server: Mariadb) -> None:
-    """What is known of a database's functions is forgotten with every write; the session is used on."""
+@pytest.mark.parametrize("others", ["", ", count(*), max(2), min(3), sum(id), now()"])
+def test_a_function_that_was_just_made_is_not_called_unasked(server: Mariadb, others: str) -> None:
+    """Whoever made it, and however lately the database was asked; the session is used on."""
+    server.root("CREATE TABLE shop.m (a INT) ENGINE=MyISAM")
 
     async def made() -> list[object]:
         broker, found = MysqlBroker(), list[object]()
-        for call in (
-            {"sql": "select connection_id(), first_value(1) over () from t limit 1"},
-            {"sql": "create function first(x int) returns int deterministic return 4711", "mode": "write"},
-            {"sql": "select first(1)"},
-            {"sql": "select connection_id() from t limit 1"},
+        for sql in (
+            "select connection_id(), first_value(1) over () from t limit 1",
+            f"select is_uuid(1){others} from t",  # noqa: S608 - words of this file
+            "select connection_id() from t limit 1",
         ):
             try:
-                plan = broker.plan(server.connection(), call)
+                plan = broker.plan(server.connection(), {"sql": sql})
                 found.append(json.loads((await performed(broker, plan, lent()))[1])["rows"])
             except BrokerError as error:
                 found.append(error.code)
             await asyncio.gather(*broker._acts._pool._tasks)
+            server.root(f"CREATE FUNCTION IF NOT EXISTS shop.is_uuid{_LEAVES_A_TRACE}")
         await broker.aclose()
         return found
 
-    before, _, refusal, after = asyncio.run(made())
+    before, refusal, after = asyncio.run(made())
     assert refusal == "refused"
     assert before[0][0] == after[0][0]  # type: ignore[index] # rows
+    assert server.root("SELECT * FROM shop.m") == []
+
+
+@pytest.mark.parametrize("space", ["", " "])
+def test_what_every_server_has_itself_is_never_the_databases_own(server: Mariadb, space: str) -> None:
+    """A function of such a name is not reached by it, so nobody has to ask; here it is tried with each."""
+    server.root("CREATE TABLE shop.m (a INT) ENGINE=MyISAM")
+    names = [*sorted(known("mysql-everywhere")), "count", "is_uuid"]
+    server.tried(
+        *(f"CREATE FUNCTION shop.`{name}`{_LEAVES_A_TRACE.replace('(1)', f'({at})')}" for at, name in enumerate(names))
+    )
+    assert server.root("SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'shop'") == [
+        (len(names),)
+    ]
+    server.tried(*(f"SELECT {name}{space}(1)" for name in names))
+    assert {names[at] for (at,) in server.root("SELECT a FROM shop.m")} == {"is_uuid", *(["count"] if space else [])}
 
 
 def test_rows_are_cut_at_the_bound(server: Mariadb) -> None:
@@ -525,6 +544,7 @@ _CHILD = """
 import asyncio, resource, sys
 from mariadb_server import lent
 from brokers.contract import Connection
+from brokers.sql.calls import known
 from brokers.sql.mysql import MysqlBroker
 import json
 async def count(rows):
@@ -565,6 +585,7 @@ import sys
 sys.modules["pymysql"] = None
 import asyncio
 from brokers.contract import BrokerError, Connection, Credential, Secret
+from brokers.sql.calls import known
 from brokers.sql.mysql import MysqlBroker
 broker = MysqlBroker()
 target = broker.declared.target({"host": "127.0.0.1", "port": 1, "database": "d", "user": "u"}, {}, "password")
