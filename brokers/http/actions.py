@@ -100,8 +100,7 @@ def judge(connection: Connection, draft: Draft, headers: Mapping[str, str], befo
     service = connection.options.get("service", "")
     if connection.scheme != "sigv4" or service in _NOT_AWS:
         return before
-    pairs = [*draft.query, *_form(draft, headers)]
-    actions, elsewhere = [*_actions(pairs)], [*_targets(headers, draft.query), *_in_path(draft.segments)]
+    actions, elsewhere = _operations(draft, headers)
     if len(actions) + len(elsewhere) > 1:
         refuse("Action", "a call names one operation, in one place")
     for name in (*actions, *elsewhere):
@@ -112,6 +111,20 @@ def judge(connection: Connection, draft: Draft, headers: Mapping[str, str], befo
     if service in _QUERY and draft.body and not actions:
         before = _worse(before, (Effect.UNKNOWN, "an AWS service that looks for Action in a form, where there is none"))
     return before
+
+
+def operation(connection: Connection, draft: Draft, headers: Mapping[str, str]) -> str:
+    """The operation that a judged call names; "" where it names none, or its connection does not sign for AWS."""
+    if connection.scheme != "sigv4" or connection.options.get("service", "") in _NOT_AWS:
+        return ""
+    actions, elsewhere = _operations(draft, headers)
+    return next(iter((*actions, *elsewhere)), "")
+
+
+def _operations(draft: Draft, headers: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """What stands in `Action`, and what is named in another place."""
+    actions = [*_actions([*draft.query, *_form(draft, headers)])]
+    return actions, [*_targets(headers, draft.query), *_in_path(draft.segments)]
 
 
 def _is_exact(service: str, draft: Draft) -> bool:

@@ -91,7 +91,7 @@ class HttpBroker:
             reading.pack, draft.method, draft.segments, draft.query, dict(headers), draft.body
         )
         effect, because = actions.judge(connection, draft, dict(headers), (effect, because))
-        captures = capture.of(draft, connection, reading.pack)
+        captures = capture.of(draft, connection, reading.pack, actions.operation(connection, draft, dict(headers)))
         effect, because = capture.at_least(effect, because, captures)
         return Plan(
             connection=connection,

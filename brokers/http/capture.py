@@ -1,7 +1,8 @@
 """Which members of an answer are new credentials, and what they will be called: what a call says, and its pack. Pure.
 
 Rules of this file
-- A member is named by its path, `data.api_key`, with a number for a place in a list. It is one string or it is none.
+- A member is named by its path, `data.api_key`, with a number for a place in a list; an XML answer's from its outermost
+  element on. It is one string or it is none.
 - What the pack declares is captured whether the call says so or not: it may give it another name, and not leave it out.
 - Whether a name may be had is the application's to say; here it only has to be text.
 """
@@ -47,10 +48,13 @@ def is_field(text: str) -> bool:
     return _FIELD.fullmatch(text) is not None
 
 
-def of(draft: Draft, connection: Connection, pack: Pack | None) -> tuple[Pair, ...]:
-    """What is captured of the answer: what the call says, and what else its pack declares."""
+def of(draft: Draft, connection: Connection, pack: Pack | None, operation: str = "") -> tuple[Pair, ...]:
+    """What is captured of the answer: what the call says, and what else its pack declares.
+
+    `operation` is the one that the call names (`actions`), "" where it names none.
+    """
     folder = min(connection.secrets.values(), default="").rpartition("/")
-    declared = {} if pack is None else _declared(pack, draft)
+    declared = {} if pack is None else _declared(pack, draft, connection.options.get("service", ""), operation)
     named = {field: f"{folder[0]}{folder[1]}{name}" for field, name in declared.items()}
     found = tuple(sorted({**named, **dict(draft.captures)}.items()))
     if len(found) > MOST or len({name for _, name in found}) != len(found):
@@ -58,8 +62,11 @@ def of(draft: Draft, connection: Connection, pack: Pack | None) -> tuple[Pair, .
     return found
 
 
-def _declared(pack: Pack, draft: Draft) -> Mapping[str, str]:
+def _declared(pack: Pack, draft: Draft, service: str, operation: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
+    for each in pack.operations:
+        if each.service == service and each.name.casefold() == operation.casefold():
+            found.update(each.gives)
     for row in pack.rows(fold(draft.segments)):
         if not row.methods or draft.method in row.methods:
             found.update(row.gives)

@@ -30,6 +30,11 @@
     paths = ["/graphql"]
     mint = ["*token*"]                   # names of mutations or methods, `*` is any text; also write, unknown, destroy
                                          # and, for jsonrpc, to the letter, read
+    [[operations]]                       # of AWS: what stands in the answer of one that makes credentials
+    service = "iam"
+    name = "CreateAccessKey"
+    gives = {"A.B" = "IAM_ACCESS_KEY"}   # as of an endpoint
+    doc = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccessKey.html"
     [[endpoints]]                        # last in the file
     effect = "mint"                      # of several matching rows the most severe one counts
     methods = ["POST"]                   # left out: any
@@ -126,6 +131,7 @@ def _load(name: str) -> Pack:
         headers=other.headers,
         defaults=other.defaults,
         body=other.body,
+        operations=other.operations,
         endpoints=other.endpoints,
         verified=other.verified,
     )

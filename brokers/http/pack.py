@@ -55,6 +55,16 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation of a service that is judged by its operations' names (`actions`), and what its answer `gives`."""
+
+    service: str
+    name: str
+    gives: Mapping[str, str]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
     """Paths whose bodies hold operations, and patterns of operations' names by effect. `kind`: graphql or jsonrpc."""
 
@@ -92,6 +102,7 @@ class Pack:
     defaults: Mapping[str, Effect] = field(default_factory=dict)
     calls_per_hour: int | None = None
     body: Body | None = None
+    operations: tuple[Operation, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     _literal: Mapping[tuple[str, ...], tuple[Endpoint, ...]] = field(init=False, repr=False, compare=False)
     _free: tuple[Endpoint, ...] = field(init=False, repr=False, compare=False)
@@ -218,6 +229,7 @@ def _pack(table: _Table) -> Pack:
         defaults=_defaults(table.table("defaults")),
         calls_per_hour=budget.take("calls_per_hour", int, 0) or None,
         body=_body(table.table("body")),
+        operations=tuple(map(_operation, table.tables("operations"))),
         endpoints=tuple(row for rows in map(_rows, table.tables("endpoints")) for row in rows),
     )
     for each in (auth, key, budget, table):
@@ -241,6 +253,17 @@ def _body(table: _Table) -> Body | None:
     if kind not in _KINDS or not paths or (kind == "graphql" and Effect.READ in names):
         raise PackError(f"{table.where}: kind and paths, and no read names for graphql")
     return Body(kind, tuple(map(Pattern.parse, paths)), names)
+
+
+def _operation(table: _Table) -> Operation:
+    gives = table.table("gives").rest_of_texts()
+    found = Operation(table.take("service", str), table.take("name", str), gives, table.take("doc", str))
+    table.end()
+    if not gives or not all(map(_VARIABLE.fullmatch, gives.values())) or not found.doc.startswith("https://"):
+        raise PackError(
+            f"{table.where}: an operation gives credentials, with names like variables, and has an https doc"
+        )
+    return found
 
 
 def _rows(table: _Table) -> list[Endpoint]:

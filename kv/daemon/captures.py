@@ -12,16 +12,14 @@ Rules of this file
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from kv.daemon import shape
+from kv.daemon import answer_tree, shape
 from kv.daemon.minting import label
-from kv.daemon.planning import too_many_parts
 from kv.errors import KvError
 from kv.redact import GUESSABLE, Redaction, has_reference, is_mask, strength, too_short
 from kv.vault.contents import check_name
@@ -79,7 +77,7 @@ class Captures:
         if not wanted or shape.status(outcome) // 100 != 2:  # noqa: PLR2004 - RFC 9110 section 15.3
             return await shape.show(outcome, plan, args, desk)
         body, whole = await _read(outcome)
-        document = _document(body) if whole else None
+        document = answer_tree.read(body) if whole else None
         lent = *plan.connection.secrets.values(), label(plan.connection.name)
         known = Redaction(desk.database, lent, overlook=True)
         values: dict[str, bytes] = {}
@@ -157,22 +155,6 @@ async def _again(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-def _document(body: bytes) -> object:
-    """The body as JSON that has one reading; None for anything else."""
-    try:
-        text = body.decode()
-        return None if too_many_parts(text) else json.loads(text, object_pairs_hook=_once)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("given twice")  # which of them is the credential only its reader knows
-    return members
-
-
 def _value(document: object, member: str, known: Redaction) -> tuple[bytes | None, str]:
     """The credential at `member`; or why there is none."""
     found = document
@@ -184,7 +166,7 @@ def _value(document: object, member: str, known: Redaction) -> tuple[bytes | Non
         else:
             found = None
     if document is None:
-        return None, "the answer is not JSON that can be read in one way, or is larger than 1 MiB"
+        return None, "the answer is neither JSON nor XML that can be read in one way, or is larger than 1 MiB"
     if not isinstance(found, str):
         return None, "there is no such member" if found is None else "it is no text"
     value = found.encode("utf-8", "surrogatepass")

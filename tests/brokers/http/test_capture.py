@@ -75,3 +75,37 @@ def test_a_call_gives_what_is_declared_another_name() -> None:
     asked = {"method": "POST", "path": "/v1/webhook_endpoints", "capture": {"secret": "prod/pay/SECOND"}}
     assert BROKER.plan(STRIPE, asked).request["capture"] == (("secret", "prod/pay/SECOND"),)
     assert "capture" not in BROKER.plan(STRIPE, {"path": "/v1/webhook_endpoints"}).request
+
+
+AWS = replace(
+    connection(
+        "https://iam.amazonaws.com", auth="sigv4", provider="aws", options={"service": "iam", "region": "us-east-1"}
+    ),
+    secrets={"secret_access_key": "prod/AWS_SECRET"},
+)
+MADE = "CreateAccessKeyResponse.CreateAccessKeyResult.AccessKey.SecretAccessKey"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"method": "POST", "path": "/", "form": {"Action": "CreateAccessKey", "Version": "2010-05-08"}},
+        {"method": "POST", "path": "/", "form": {"Action": "createaccesskey"}},
+        {"method": "GET", "path": "/", "query": {"Action": "CreateAccessKey"}},
+        {"method": "POST", "path": "/any", "query": {"Action": "CreateAccessKey"}},
+    ],
+)
+def test_what_an_operation_gives_is_captured(call: dict[str, object]) -> None:
+    """However it is called."""
+    made = BROKER.plan(AWS, call)
+    assert made.request["capture"] == ((MADE, "prod/IAM_SECRET_ACCESS_KEY"),)
+    assert made.effect is Effect.MINT
+
+
+@pytest.mark.parametrize(("service", "action"), [("iam", "ListAccessKeys"), ("sts", "CreateAccessKey"), ("iam", "")])
+def test_another_operation_gives_nothing(service: str, action: str) -> None:
+    """Nor does one of that name at another service."""
+    other = replace(AWS, options={**AWS.options, "service": service})
+    assert (
+        "capture" not in BROKER.plan(other, {"path": "/", **({"query": {"Action": action}} if action else {})}).request
+    )

@@ -24,6 +24,13 @@ methods = ["POST"]
 paths = ["/v1/keys"]
 doc = "https://toy.test/docs/keys"
 """
+OPERATION = """
+[[operations]]
+service = "iam"
+name = "CreateKey"
+gives = { a = "SECRET" }
+doc = "https://toy.test/docs/keys"
+"""
 # Made up, and put together here so that no file holds anything that looks like a key.
 SAMPLES = {
     "airtable": ("pat", "Ab1" * 4, "Cd", ".", "0f" * 32),
@@ -176,6 +183,10 @@ def test_a_pack_is_read_whole() -> None:
         MINIMAL + ROW.replace("https://toy", "http://toy"),
         MINIMAL + ROW + 'note = "x"',
         MINIMAL + ROW + 'gives = { secret = "lower" }',
+        MINIMAL + OPERATION.replace("SECRET", "lower"),
+        MINIMAL + OPERATION.replace('a = "SECRET"', ""),
+        MINIMAL + OPERATION.replace("https", "http"),
+        MINIMAL + OPERATION + "more = 1",
         MINIMAL + ROW.replace("mint", "write") + 'gives = { secret = "TOY_SECRET" }',
         MINIMAL + ROW.replace('methods = ["POST"]', "") + 'gives = { secret = "TOY_SECRET" }',
         "not toml",
