@@ -216,8 +216,8 @@ def _change(part: str, items: Sequence[Token], facts: tree.Facts | None, of: str
         return _CHANGED["REPLACE"][0], _CHANGED["REPLACE"][1] + of
     if part == "MERGE" and places.merge_deletes(items):
         return Effect.DESTROY, f"it adds, changes or deletes rows{of}"
-    if part == "UPDATE" and facts and facts.unbounded:
-        return Effect.DESTROY, f"it changes every row{of}"
+    if facts and part in facts.every:
+        return Effect.DESTROY, f"it {'changes' if part == 'UPDATE' else 'deletes'} every row{of}"
     return effect, because + of
 
 

@@ -20,6 +20,7 @@ from sqlglot.errors import ErrorLevel, SqlglotError
 from sqlglot.parser import logger as parser_logger
 
 from brokers.sql.brackets import name_before
+from brokers.sql.conditions import unbounded
 from brokers.sql.plain import render
 from brokers.sql.tokens import lower, spelled, words
 
@@ -62,14 +63,14 @@ _VALUES = words(
 class Facts:
     """What the tree says.
 
-    `writes` are the parts that are no query ("INSERT", "UPDATE", "DELETE", "MERGE", "INTO"); `unbounded` says that one
-    of its UPDATEs has no condition on a row. `renamed` counts the names that are followed by a list of columns: they
-    look like calls and are none. `reached` are names behind a dot that may be calls: `x.f` is `f(x)` in PostgreSQL.
+    `writes` are the parts that are no query ("INSERT", "UPDATE", "DELETE", "MERGE", "INTO"); `every` are those of them
+    that have no condition on a row (`conditions`). `renamed` counts the names that a list of columns follows: they look
+    like calls and are none. `reached` are names behind a dot that may be calls: `x.f` is `f(x)` in PostgreSQL.
     """
 
     tables: tuple[str, ...]
     writes: frozenset[str]
-    unbounded: bool
+    every: frozenset[str]
     renamed: Counter[str]
     reached: tuple[str, ...]
 
@@ -158,15 +159,19 @@ def _facts(root: exp.Expr, dialect: str, called: set[str]) -> Facts | None:  # n
     rows = {"excluded", "old", "new"}  # of ON CONFLICT and RETURNING
     columns: dict[str, set[str]] = {}
     dotted: list[tuple[str, str]] = []
-    unbounded = False
+    every: set[str] = set()
     for node in root.walk():
         if isinstance(node, _OPAQUE):
             return None
         for kind, word in _WRITING.items():
             if isinstance(node, kind):
                 writes.add(word)
-        if isinstance(node, exp.Update) and not (node.parent and isinstance(node.parent, exp.When)):
-            unbounded = unbounded or _unbounded(node)
+        if (
+            isinstance(node, exp.Update | exp.Delete)
+            and not isinstance(node.parent, exp.When)
+            and unbounded(node, dialect)
+        ):
+            every.add(_WRITING[type(node)])
         if isinstance(node, exp.TableAlias) and node.args.get("columns"):
             renamed[_folded(node.this, dialect)] += 1
             columns.setdefault(_folded(node.this, dialect), set()).update(_columns(node, dialect))
@@ -188,7 +193,7 @@ def _facts(root: exp.Expr, dialect: str, called: set[str]) -> Facts | None:  # n
         elif isinstance(node, exp.Table | exp.Lateral | exp.Unnest):
             columns |= {name: columns.get(name, set()) for name in called}
     reached = [name for of, name in dotted if of in columns or of not in rows if name not in columns.get(of, ())]
-    return Facts(tuple(sorted(tables)), frozenset(writes), unbounded, renamed, tuple(reached))
+    return Facts(tuple(sorted(tables)), frozenset(writes), frozenset(every), renamed, tuple(reached))
 
 
 def _of_query(node: exp.Expr) -> bool:
@@ -209,12 +214,6 @@ def _folded(name: object, dialect: str) -> str:
         return ""
     text = str(name.this)
     return text if name.args.get("quoted") and dialect == "postgres" else lower(text)
-
-
-def _unbounded(update: exp.Update) -> bool:
-    """Whether an UPDATE has no condition, or one that looks at no column (`where true`, `where 1 = 1`)."""
-    where = update.args.get("where")
-    return where is None or where.find(exp.Column) is None
 
 
 def _is_cte(table: exp.Table, dialect: str) -> bool:

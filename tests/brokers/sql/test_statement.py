@@ -97,9 +97,11 @@ def test_its_kind(sql: str, kind: str) -> None:
         ("select * from orders", "it reads orders"),
         ("select 1", "it reads no table"),
         ("delete from orders where id = 1", "it deletes rows of orders"),
+        ("delete from orders where 1 = 1", "it deletes every row of orders"),
         ("update orders set a = 1", "it changes every row of orders"),
+        ("update orders set a = 1 where id = 1 or id <> 1", "it changes every row of orders"),
         ("select * from a, b, c, d for update", "it locks rows of a, b, c and 1 more"),
-        ('delete from "a\u202eb"', "it deletes rows of a name in quotes"),
+        ('delete from "a\u202eb"', "it deletes every row of a name in quotes"),
         ("drop table orders", "it drops a table of orders"),
     ],
 )
@@ -238,6 +240,21 @@ BOMBS = {
     "dots": "select " + "a." * 20000 + "f('x')",
     "casts": "select " + "cast(" * 50 + "a as " * 9000 + "int" + ")" * 50,
 }
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "id = 1 or " * 1200 + "id = 2",
+        "id = 1 and " * 1200 + "id = 2",
+        "id + " * 1100 + "1 = id + " + "id + " * 1100 + "2",
+        "not " * 18 + "id = 2",
+        " or ".join(f"id > {number} or id < {number}" for number in range(600)),
+    ],
+)
+def test_a_long_condition_is_one(condition: str) -> None:
+    """However it is built, it is walked to its end and not given up."""
+    assert judged(f"update orders set note = null where {condition}").effect is Effect.WRITE  # noqa: S608 - not sent
 
 
 @pytest.mark.parametrize("bomb", BOMBS)

@@ -846,6 +846,51 @@ update orders set note = null
 -- update-where-true: destroy
 update orders set note = null where 1
 
+-- update-where-itself: destroy
+update orders set note = null where id = id
+
+-- update-where-itself-qualified: destroy
+update orders set note = null where orders.id = ID
+
+-- update-where-or-true: destroy
+update orders set note = null where id = 1 or 1 = 1
+
+-- update-where-either: destroy
+update orders set note = null where total > 0 or total <= 0
+
+-- update-where-either-null: destroy
+update orders set note = null where note is null or note is not null
+
+-- update-where-not-false: destroy
+update orders set note = null where not (id = 1 and false)
+
+-- update-where-both-true: destroy
+update orders set note = null where id = id and not total <> total
+
+-- update-where-elsewhere: destroy
+update orders set note = null where exists (select 1 from customers where country = 'GB')
+
+-- update-where-in-elsewhere: destroy
+update orders set note = null where 1 in (select c.id from customers c)
+
+-- update-where-and-true: write
+update orders set note = null where id = 1 and 1 = 1
+
+-- update-where-or-false: write
+update orders set note = null where id = 1 or false
+
+-- update-where-two: write
+update orders set note = null where id < 2 or id > 3
+
+-- update-where-correlated: write
+update orders set note = null where exists (select 1 from customers c where c.id = orders.customer_id)
+
+-- update-where-in-query: write
+update orders set note = null where customer_id in (select id from customers where country = 'GB')
+
+-- delete-where-itself: destroy
+delete from orders where id = id
+
 -- insert: write
 insert into customers (id, name) values (4, 'Edsger'), (5, 'Barbara')
 
