@@ -8,17 +8,33 @@ Rules of this file
 - What the server says is bounded before it is read or kept: a packet, a name, all names of a folder.
 - Only regular files are read: a pipe would never end and a device never stop.
 - The server's words for what went wrong are not passed on.
+- A path is text, on a card and in the audit as well. A name that is none is listed in a way that has one reading (each
+  odd byte as backslash, x and two hex digits, a backslash doubled, and a mark beside it), and not copied.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import re
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from paramiko import SFTPClient
-from paramiko.sftp import CMD_DATA, CMD_NAME, CMD_READ, CMD_STATUS, SFTP_EOF, SFTPError, int64
+from paramiko import SFTPAttributes, SFTPClient
+from paramiko.sftp import (
+    CMD_CLOSE,
+    CMD_DATA,
+    CMD_HANDLE,
+    CMD_NAME,
+    CMD_OPENDIR,
+    CMD_READ,
+    CMD_READDIR,
+    CMD_STATUS,
+    SFTP_EOF,
+    SFTPError,
+    int64,
+)
 
 from brokers.contract import BrokerError
 from brokers.ssh import remote
@@ -28,7 +44,7 @@ from brokers.ssh.driver import DRIVER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from paramiko import Channel, Message, SFTPAttributes
+    from paramiko import Channel, Message
 
     from brokers.ssh.session import Session
 
@@ -40,6 +56,9 @@ _PIECE = 32 << 10  # bytes of a request: what every server takes
 _AHEAD = 16  # requests under way: 512 KiB, so that a distant server is read at more than a request a round trip
 _LEAST_ENTRY = 12  # bytes of a name in an answer: two lengths and flags
 _WAIT = 5.0  # seconds between looks, as of `running`
+_LISTED = 4  # as above, for parts of a folder's list: OpenSSH sends 100 names in each
+_ESCAPED = re.compile(r"\\x[0-9a-f]{2}")  # in a path: it may have been taken from a list
+_NO_TEXT = "a name that is not UTF-8, which a list shows escaped, is not copied: have it renamed there"
 _NAMES = {"d": "folder", "-": "file", "l": "link"}
 
 
@@ -61,15 +80,8 @@ class _Files(SFTPClient):
 
     def pieces(self, handle: bytes, at: int) -> Iterator[bytes]:
         """What stands in a file from `at` on, in pieces that were asked for all at once; b"" at its end."""
-        batch = _Batch()
-        asked = [
-            self._async_request(batch, CMD_READ, handle, int64(at + number * _PIECE), _PIECE)  # type: ignore[attr-defined] # as below
-            for number in range(_AHEAD)
-        ]
-        while len(batch.answers) < len(asked):
-            self._read_response()  # type: ignore[attr-defined] # private to paramiko, so its stubs lack it
-        for number in asked:
-            kind, message = batch.answers[number]
+        asked = [(CMD_READ, handle, int64(at + number * _PIECE), _PIECE) for number in range(_AHEAD)]
+        for kind, message in self._together(asked):
             if kind == CMD_STATUS:
                 if message.get_int() != SFTP_EOF:
                     raise OSError
@@ -80,8 +92,36 @@ class _Files(SFTPClient):
                 raise SFTPError
             yield data
 
+    def entries(self, path: str) -> Iterator[tuple[bytes, SFTPAttributes]]:
+        """What lies in a folder: names as bytes, which need not be text, and what each is."""
+        kind, message = self._request(CMD_OPENDIR, path)  # type: ignore[attr-defined] # private, so its stubs lack it
+        if kind != CMD_HANDLE:
+            raise SFTPError
+        handle = message.get_binary()
+        while True:
+            for kind, answer in self._together([(CMD_READDIR, handle)] * _LISTED):
+                if kind == CMD_STATUS:
+                    with suppress(EOFError):
+                        self._convert_status(answer)  # type: ignore[attr-defined] # as above
+                        raise SFTPError
+                    self._request(CMD_CLOSE, handle)  # type: ignore[attr-defined] # as above
+                    return
+                if kind != CMD_NAME:
+                    raise SFTPError
+                for _ in range(answer.get_int()):
+                    name, _long = answer.get_binary(), answer.get_binary()
+                    yield name, SFTPAttributes._from_msg(answer)  # type: ignore[attr-defined] # noqa: SLF001 - as above
+
+    def _together(self, requests: Sequence[tuple[object, ...]]) -> Iterator[tuple[int, Message]]:
+        """The answers to requests that are sent all at once, in their order."""
+        batch = _Batch()
+        asked = [self._async_request(batch, *request) for request in requests]  # type: ignore[attr-defined] # as above
+        while len(batch.answers) < len(asked):
+            self._read_response()  # type: ignore[attr-defined] # as above
+        return (batch.answers[number] for number in asked)
+
     def _read_packet(self) -> tuple[int, bytes]:
-        size = int.from_bytes(self._read_all(4), "big")  # type: ignore[attr-defined] # private to paramiko, as above
+        size = int.from_bytes(self._read_all(4), "big")  # type: ignore[attr-defined] # as above
         if not 0 < size <= MAX_PACKET:
             raise SFTPError
         whole: bytes = self._read_all(size)  # type: ignore[attr-defined] # as above
@@ -123,7 +163,8 @@ class Copy(Call):
             return BrokerError("broken")
         code = getattr(error, "errno", None)
         if code == errno.ENOENT:
-            return BrokerError("refused", why="there is no such file or folder")
+            shown = _ESCAPED.search(str(self._request["path"])) is not None
+            return BrokerError("refused", why="there is no such file or folder" + (f"; {_NO_TEXT}" if shown else ""))
         if code == errno.EACCES:
             return BrokerError("refused", why="the account has no right to it")
         return BrokerError("refused", why="the server cannot do it; a file that is put must not be there yet")
@@ -131,6 +172,14 @@ class Copy(Call):
     def _resolved(self, files: _Files, path: str) -> str:
         """Where `path` leads. Raises `BrokerError("refused")` where that is out of every root."""
         put = self._request["method"] == "PUT"
+        try:
+            return self._led(files, path, put=put)
+        except UnicodeDecodeError:
+            raise BrokerError(
+                "refused", why=f"the path leads to a name on the server that is not UTF-8; {_NO_TEXT}"
+            ) from None
+
+    def _led(self, files: _Files, path: str, *, put: bool) -> str:
         # What is put is not there yet, so its folder is asked for.
         folder, _, name = path.rpartition("/") if put else (path, "", "")
         real = files.normalize(folder or "/")
@@ -196,18 +245,19 @@ class Copy(Call):
     def _list(self, files: _Files, path: str) -> None:
         entries: list[dict[str, object]] = []
         truncated, size = False, 0
-        for found in files.listdir_iter(path, read_aheads=4):
-            length = len(found.filename.encode())
-            if length > MAX_NAME:
+        for name, found in files.entries(path):
+            if name in {b".", b".."}:
+                continue
+            if not 0 < len(name) <= MAX_NAME:
                 raise SFTPError
-            size += length
+            size += len(name)
             if len(entries) >= MAX_ENTRIES or size > MAX_NAMES or self.stopped:
                 truncated = True
                 break
             mode = found.st_mode or 0
             entries.append(
                 {
-                    "name": found.filename,
+                    **_named(name),
                     "type": _NAMES.get(stat.filemode(mode)[0], "other"),
                     "size": found.st_size,
                     "mode": f"{stat.S_IMODE(mode):04o}",
@@ -218,6 +268,14 @@ class Copy(Call):
         self.head.update(form="json", entries=len(entries), truncated=truncated)
         self.begun()
         self._hand_over(json.dumps({"entries": entries, "truncated": truncated}, ensure_ascii=False).encode())
+
+
+def _named(name: bytes) -> dict[str, object]:
+    """A name as a list has it: one that is not UTF-8 escaped, and said to be."""
+    try:
+        return {"name": name.decode()}
+    except UnicodeDecodeError:
+        return {"name": name.replace(b"\\", rb"\\").decode("utf-8", "backslashreplace"), "escaped": True}
 
 
 def _regular(found: SFTPAttributes) -> None:

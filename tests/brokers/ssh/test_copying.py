@@ -91,6 +91,25 @@ def test_a_folder_is_listed(sshd: SshServer, root: Path) -> None:
     assert done.head["truncated"] is False
 
 
+def test_a_name_that_is_no_text_is_listed_and_not_copied(sshd: SshServer, root: Path) -> None:
+    """It is escaped and says so; the same letters as a name of text are another file, which is copied."""
+    odd, plain = b"caf\xe9\\\xc3\xa9", r"caf\xe9\\é"
+    (root / os.fsdecode(odd)).write_bytes(b"odd")
+    listed = once(to(sshd, root), sshd.credential(), act="list", path=str(root))
+    (entry,) = json.loads(listed.out)["entries"]
+    assert (entry["name"], entry["escaped"], entry["type"], entry["size"]) == (plain, True, "file", 3)
+    error = refused(sshd, root, act="get", path=f"{root}/{plain}")
+    assert (error.code, "not UTF-8" in str(error.fields["why"])) == ("refused", True)
+    (root / plain).write_bytes(b"plain")
+    (root / "link").symlink_to(root / os.fsdecode(odd))
+    listed = once(to(sshd, root), sshd.credential(), act="list", path=str(root))
+    names = [(entry["name"], entry.get("escaped")) for entry in json.loads(listed.out)["entries"]]
+    assert sorted(names, key=str) == sorted([(plain, True), (plain, None), ("link", None)], key=str)
+    assert once(to(sshd, root), sshd.credential(), act="get", path=f"{root}/{plain}").out == b"plain"
+    error = refused(sshd, root, act="get", path=f"{root}/link")
+    assert (error.code, "not UTF-8" in str(error.fields["why"])) == ("refused", True)
+
+
 def test_a_link_out_of_the_root_is_refused(sshd: SshServer, root: Path) -> None:
     """For reading, for listing, for writing; at the end of a path and in the middle. The account itself could."""
     outside = sshd.folder / "outside"

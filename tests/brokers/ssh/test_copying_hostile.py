@@ -50,9 +50,18 @@ def test_a_shell_that_greets_is_no_sftp_and_ends_the_call(said: bytes) -> None:
         assert caught.value.code in {"refused", "broken"}
 
 
-def test_an_answer_that_no_driver_expects_ends_the_call() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda number: packet(102, number + text(b"h")),
+        lambda number: status(number, 0),
+        lambda number: packet(104, number + struct.pack(">II", 1, 1 << 20)),
+    ],
+    ids=["a handle", "all is well", "a name beyond the packet"],
+)
+def test_an_answer_that_no_driver_expects_ends_the_call(answer: Callable[[bytes], bytes]) -> None:
     """Whatever it raises within the driver."""
-    with StandIn(sftp=folder(lambda number: names(number, b"\xff"))) as server:
+    with StandIn(sftp=folder(answer)) as server:
         with pytest.raises(BrokerError) as caught:
             listing(server)
         assert caught.value.code == "broken"
