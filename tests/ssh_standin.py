@@ -73,6 +73,10 @@ class _Host(paramiko.ServerInterface):
         self.owner.received.append(f"channel {kind}")
         return 0 if self.owner.opens else 1
 
+    def check_channel_direct_tcpip_request(self, chanid: int, origin: object, destination: object) -> int:
+        del chanid, origin, destination
+        return 0 if self.owner.forwards else 1
+
     def _note(self, what: str) -> bool:
         self.owner.received.append(what)
         return False
@@ -118,7 +122,7 @@ class StandIn:
     """Listens on loopback. `rounds` are the questions of a login, `answer` is given the channel of a command.
 
     `sftp` is given the channel of that subsystem (`ssh_sftp` has one to be told what to do). `raw` takes the place of
-    SSH: it is given the socket.
+    SSH: it is given the socket. `forwards`: a way through is opened, and `after` has to accept its channel.
     """
 
     def __init__(  # noqa: PLR0913 - each is one way to misbehave
@@ -132,9 +136,10 @@ class StandIn:
         banner: str = "hello",
         runs: bool = True,
         opens: bool = True,
+        forwards: bool = False,
     ) -> None:
         self.answer, self.sftp, self.raw, self.after, self.rounds = answer, sftp, raw, after, rounds
-        self.banner, self.runs, self.opens = banner, runs, opens
+        self.banner, self.runs, self.opens, self.forwards = banner, runs, opens, forwards
         self.key: paramiko.PKey = new_key()
         self.received: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0))

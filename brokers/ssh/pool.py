@@ -6,7 +6,7 @@ Rules of this file
 - A session is used by so many calls at once as servers take by default, and is closed when nobody has used it for a
   while, and in any case after an hour: a server's administrator who takes a key away is obeyed by then.
 - A session that logged in with a one-command certificate is nobody else's: it is not kept.
-- A jump host has a lane like any other. Sessions through it hold it.
+- A jump host has a lane like any other. Sessions through it hold it, and are at work in it while a call is in them.
 """
 
 from __future__ import annotations
@@ -66,9 +66,17 @@ class Loan:
     session: Session
     kept: bool
     lane: _Lane
+    _at_work: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self.session.enter()
+        self.session.calls += 1
+        self.heed(True)  # noqa: FBT003 - as `Way` has it
+
+    def heed(self, at_work: bool) -> None:  # noqa: FBT001 - as above
+        """Whether it is used; one that holds a jump host is not while the session through that rests."""
+        if at_work != self._at_work:
+            self._at_work = at_work
+            self.session.heed(more=at_work)
 
     def release(self) -> None:
         """Give it back: once. A session that the lane does not keep ends with its last call."""
@@ -77,7 +85,8 @@ class Loan:
 
     def leave(self) -> None:
         """As `release`, where the room was given back before."""
-        self.session.leave()
+        self.heed(False)  # noqa: FBT003 - as above
+        self.session.calls -= 1
         if self.session is not self.lane.session and not self.session.calls:
             self.session.cut()
         self.lane.leave()
@@ -126,11 +135,11 @@ class Pool:
 
     async def _connect(self, leg: Leg, hop: Leg | None, deadline: float) -> Session:
         if hop is None:
-            return await connect(leg, Way(self._resolver, None, _nothing), deadline)
+            return await connect(leg, Way(self._resolver, None, _nothing, _nothing), deadline)
         loan = await self.borrow(hop, None, deadline)
         # What leads through it is no session of its own to the jump host: it takes no room there.
         loan.lane.room.release()
-        return await connect(leg, Way(self._resolver, loan.session, loan.leave), deadline)
+        return await connect(leg, Way(self._resolver, loan.session, loan.leave, loan.heed), deadline)
 
     def _lane(self, leg: Leg, hop: Leg | None) -> _Lane:
         said = json.dumps([dict(leg.target), leg.scheme], sort_keys=True).encode()
@@ -151,5 +160,5 @@ class Pool:
         self._lanes.clear()
 
 
-def _nothing() -> None:
-    """What ends with a session that was dialled directly."""
+def _nothing(*_: bool) -> None:
+    """What becomes of others with a session that was dialled directly."""

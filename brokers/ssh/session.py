@@ -34,41 +34,42 @@ DEAD_AFTER = 30_000  # milliseconds that what was sent may stay unacknowledged: 
 
 
 class Session:
-    """A connection that is logged in, or about to be. `born` is the loop's time, `calls` counts who is in it."""
+    """A connection that is logged in, or about to be. `born` is the loop's time, `calls` counts who holds it."""
 
-    def __init__(self, client: Client, sock: socket.socket | Channel, free: Callable[[], None]) -> None:
+    def __init__(self, client: Client, sock: socket.socket | Channel, way: Way) -> None:
         self.client = client
         self.calls = 0
         self.born = asyncio.get_running_loop().time()
         self._sock = sock
-        self._free: Callable[[], None] | None = free
+        self._way: Way | None = way
+        self._at_work = 0
 
-    def enter(self) -> None:
-        """One call more is in it."""
-        self.calls += 1
-        self.client.listen(much=True)
+    def heed(self, *, more: bool) -> None:
+        """One more, or one less, is at work in it: of a server that nobody calls not much is heard.
 
-    def leave(self) -> None:
-        """One call less: of a server that nobody calls not much is heard."""
-        self.calls -= 1
-        if not self.calls:
-            self.client.listen(much=False)
+        Nor of the jump host before it, which holds a session that rests, and is not at work for it.
+        """
+        self._at_work += 1 if more else -1
+        if self._at_work == int(more):  # the first, or the last
+            self.client.listen(much=more)
+            if self._way is not None:
+                self._way.heed(more)
 
     @property
     def alive(self) -> bool:
         """Whether another channel may be opened."""
-        return self.client.is_active() and self._free is not None
+        return self.client.is_active() and self._way is not None
 
     def cut(self) -> None:
         """End it now, with all that runs in it. Does not wait."""
-        free, self._free = self._free, None
-        if free is None:
+        way, self._way = self._way, None
+        if way is None:
             return
         if isinstance(self._sock, socket.socket):
             with contextlib.suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RDWR)
         threads.spawn(self._close)
-        free()
+        way.free()
 
     def _close(self) -> None:
         with contextlib.suppress(SSHException, EOFError, OSError):
@@ -79,11 +80,15 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a server is reached: through `behind`, or by dialling. `free` is called once, when what came of it ends."""
+    """How a server is reached: through `behind`, or by dialling.
+
+    `free` is called once, when what came of it ends; `heed` whenever it begins or ceases to be at work.
+    """
 
     resolver: Resolver
     behind: Session | None
     free: Callable[[], None]
+    heed: Callable[[bool], None]
 
 
 async def connect(leg: Leg, way: Way, deadline: float) -> Session:
@@ -98,7 +103,7 @@ async def connect(leg: Leg, way: Way, deadline: float) -> Session:
     except BaseException:
         way.free()
         raise
-    session = Session(Client(sock, hostkeys.algorithms(leg.pinned)), sock, way.free)
+    session = Session(Client(sock, hostkeys.algorithms(leg.pinned)), sock, way)
     try:
         async with asyncio.timeout_at(deadline):
             await threads.in_thread(lambda: login(session.client, leg, time.time()))

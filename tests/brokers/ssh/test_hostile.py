@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import socket
 import struct
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import paramiko
@@ -16,12 +18,12 @@ import pytest
 from ssh_server import call, once, opened
 from ssh_standin import PASSWORD, SEED, StandIn, new_key
 
-from brokers.contract import BrokerError
+from brokers.contract import BrokerError, Credential
 from brokers.ssh import driver
+from brokers.ssh.jump import through
 from brokers.ssh.login import wanted
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import AsyncIterator, Callable
 
     from brokers.contract import Connection
@@ -305,22 +307,29 @@ def test_a_count_of_four_billion_is_not_counted(kind: int) -> None:
         assert time.process_time() - began < 2
 
 
+def nothing() -> paramiko.Message:
+    """A message that says nothing."""
+    message = paramiko.Message()
+    message.add_byte(paramiko.common.cMSG_IGNORE)
+    message.add_string(b"")
+    return message
+
+
+def flood(transport: paramiko.Transport, over: threading.Event) -> None:
+    """Say nothing, as often as it goes; `over` is set when nobody listens any more."""
+    with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
+        while transport.is_active() and not over.is_set():
+            transport._send_message(nothing())  # type: ignore[attr-defined]  # private to paramiko
+    over.set()
+
+
 def test_a_server_that_nobody_calls_is_not_listened_to() -> None:
     """A kept session costs a processor for what its server says in it: soon it is ended, and the next call logs in."""
     over = threading.Event()
 
     def answer(channel: paramiko.Channel) -> None:
         ends()(channel)
-        threading.Thread(target=flood, args=(channel.get_transport(),), daemon=True).start()
-
-    def flood(transport: paramiko.Transport) -> None:
-        message = paramiko.Message()
-        message.add_byte(paramiko.common.cMSG_IGNORE)
-        message.add_string(b"")
-        with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
-            while transport.is_active() and not over.is_set():
-                transport._send_message(message)  # type: ignore[attr-defined]  # private to paramiko
-        over.set()
+        threading.Thread(target=flood, args=(channel.get_transport(), over), daemon=True).start()
 
     async def story(server: StandIn) -> None:
         async with opened() as broker:
@@ -332,6 +341,44 @@ def test_a_server_that_nobody_calls_is_not_listened_to() -> None:
     with StandIn(answer=answer) as server:
         asyncio.run(story(server))
         assert server.received.count(PASSWORD) == 2
+
+
+def test_a_jump_host_is_not_listened_to_when_nobody_calls_the_server_behind_it() -> None:
+    """Not as a server of its own, and not where a session through it is kept; with a call at work it may say much."""
+    over, resting = threading.Event(), threading.Event()
+
+    def carry(transport: paramiko.Transport) -> None:
+        channel = transport.accept(20)
+        assert channel is not None
+        with socket.create_connection(("127.0.0.1", server.port)) as behind:
+            for _ in range(2 * driver.MAX_UNASKED):
+                transport._send_message(nothing())  # type: ignore[attr-defined]  # private to paramiko
+            for one, other in ((channel, behind), (behind, channel)):
+                threading.Thread(target=pass_on, args=(one, other), daemon=True).start()
+            resting.wait(20)
+            flood(transport, over)
+
+    def pass_on(one: paramiko.Channel | socket.socket, other: paramiko.Channel | socket.socket) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            while data := one.recv(1 << 15):
+                other.sendall(data)
+
+    async def story(jump: StandIn) -> None:
+        to = through(server.connection(jump="bastion"), replace(jump.connection(), name="bastion"))
+        slots = {f"jump.{slot}": held for slot, held in jump.credential().slots.items()}
+        held = Credential({**server.credential().slots, **slots})
+        async with opened() as broker:
+            for _ in range(2):
+                over.clear()
+                resting.clear()
+                assert (await call(broker, to, held, argv=["true"])).head["exit"] == 0
+                assert (await call(broker, to, held, argv=["true"])).head["exit"] == 0
+                resting.set()
+                assert await asyncio.to_thread(over.wait, 10), "it still listens"
+
+    with StandIn(answer=ends()) as server, StandIn(forwards=True, after=carry) as jump:
+        asyncio.run(story(jump))
+        assert jump.received.count(PASSWORD) == server.received.count(PASSWORD) == 2
 
 
 def test_an_odd_signal_is_no_text_of_the_servers() -> None:

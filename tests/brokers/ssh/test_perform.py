@@ -535,7 +535,7 @@ def test_a_connection_that_died_quietly_is_replaced(monkeypatch: pytest.MonkeyPa
     Whether its end was noticed before the call or only by it: nothing had been asked yet.
     """
     if not noticed:
-        monkeypatch.setattr(Session, "alive", property(lambda session: session._free is not None))
+        monkeypatch.setattr(Session, "alive", property(lambda session: session._way is not None))
 
     async def run(server: SshServer) -> None:
         async with opened() as through:
