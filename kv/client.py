@@ -84,10 +84,12 @@ class Client:
         proof: dict[str, object] | None = None,
         folder: int | None = None,
         event: Callable[[dict[str, object]], None] | None = None,
+        output: Callable[[str, bytes], None] | None = None,
     ) -> Answer:
         """Send one request, pass its events to `event`, return its answer. Raises `RemoteError`: the keeper's error.
 
-        `folder` is a directory descriptor that travels with the request.
+        `folder` is a directory descriptor that travels with the request. `output` is given what a live command says:
+        the stream's name, and bytes.
         """
         if self._other_version and verb not in _ANY_VERSION:
             raise KvError("keeper-version", client=__version__, keeper=self._other_version)
@@ -100,7 +102,10 @@ class Client:
         while True:
             frame = self._receive()
             if "event" in frame.header:
-                if event is not None:
+                if frame.header["event"] == "output":
+                    if output is not None:
+                        output(str(frame.header.get("stream")), frame.body)
+                elif event is not None:
                     event(frame.header)
                 continue
             error = frame.header.get("error")

@@ -30,6 +30,16 @@ def of_failure(house: House, caller: Caller, connection: str, error: BrokerError
 def of_guess(house: House, caller: Caller) -> None:
     """Raise `KvError("withheld")`, and count: three guesses confirmed are a search, not an accident."""
     if house.approvals.withheld(caller.session):
-        frozen: Fields = {"verb": "call", "outcome": "frozen", "rule": "three results confirmed a guess"}
-        house.audit.alarm(**record.merge(record.who(caller), frozen))
+        _frozen(house, caller, "three results confirmed a guess")
     raise KvError("withheld", why="it holds a guessable secret that was not lent to this call")
+
+
+def of_heard_guess(house: House, caller: Caller) -> None:
+    """Freeze the session: where its output stopped confirms one guess of many (`listener`)."""
+    house.approvals.freeze(caller.session, "where its output stopped confirmed a guess at a secret")
+    _frozen(house, caller, "output that went out as it came confirmed a guess")
+
+
+def _frozen(house: House, caller: Caller, rule: str) -> None:
+    told: Fields = {"verb": "call", "outcome": "frozen", "rule": rule}
+    house.audit.alarm(**record.merge(record.who(caller), told))

@@ -17,7 +17,7 @@ from kv.daemon.requests import decode
 from kv.errors import KvError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from kv import wire
     from kv.daemon.peer import Peer
@@ -29,6 +29,13 @@ _ENDS = (TimeoutError, ConnectionError)  # the client no longer listens
 _DEFECTS = (OSError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, AttributeError)
 
 
+class Say(Protocol):
+    """A way to send one frame."""
+
+    async def __call__(self, header: dict[str, object], body: bytes = b"") -> None:
+        """Raises `OSError`, `TimeoutError` for a client that does not take it."""
+
+
 @dataclass(slots=True)
 class Exchange:
     """What a verb's handler is given: the request, who made it, and a way to say something before the answer."""
@@ -37,7 +44,7 @@ class Exchange:
     caller: Caller
     conversation: Conversation
     folder: int | None
-    say: Callable[[dict[str, object]], Awaitable[None]]
+    say: Say
     after: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # let go when the answer has been sent
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ import asyncio
 import os
 import secrets
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError
@@ -31,9 +32,11 @@ from kv.daemon.aside import Aside
 from kv.daemon.captures import Captures
 from kv.daemon.clock import boot_time
 from kv.daemon.entry import check_verb
+from kv.daemon.errand import Errand
 from kv.daemon.faults import as_kv_error
 from kv.daemon.holdings import Holdings
 from kv.daemon.judged import Judged, estimate
+from kv.daemon.listener import listener_of
 from kv.daemon.planning import Planner
 from kv.daemon.save import Saving, check_path
 from kv.daemon.tickets import Ticket, Tickets
@@ -49,12 +52,14 @@ if TYPE_CHECKING:
     from kv.daemon.dispatch import Exchange
     from kv.daemon.holdings import Share
     from kv.daemon.house import House
+    from kv.daemon.listener import Listener
     from kv.daemon.save import SavedFile
     from kv.model import Approval, Caller, Pending
 
 # Bytes of bodies and of answers: sixteen of the largest calls at once, four of one session. Both halves of a call are
 # counted, from the request's arrival until its answer has been sent.
 _HELD, _HELD_OF_ONE = 256 << 20, 64 << 20
+_LISTENED = 60.0  # seconds between looks at a call that is listened to; its own time ends it
 
 
 class Pipeline:
@@ -97,12 +102,19 @@ class Pipeline:
 
     async def call(self, exchange: Exchange) -> tuple[dict[str, object], bytes]:
         """The whole path, held for at most the `wait` that was asked for; then a ticket. Raises `KvError`."""
-        seconds = cast("Use", exchange.request.args).wait
-        ticket = await self._ticket(exchange)
-        if ticket.pending is not None and not ticket.task.done():
-            with self.tickets.unless_told(ticket):
-                await exchange.say({"event": "pending", **self._pending(ticket)})
-        return await self.held(exchange, ticket, seconds)
+        seconds, listener = cast("Use", exchange.request.args).wait, listener_of(exchange, self.house)
+        try:
+            ticket = await self._ticket(exchange, listener)
+            if ticket.pending is not None and not ticket.task.done():
+                with self.tickets.unless_told(ticket):
+                    await exchange.say({"event": "pending", **self._pending(ticket)})
+            await self.tickets.wait(ticket, seconds)
+            while listener is not None and listener.began and not ticket.task.done():
+                await self.tickets.wait(ticket, seconds=_LISTENED)
+            return await self.held(exchange, ticket, 0)
+        finally:
+            if listener is not None:
+                await listener.close()
 
     async def held(
         self, exchange: Exchange, ticket: Ticket[shape.Shown], seconds: float
@@ -137,7 +149,7 @@ class Pipeline:
         share.reach(len(request.body))
         return await self.judge(caller, args, request.body), rest, share
 
-    async def _ticket(self, exchange: Exchange) -> Ticket[shape.Shown]:
+    async def _ticket(self, exchange: Exchange, listener: Listener | None) -> Ticket[shape.Shown]:
         """The ticket of a call that may be made or asked about: a new one, or the one that it joins."""
         with ExitStack() as held:
             judged, args, share = await self._enter(exchange, held)
@@ -151,7 +163,7 @@ class Pipeline:
                 judged = await self._previewed(caller, judged, share)
                 if (joined := self.tickets.find(caller.session, judged.digest)) is not None:
                     return joined  # its twin was quicker
-            return self._open(exchange, judged, args, share, held)
+            return self._open(Errand(caller, judged, args, share, exchange.folder, listener), held)
 
     async def _previewed(self, caller: Caller, judged: Judged, share: Share) -> Judged:
         """With what the broker can tell of its reach on the card: a call of its own, judged and recorded like any."""
@@ -164,62 +176,57 @@ class Pipeline:
             return judged.estimated("not taken before this session may read there")
         look, args = Judged(judged.entry, seen, decision, seen.digest()), Use(connection=seen.connection.name)
         try:
-            return judged.estimated(estimate((await self._perform(caller, look, args, None, None, share)).raw))
+            shown = await self._perform(Errand(caller, look, args, share), None)
+            return judged.estimated(estimate(shown.raw))
         except KvError as error:
             return judged.estimated(f"not to be had ({error.code})")
 
-    def _open(
-        self, exchange: Exchange, judged: Judged, args: Use, share: Share, held: ExitStack
-    ) -> Ticket[shape.Shown]:
-        caller, folder = exchange.caller, exchange.folder
-        plan, decision, house = judged.plan, judged.decision, self.house
+    def _open(self, errand: Errand, held: ExitStack) -> Ticket[shape.Shown]:
+        caller, judged, house = errand.caller, errand.judged, self.house
         self.tickets.make_room(caller.session)
         descriptors.check()
         kept = None
-        if folder is not None and args.save:
-            kept = os.dup(folder)
+        if errand.folder is not None and errand.args.save:
+            kept = os.dup(errand.folder)
             held.callback(os.close, kept)
         pending: Pending | None = None
-        if decision.verdict is Verdict.ASK:
-            pending = house.approvals.open(caller, plan, decision, args.reason, house.revision)
+        if judged.decision.verdict is Verdict.ASK:
+            pending = house.approvals.open(caller, judged.plan, judged.decision, errand.args.reason, house.revision)
             held.callback(house.approvals.withdraw, pending)
         name = pending.id if pending else secrets.token_hex(4).upper()
-        work = self._run(caller, judged, args, pending, kept, share)
+        work = self._run(replace(errand, folder=kept), pending)
         ticket = self.tickets.start(name, caller.session, judged.digest, pending, work)
         ticket.held = held.pop_all()
         return ticket
 
-    async def _run(  # noqa: PLR0913, PLR0917 - a call has these parts
-        self, caller: Caller, judged: Judged, args: Use, pending: Pending | None, folder: int | None, share: Share
-    ) -> shape.Shown:
-        approval = await self._ask(caller, judged, args, pending)
+    async def _run(self, errand: Errand, pending: Pending | None) -> shape.Shown:
+        approval = await self._ask(errand, pending)
         try:
-            return await self._perform(caller, judged, args, approval, folder, share)
+            return await self._perform(errand, approval)
         except asyncio.CancelledError as cut:
             raise KvError("interrupted", why=str(cut) or "its client is gone") from None
 
-    async def _ask(self, caller: Caller, judged: Judged, args: Use, pending: Pending | None) -> Approval | None:
+    async def _ask(self, errand: Errand, pending: Pending | None) -> Approval | None:
         if pending is None:
             return None
         try:
             return await self.house.approvals.wait(pending)
         except KvError as refusal:
-            self._record_refusal(caller, judged, args.reason, refusal.code)
+            self._record_refusal(errand.caller, errand.judged, errand.args.reason, refusal.code)
             raise
         except asyncio.CancelledError:
             self.house.approvals.withdraw(pending)
-            self._record_refusal(caller, judged, "", "withdrawn")
+            self._record_refusal(errand.caller, errand.judged, "", "withdrawn")
             raise
 
-    async def _perform(  # noqa: PLR0913, PLR0917 - a call has these parts
-        self, caller: Caller, judged: Judged, args: Use, approval: Approval | None, folder: int | None, share: Share
-    ) -> shape.Shown:
-        plan, house = judged.plan, self.house
+    async def _perform(self, errand: Errand, approval: Approval | None) -> shape.Shown:
+        caller, judged, house = errand.caller, errand.judged, self.house
+        plan = judged.plan
         started = boot_time()
         house.budget.charge(caller.session, plan.connection.name, judged.entry.terms.calls_per_hour, started)
         intent = record.merge(
             record.who(caller),
-            record.what(plan, judged.digest, judged.decision, args.reason),
+            record.what(plan, judged.digest, judged.decision, errand.args.reason),
             record.by(approval, caller),
         )
         number = house.audit.intend(**intent)
@@ -228,7 +235,7 @@ class Pipeline:
         ended = "unknown"
         try:
             with self._captures.held(plan):
-                shown = await self._spend(caller, judged, args, folder, share)
+                shown = await self._spend(errand)
             ended = "withheld" if shown.withheld else "ok"
         except KvError as error:
             ended = error.code
@@ -241,16 +248,16 @@ class Pipeline:
             consequences.of_guess(house, caller)
         return shown
 
-    async def _spend(self, caller: Caller, judged: Judged, args: Use, folder: int | None, share: Share) -> shape.Shown:
-        plan, house = judged.plan, self.house
-        saved = await self._saved(caller, args, folder)
+    async def _spend(self, errand: Errand) -> shape.Shown:
+        caller, plan, house = errand.caller, errand.judged.plan, self.house
+        saved = await self._saved(errand)
         broker, turn = house.broker(plan.connection.kind), None
         try:
             turn = await self._turns.take(caller.session, broker, plan)
             # After what an agent's folder or other calls can hold up, in one step with the value: the needles know that
             # very one.
             database = await house.database()
-            self._still(caller, judged)
+            self._still(caller, errand.judged)
             learned = house.minting.learned
             with house.spend(plan.connection) as credential:
                 outcome = await broker.perform(plan, credential)
@@ -259,7 +266,8 @@ class Pipeline:
                     database = await house.database()
                 # At once: what cannot be selected, saved or shown was refused all the same.
                 house.budget.note(caller.session, plan.connection.name, shape.status(outcome), boot_time())
-                return await self._captures.show(outcome, plan, args, shape.Desk(database, share, self._reader, saved))
+                desk = shape.Desk(database, errand.share, self._reader, saved, listener=errand.listener)
+                return await self._captures.show(outcome, plan, errand.args, desk)
             finally:
                 await outcome.aclose()
         except BrokerError as error:
@@ -278,12 +286,12 @@ class Pipeline:
         if why := self.house.standing(caller).frozen:
             raise KvError("frozen", why=why)
 
-    async def _saved(self, caller: Caller, args: Use, folder: int | None) -> SavedFile | None:
-        if not args.save:
+    async def _saved(self, errand: Errand) -> SavedFile | None:
+        if not errand.args.save:
             return None
-        if folder is None:
+        if errand.folder is None:
             raise KvError("save", why="the client passed no folder to save under")
-        return await self._saving.open(caller.session, folder, args.save)
+        return await self._saving.open(errand.caller.session, errand.folder, errand.args.save)
 
     def _record_refusal(self, caller: Caller, judged: Judged, reason: str, outcome: str) -> None:
         told = record.what(judged.plan, judged.digest, judged.decision, reason)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from kv.audit.entry import Fields
     from kv.daemon.aside import Aside
     from kv.daemon.holdings import Share
+    from kv.daemon.listener import Listener
     from kv.daemon.save import SavedFile
     from kv.daemon.uses import Use
     from kv.redact import Database, Verdict
@@ -74,6 +75,7 @@ class Desk:
     aside: Aside
     saved: SavedFile | None = None
     lent: tuple[str, ...] = ()  # names of secrets that came with this very answer
+    listener: Listener | None = None  # who hears a command's output as it comes
 
 
 async def show(outcome: Outcome, plan: Plan, args: Use, desk: Desk) -> Shown:
@@ -118,7 +120,10 @@ async def show(outcome: Outcome, plan: Plan, args: Use, desk: Desk) -> Shown:
 
 
 async def _command(outcome: Outcome, plan: Plan, args: Use, desk: Desk, redaction: Redaction) -> Shown:
-    """Of an outcome with two streams: the body is the first and then the second, `stdout` says where that begins."""
+    """Of an outcome with two streams: the body is the first and then the second, `stdout` says where that begins.
+
+    Of one that went out as it came (`live`), both are empty.
+    """
     both = await streams.read(outcome, plan, desk, redaction)
     (out, _), (err, _) = await streams.texts(both, desk, lambda data: _document(data, "", redaction, is_json=False))
     out, err = redaction.scrub_joined(out, err, "stderr")
@@ -136,6 +141,7 @@ async def _command(outcome: Outcome, plan: Plan, args: Use, desk: Desk, redactio
         "stdout": len(out),
         "redactions": verdict.count,
         "truncated": any(stream.cut for stream in both),
+        **({"live": True} if desk.listener is not None and desk.listener.began else {}),
         "untrusted": True,
         "source": plan.connection.name,
     }

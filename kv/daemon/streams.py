@@ -3,10 +3,11 @@
 Rules of this file
 - Both streams are read at once and to their end: a command that nobody listens to would stand still in the middle of
   its work. Beyond the cap what comes is dropped, and the call's time bounds how long.
-- Nothing is shown before the end. What holds a guessable secret is withheld whole, which is known at the end alone; if
-  it went out as it comes, where it stops would tell which of a thousand guesses was right. `kv run` passes output on at
-  once because what can be guessed is not looked for there (`kv.runner.pump`), after a person's yes to each program. A
-  reading command on a server passes without anybody, so that here it would be a way to read what can be guessed.
+- Nothing is shown before the end, but to who listens (`listener`): what holds a guessable secret is withheld whole,
+  which is known at the end alone. `kv run` passes output on because what can be guessed is not looked for there
+  (`kv.runner.pump`), after a person's yes to each program. A reading command on a server passes without anybody, so
+  that here it is looked for; where it is found, output stops and the session is frozen.
+- What is passed on is stripped of controls on its way, since nobody can look at the whole of it: text, then.
 - The caps apply to what came out of the scrubbers, as everywhere (`shape`).
 - An end that is none (`cut` in the head: time was up, a signal) may lie within a secret, and no scrubber can know what
   has not come. What it still holds then is dropped, whatever that looks like, and the answer says `truncated`. Else
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from brokers.contract import Outcome, Plan
+    from kv.daemon.listener import Listener
     from kv.daemon.shape import Desk
     from kv.redact import Redaction
 
@@ -40,36 +42,64 @@ _STEP, _STEPS = 0.25, 8  # seconds, and how many of them make a silence
 
 
 class Stream:
-    """One stream as it is read: `data` up to its cap, `came` bytes in all, `held` if the scrubber keeps some back."""
+    """One stream as it is read: `data` up to its cap, none of it where somebody listens; `came` bytes in all."""
 
-    def __init__(self, cap: int) -> None:
+    def __init__(self, place: str, cap: int, redaction: Redaction, listener: Listener | None) -> None:
         self.data = bytearray()
         self.came = 0
         self.cut = False
-        self.held = False
         self.unfit: KvError | None = None
-        self._cap = cap
+        self._place, self._room = place, cap
+        self._redaction, self._listener = redaction, listener
+        self._scrubber = redaction.stream(place) if listener is None else redaction.presenter(place)
+        self._held = False  # by the scrubber
 
-    def add(self, redacted: bytes) -> None:
-        """Keep what fits."""
-        room = self._cap - len(self.data)
-        self.cut = self.cut or len(redacted) > room
-        self.data += redacted[: max(room, 0)]
+    @property
+    def full(self) -> bool:
+        """Whether what comes is dropped."""
+        return self.cut or self.unfit is not None
+
+    async def take(self, chunk: bytes | None) -> None:
+        """The next bytes; None is a silence."""
+        self.came += len(chunk or b"")
+        if not self.full:
+            await self._show(self._scrubber.flush() if chunk is None else self._scrubber.feed(chunk))
+            self._held = chunk is not None
+
+    async def end(self, *, cut: bool) -> None:
+        """There is no more. `cut`: what the scrubber still holds may be half of something."""
+        if cut:
+            self.cut = self.cut or self._held
+        elif not self.full:
+            await self._show(self._scrubber.end())
+
+    async def _show(self, redacted: bytes) -> None:
+        shown = redacted[: self._room]
+        self._room -= len(shown)
+        self.cut = len(shown) < len(redacted)
+        if self._listener is None:
+            self.data += shown
+        elif self._redaction.verdict.withhold:
+            self._listener.stop()
+        else:
+            await self._listener.pass_on(self._place, shown)
 
 
 async def read(outcome: Outcome, plan: Plan, desk: Desk, redaction: Redaction) -> tuple[Stream, Stream]:
     """Both streams, to their end. Raises `BrokerError`."""
-    streams = Stream(plan.limits.max_bytes), Stream(plan.limits.max_bytes)
+    listener = desk.listener if desk.listener is not None and desk.listener.begin() else None
+    cap = plan.limits.max_bytes
+    streams = Stream("stdout", cap, redaction, listener), Stream("stderr", cap, redaction, listener)
 
     def fits() -> None:
         desk.share.reach(len(plan.body) + sum(len(stream.data) for stream in streams))
 
-    both = (outcome.body, "stdout"), (cast("AsyncIterator[bytes]", outcome.stderr), "stderr")
+    both = outcome.body, cast("AsyncIterator[bytes]", outcome.stderr)
     broken: BrokerError | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            for stream, (chunks, place) in zip(streams, both, strict=True):
-                group.create_task(_drain(stream, chunks, redaction, place, fits, outcome.head))
+            for stream, chunks in zip(streams, both, strict=True):
+                group.create_task(_drain(stream, chunks, fits, outcome.head))
     except* BrokerError as failed:  # of both streams, where the connection broke off
         broken = next(error for error in failed.exceptions if isinstance(error, BrokerError))
     if broken is not None:
@@ -77,33 +107,20 @@ async def read(outcome: Outcome, plan: Plan, desk: Desk, redaction: Redaction) -
     return streams
 
 
-async def _drain(  # noqa: PLR0913, PLR0917 - a stream has these parts
-    stream: Stream,
-    chunks: AsyncIterator[bytes],
-    redaction: Redaction,
-    place: str,
-    fits: Callable[[], None],
-    head: dict[str, object],
+async def _drain(
+    stream: Stream, chunks: AsyncIterator[bytes], fits: Callable[[], None], head: dict[str, object]
 ) -> None:
-    scrubber = redaction.stream(place)
     async with aclosing(_heard(chunks)) as heard:
         async for chunk in heard:
-            stream.came += len(chunk or b"")
-            if stream.cut or stream.unfit is not None:
+            await stream.take(chunk)
+            if stream.full:
                 continue
-            stream.add(scrubber.flush() if chunk is None else scrubber.feed(chunk))
-            stream.held = chunk is not None
             try:
                 fits()
             except KvError as busy:
                 stream.unfit = busy
             await asyncio.sleep(0)
-    if stream.cut or stream.unfit is not None:
-        return
-    if head.get("cut") is True:
-        stream.cut = stream.held
-    else:
-        stream.add(scrubber.flush())
+    await stream.end(cut=head.get("cut") is True)
 
 
 async def _heard(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes | None]:

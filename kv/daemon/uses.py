@@ -118,11 +118,18 @@ class Ssh(Use, frozen=True):
     env: Annotated[dict[Short, Word], msgspec.Meta(max_length=32)] | None = None
     path: Word | None = None
     overwrite: bool | None = None
+    live: bool = False  # the command's output as it comes
 
     def arguments(self) -> dict[str, object]:
-        """As above, with what fills a profile's command. Raises `KvError`: a command is not selected or saved."""
-        if self.act in {None, "exec"} and (self.select or self.save):
+        """As above, with what fills a profile's command.
+
+        Raises `KvError`: a command is not selected or saved, and nothing else is heard as it comes.
+        """
+        command = self.act in {None, "exec"}
+        if command and (self.select or self.save):
             argument = "select" if self.select else "save"
             raise KvError("bad-argument", argument=argument, why="a command has no such answer")
+        if self.live and not command:
+            raise KvError("bad-argument", argument="live", why="a command alone is heard as it comes")
         found = super().arguments()
         return found if self.filled is None else {**found, "arguments": self.filled}

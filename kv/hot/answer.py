@@ -41,14 +41,16 @@ def show_query(answer: Answer, *, as_json: bool, form: str) -> int:
 
 def show_command(answer: Answer, *, as_json: bool) -> int:
     """Print the answer of `ssh`, of a command; return its exit status."""
-    from kv.hot.ssh import exit_status, write
+    from kv.hot.ssh import Output, exit_status
 
     ok, at = answer.ok, int(str(answer.ok["stdout"]))
     if as_json:
         parts = {"stdout": answer.body[:at], "stderr": answer.body[at:]}
         print_json({**ok, **{name: as_value(part, {}) for name, part in parts.items()}})
         return exit_status(ok)
-    write(answer.body, at)
+    with Output() as output:
+        output("stdout", answer.body[:at])
+        output("stderr", answer.body[at:])
     late = "hung up after the time allowed" if ok.get("may_go_on") else "ended there when its time was up"
     facts = [late if ok.get("timed_out") else ""]
     facts += [f"ended by SIG{ok['signal']}" if ok.get("signal") else ""]

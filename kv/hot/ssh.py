@@ -3,10 +3,13 @@
 Rules of this file
 - The command is words, which the keeper quotes: no shell of this machine and none of the other takes them apart.
 - stdout, stderr and the exit status are the remote command's, as with ssh(1); what kv has to say is on stderr.
+- Towards a terminal output comes as it is made; elsewhere at the end, when all of it has been looked at (`--live` asks
+  for the former).
 """
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 
@@ -45,6 +48,7 @@ its connection declares. LOCAL is a file below this folder.
   kv ssh-copy web get /srv/app/log/error.log error.log
 """
 _MOST_STATUS = 255
+_LIVE_BYTES = 16 << 20  # of each stream, the most that the keeper lets through: what is live is held by nobody
 _COMMON: Table = {
     "--max-bytes": ("max_bytes", "N", "keep at most N bytes of each stream (1 MiB)"),
     "--timeout": ("timeout", "SECONDS", "hang up after this long (30)"),
@@ -57,6 +61,7 @@ OPTIONS: Table = {
     "--cwd": ("cwd", "FOLDER", "the folder there to run it in"),
     "--set": ("set", "NAME=VALUE…", "a variable that the connection allows; repeat for more"),
     "--stdin": ("stdin", "TEXT|@FILE|-", "its standard input; @FILE reads a file, - ours"),
+    "--live": ("live", "", "text as it comes, as towards a terminal; else at the end"),
     **_COMMON,
     **HELP,
 }
@@ -75,11 +80,14 @@ def main(verb: str, argv: list[str]) -> int:
         print(usage(_COPY if verb == "ssh-copy" else _SSH, options))
         return OK
     request = copy(found) if verb == "ssh-copy" else build(found)
+    if verb == "ssh" and not found.on("json") and (found.on("live") or sys.stdout.isatty()):
+        request.args = {"max_bytes": _LIVE_BYTES, **request.args, "live": True}
     vault = vault_path(found.get("vault"))
     folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if "save" in request.args else None
     with Client(vault, AGENT) as client:
         event = announce(vault, quiet=found.get("wait") == "0")
-        answer = client.ask("ssh", request.args, request.body, folder=folder, event=event)
+        with Output() as output:
+            answer = client.ask("ssh", request.args, request.body, folder=folder, event=event, output=output)
     return show(answer, as_json=found.on("json"), fail=False)
 
 
@@ -150,10 +158,26 @@ def exit_status(ok: dict[str, object]) -> int:
     return 128 + number if isinstance(number, int) else FAILED
 
 
-def write(data: bytes, stdout: int) -> None:
-    """The two streams to ours; towards a terminal control characters are made visible."""
-    from kv.hot.result import printable
+class Output:
+    """The two streams, to ours; towards a terminal control characters are made visible."""
 
-    for stream, part in ((sys.stdout, data[:stdout]), (sys.stderr, data[stdout:])):
-        stream.buffer.write(printable(part) if stream.isatty() else part)
-        stream.flush()
+    def __init__(self) -> None:
+        self._decoders: dict[str, codecs.IncrementalDecoder] = {}
+
+    def __enter__(self) -> Output:  # noqa: PYI034 - Self would cost a hot verb typing
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in list(self._decoders):
+            self(stream, b"", final=True)
+
+    def __call__(self, stream: str, data: bytes, *, final: bool = False) -> None:
+        """Write what comes next. A character may come in two parts."""
+        from kv.hot.result import printable
+
+        ours = sys.stderr if stream == "stderr" else sys.stdout
+        if ours.isatty():
+            decoder = self._decoders.setdefault(stream, codecs.getincrementaldecoder("utf-8")("replace"))
+            data = printable(decoder.decode(data, final).encode())
+        ours.buffer.write(data)
+        ours.flush()

@@ -27,6 +27,7 @@ from kv.redact.database import Database
 from kv.redact.forms import too_short
 from kv.redact.mask import has_reference, is_mask
 from kv.redact.needles import Needles
+from kv.redact.present import Presenter
 from kv.redact.seam import joined
 from kv.redact.stream import LOOKAHEAD, Scrubber
 from kv.redact.strength import GUESSABLE, strength
@@ -41,6 +42,7 @@ __all__ = [
     "Database",
     "Hit",
     "Needles",
+    "Presenter",
     "Redaction",
     "Scrubber",
     "Verdict",
@@ -72,6 +74,10 @@ class Redaction:
     def stream(self, place: str) -> Scrubber:
         """A scrubber for bytes that come in chunks. A reader with a cap feeds it `LOOKAHEAD` bytes beyond the cap."""
         return Scrubber(self._database, self._tally, place)
+
+    def presenter(self, place: str) -> Presenter:
+        """As `present`, for text that comes in chunks. What is no UTF-8 in it stays as it is."""
+        return Presenter(self.stream(place), self.stream(place))
 
     def scrub(self, data: bytes, place: str) -> bytes:
         """`data` redacted."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 
 # ECMA-48: CSI (parameters, intermediates, final); the string commands OSC DCS SOS PM APC up to BEL or ST; any other
-# escape. A command that is never ended, or is longer than 4,096 characters, loses its introducer only: an upstream
+# escape. A command that is never ended, or is longer than `LONGEST`, loses its introducer only: an upstream
 # must not be able to swallow the rest of a text. Possessive and stopping at the next introducer: linear in the text,
 # whatever it holds.
+LONGEST = 4096  # characters of a command
 _SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]"
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x07\x1b\x80-\x9f]{0,4096}+(?:\x07|\x1b\\|\x9c)"
+    rf"|(?:\x1b[\]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x07\x1b\x80-\x9f]{{0,{LONGEST}}}+(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]*+[0-~]"
 )
 _INVISIBLE = re.compile(

@@ -86,6 +86,10 @@ class Scrubber:
         self._flushed = self._done
         return out
 
+    def end(self) -> bytes:
+        """Give all that is held: the stream is over."""
+        return self.flush()
+
     def _release(self, until: int) -> bytes:
         out: list[bytes] = []
         while self._done < until:
