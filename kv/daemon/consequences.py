@@ -41,5 +41,5 @@ def of_heard_guess(house: House, caller: Caller) -> None:
 
 
 def _frozen(house: House, caller: Caller, rule: str) -> None:
-    told: Fields = {"verb": "call", "outcome": "frozen", "rule": rule}
+    told: Fields = {"verb": "call", "outcome": "frozen", "rule": rule, "title": rule}
     house.audit.alarm(**record.merge(record.who(caller), told))

@@ -107,7 +107,7 @@ class Scene:
         folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         request = _request("call", {"connection": "shop", "path": "/v1/x", "save": "out"})
 
-        async def say(_: dict[str, object]) -> None: ...
+        async def say(header: dict[str, object], body: bytes = b"") -> None: ...
 
         try:
             task = asyncio.create_task(pipeline.call(Exchange(request, AGENT, Conversation(), folder, say)))

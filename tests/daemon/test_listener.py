@@ -150,8 +150,8 @@ def test_a_silence_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         yield b"ended\n"
 
     async def nothing() -> AsyncIterator[bytes]:
-        return
-        yield b""
+        for chunk in ():
+            yield chunk
 
     async def aclose() -> None:
         pass

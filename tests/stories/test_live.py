@@ -138,7 +138,7 @@ def test_a_guess_stops_it_and_freezes_the_session(site: Site) -> None:
     """One stop tells which of many guesses was right: there is no second one, and a person is alarmed."""
     argv = site.script("guess", f"seq 100000\necho {WEAK.decode()}\nseq 100000\n")
     script = (
-        f"{' '.join(site.world.argv('ssh', 'web', '--live', '--', *argv))}; echo $?; "
+        f"{' '.join(site.world.argv('ssh', 'web', '--live', *argv))}; echo $?; "
         f"{' '.join(site.world.argv('ssh', 'web', '--', 'whoami'))}; echo $?"
     )
     done = subprocess.run(
