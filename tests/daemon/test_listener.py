@@ -150,7 +150,7 @@ def test_a_silence_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         yield b"ended\n"
 
     async def nothing() -> AsyncIterator[bytes]:
-        for chunk in ():
+        for chunk in list[bytes]():
             yield chunk
 
     async def aclose() -> None:
