@@ -59,7 +59,6 @@ if TYPE_CHECKING:
 # Bytes of bodies and of answers: sixteen of the largest calls at once, four of one session. Both halves of a call are
 # counted, from the request's arrival until its answer has been sent.
 _HELD, _HELD_OF_ONE = 256 << 20, 64 << 20
-_LISTENED = 60.0  # seconds between looks at a call that is listened to; its own time ends it
 
 
 class Pipeline:
@@ -108,10 +107,10 @@ class Pipeline:
             if ticket.pending is not None and not ticket.task.done():
                 with self.tickets.unless_told(ticket):
                     await exchange.say({"event": "pending", **self._pending(ticket)})
-            await self.tickets.wait(ticket, seconds)
-            while listener is not None and listener.began and not ticket.task.done():
-                await self.tickets.wait(ticket, seconds=_LISTENED)
-            return await self.held(exchange, ticket, 0)
+            done = await self.tickets.wait(ticket, seconds)
+            while not done and listener is not None and listener.began:  # the call's own time ends it
+                done = await self.tickets.wait(ticket, seconds=60)
+            return self._told(exchange, ticket, done=done)
         finally:
             if listener is not None:
                 await listener.close()
@@ -120,7 +119,10 @@ class Pipeline:
         self, exchange: Exchange, ticket: Ticket[shape.Shown], seconds: float
     ) -> tuple[dict[str, object], bytes]:
         """A ticket's result, or that it still waits."""
-        if await self.tickets.wait(ticket, seconds):
+        return self._told(exchange, ticket, done=await self.tickets.wait(ticket, seconds))
+
+    def _told(self, exchange: Exchange, ticket: Ticket[shape.Shown], *, done: bool) -> tuple[dict[str, object], bytes]:
+        if done:
             members, raw = self.tickets.collect(ticket).reply()
             share = self._holdings.open(ticket.session)
             exchange.after.callback(share.close)
