@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property, lru_cache
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from kv.redact.fold import LINE_BREAKS
@@ -38,6 +39,7 @@ _DIGITS32 = _UPPER + b"234567"
 
 _GROUPS64 = 3  # groups of four characters, three bytes: eleven bytes at any alignment hold three whole ones
 _PAIRS16 = 11
+_FEW, _SOON = 16, 3  # rows of base32 in the first eighth of a text: then it pays to ask of all at once
 _RUN32 = 13  # eight bytes, a secret's least length, at any alignment
 
 
@@ -93,6 +95,21 @@ def _flags() -> bytes:
 
 
 _FLAGS = _flags()
+_BITS = 5  # of a base32 digit
+
+
+def _zeros() -> bytes:
+    """For each character, the bits that are zero in the digit of base32 that it is, the first one lowest."""
+    table = bytearray(256)
+    for value, digit in enumerate(_DIGITS32):
+        table[digit] = sum(1 << bit for bit in range(_BITS) if not value >> (_BITS - 1 - bit) & 1)
+    for small, capital in zip(_DIGITS32.lower(), _DIGITS32, strict=True):
+        table[small] = table[capital]
+    return bytes(table)
+
+
+_ZEROS = _zeros()
+_MARK = re.compile(rb"[^\0]")
 
 
 class Census:
@@ -125,12 +142,44 @@ class Census:
                 yield start, end + 2 * (_PAIRS16 - 1)
 
     def base32(self) -> Iterator[tuple[int, int]]:
-        """Thirteen or more characters of one case; thirteen hex digits are taken for hex: dumps are full of them."""
+        """Thirteen or more characters of one case; thirteen hex digits are taken for hex: dumps are full of them.
+
+        Where there are many (a column of words without blanks), only those that can hold eight bytes of ASCII.
+        """
         hexadecimal = self._long & _plane(_NIBBLE, self._size)
-        row = self._row(self._long & ~(hexadecimal << 1 | hexadecimal << 2), _CAPITAL | _SMALL)
-        for plane in (_CAPITAL, _SMALL):  # never both: of the digits that both have all are hex digits
-            for start, end in _runs(row, plane, 1):
-                yield start, end + _RUN32 - 1
+        marks = self._long & ~(hexadecimal << 1 | hexadecimal << 2)
+        row = self._row(marks, _CAPITAL | _SMALL)
+        # No character has both marks: of the digits that are in both cases all are hex digits.
+        found: Iterator[tuple[int, int]] = chain(_runs(row, _CAPITAL, 1), _runs(row, _SMALL, 1))
+        first = list(islice(found, _FEW))
+        if len(first) == _FEW and first[-1][0] < self._size >> _SOON:
+            found = self._holding(row, self._row(marks & self._ascii32(), _CAPITAL | _SMALL))
+            first = []
+        for start, end in chain(first, found):
+            yield start, end + _RUN32 - 1
+
+    def _holding(self, row: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:
+        """The rows of marks that have one in `wanted`; no row touches one of the other case."""
+        end = 0
+        while match := _MARK.search(wanted, end):
+            end = row.find(b"\0", match.start())
+            end = end if end >= 0 else self._size
+            yield row.rfind(b"\0", 0, match.start()) + 1, end
+
+    def _ascii32(self) -> int:
+        """Where eight bytes of ASCII can begin in base32, at any bit of a character: their highest bits are zero.
+
+        These bits are eight apart: one character and three bits, or two characters less two bits. By doubling.
+        """
+        zeros = int.from_bytes(self.text.translate(_ZEROS), "little")
+        for apart in (8, 16, 32):
+            characters, bits = divmod(apart, _BITS)
+            nearer = (1 << (_BITS - bits)) - 1  # the bits of a character from which it is that many characters
+            near = zeros >> 8 * characters + bits & _plane(nearer, self._size)
+            far = zeros >> 8 * (characters + 1) - (_BITS - bits) & _plane(nearer ^ (1 << _BITS) - 1, self._size)
+            zeros &= near | far
+        some = zeros | zeros >> 2
+        return ((some | some >> 1 | zeros >> 4) & _plane(_FIRST, self._size)) * (_CAPITAL | _SMALL)
 
     @cached_property
     def _long(self) -> int:

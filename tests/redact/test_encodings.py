@@ -6,12 +6,16 @@ import base64
 import gzip
 import itertools
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 from redact.encoders import ENCODERS, LAST
 
 from kv.redact import Needles, Redaction, strength
 from kv.redact.escapes import BACKSLASH, CSS, ENTITY, PERCENT, TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VALUES = {
     "token": b"sk_live_4eC39HqLyjWDarjtT1zdp7dc",
@@ -66,6 +70,21 @@ def test_other_spellings_within(outer: str, inner: str) -> None:
 def test_spelled_differently_once_encoded(first: str, last: str) -> None:
     """base64 and hex of a value may be reversed, wrapped and spaced."""
     gone(VALUES["token"], LAST[last](ENCODERS[first](VALUES["token"])))
+
+
+@pytest.mark.parametrize("case", [bytes.upper, bytes.lower])
+@pytest.mark.parametrize("word", [b"xxxxxxxxxxxxxxxxxxxx", b"WAREHOUSEKEEPERSWIFE", b"incomprehensibilities"])
+def test_among_many_long_words(case: Callable[[bytes], bytes], word: bytes) -> None:
+    """Words that base32 could have written hide no value in it, at whatever byte and character it begins."""
+    for before, run in itertools.product(range(5), range(3)):
+        made = case(base64.b32encode(b"\xff" * before + VALUES["short"] + b"\xff" * 5))
+        column = [word, word[:14], word + b"s"] * 200
+        column[300] = case(b"vbm"[:run]) + made
+        redaction = redaction_of(VALUES["short"])
+        out = redaction.scrub(b"\t".join(column), "body").split(b"\t")
+        assert redaction.verdict.count == 1
+        assert b"{{kv:prod/KEY}}" in out.pop(300)
+        assert out == column[:300] + column[301:]
 
 
 def test_basic_authorization_is_found_by_the_password() -> None:
