@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     Work = Callable[[Plan, Call, Tell], Awaitable[bytes]]
 
+_CHUNK, _CHUNKS = 64 << 10, 32  # bytes and portions of rows that are handed on at once
 _WIDE = 20  # of a file, whose rows have no bound but that of one
 _LOOK_SECONDS = 15.0
 _SYNTAX = "42601"
@@ -214,11 +215,18 @@ def _answer(told: dict[str, object]) -> Outcome:
 
 
 async def _kept(chunks: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
-    """The chunks; whatever ends them early ends what the server does for them."""
+    """The chunks, small ones together; whatever ends them early ends what the server does for them."""
+    parts, size = list[bytes](), 0
     try:
         async for chunk in chunks:
-            yield chunk
-            await asyncio.sleep(0)  # a fast server must not keep the loop from its other work
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= _CHUNK or len(parts) >= _CHUNKS:
+                yield b"".join(parts)
+                parts, size = [], 0
+                await asyncio.sleep(0)  # a fast server must not keep the loop from its other work
+        if parts:
+            yield b"".join(parts)
     except GeneratorExit:
         raise
     except faults.Refused:

@@ -129,7 +129,7 @@ class Session(Wire):
         found: PGresult | None = None
         for _ in range(5 if first else 4):
             found = await self.next()
-            if await self.result() is not None:
+            if self._busy() or self._taken() is not None:  # what parts two results is libpq's own, and here at once
                 raise BrokerError("broken")
         self._portion(portion)
         if found is None:
@@ -158,23 +158,30 @@ class Session(Wire):
         if not apart:
             pg.pipeline_sync()
         await self.flush()
-        found: list[PGresult] = []
-        waiting, nothing = (len(sends) if apart else 1), False
-        while waiting:
-            result = await self.result()
-            if result is None:
-                if nothing:
-                    raise BrokerError("broken")
-            elif result.status == ExecStatus.PIPELINE_SYNC:
-                waiting -= 1
-            else:
-                found.append(result)
-            nothing = result is None
+        found = await self._answers(len(sends) if apart else 1)
         pg.exit_pipeline_mode()
+        self._hear()
         for result in found:
             check(result)
         if len(found) != len(sends):
             raise BrokerError("broken")
+        return found
+
+    async def _answers(self, syncs: int) -> list[PGresult]:
+        """All results up to the last of so many ends of what was sent together."""
+        found, nothing = list["PGresult"](), False
+        while syncs:
+            while self._busy():
+                await self._more()
+            result = self._taken()
+            if result is None:
+                if nothing:
+                    raise BrokerError("broken")
+            elif result.status == ExecStatus.PIPELINE_SYNC:
+                syncs -= 1
+            else:
+                found.append(result)
+            nothing = result is None
         return found
 
     async def row(self, sql: str, params: Params = None) -> list[str]:
