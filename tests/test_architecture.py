@@ -167,7 +167,7 @@ EXPOSURES: dict[str, str] = {
     "brokers.ssh.credentials": "keys and passwords are handed to the driver",
     "brokers.ssh.kind": "the key of a one-time password is taken out of its URI",
     "brokers.http.tokens": "a token is kept under a keyed hash of what it was made with",
-    "brokers.sql.kind": "the password that logs in is taken out of its DSN",
+    "brokers.sql.kind": "the password that logs in is taken out of its DSN, and a session is kept under a keyed hash",
     "kv.cli.enrolment": "a typed PIN is sent to be enrolled",
     "kv.cli.init": "the first passphrase makes its slot",
     "kv.cli.keeper": "a typed passphrase unlocks",

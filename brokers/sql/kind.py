@@ -11,7 +11,9 @@ Rules of this file
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
+from hashlib import blake2b
 from typing import TYPE_CHECKING, NoReturn
 
 from brokers import addresses
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from brokers.contract import Connection, Credential
 
 VERIFIED, PLAIN = "verify-full", "plain"  # how a target's `tls` says it
+_JSON = json.JSONEncoder(sort_keys=True)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
 _FUNCTION = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _NAME_MAX = 256  # characters of a user or database: four times what servers take
@@ -174,6 +177,14 @@ def password(connection: Connection, credential: Credential) -> str:
     if "\0" in text:
         raise BrokerError("credential", why="a password holds no NUL")
     return text
+
+
+def lane_key(connection: Connection, credential: Credential, key: bytes) -> bytes:
+    """A keyed hash of what decides who is at the other end and as whom one is there, the secret as it is stored."""
+    text = _JSON.encode([connection.name, connection.scheme, dict(connection.target)])
+    hashed = blake2b(text.encode("utf-8", "surrogatepass"), key=key)
+    hashed.update(b"\0" + credential["secret"].expose())  # no JSON has a NUL in it
+    return hashed.digest()
 
 
 def _pinned(host: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError, Outcome
 from brokers.sql import answer, export, rows
-from brokers.sql.postgres import faults, role, work
+from brokers.sql.postgres import faults, login, role, work
 from brokers.sql.postgres.pool import Pool
 from brokers.sql.postgres.results import Rows
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from brokers.contract import Connection, Credential, Plan
     from brokers.resolver import Resolver
-    from brokers.sql.postgres.pool import Call
+    from brokers.sql.postgres.call import Call
     from brokers.sql.postgres.results import Tell
 
     Work = Callable[[Plan, Call, Tell], Awaitable[bytes]]
@@ -92,7 +92,7 @@ class Acts:
     async def _whole(self, plan: Plan, credential: Credential, perform: Work, *, before: int = 0) -> Outcome:
         """The document that `perform` makes, once it is made."""
         call = await self._pool.call(plan.connection, credential, plan.limits.timeout)
-        tell = _teller(call, before)
+        tell = _teller(plan, call, before)
         try:
             told = answer.whole(await perform(plan, call, tell))
         except faults.Refused as refused:
@@ -107,7 +107,7 @@ class Acts:
         """A query's rows as they come."""
         given, form = plan.request, str(plan.request["export"])
         call = await self._pool.call(plan.connection, credential, plan.limits.timeout)
-        tell = _teller(call)
+        tell = _teller(plan, call)
         found = Rows(call, tell)
         try:
             described = await work.begin(
@@ -202,10 +202,10 @@ class _Copy:
             self._call.abandon()
 
 
-def _teller(call: Call, before: int = 0) -> Tell:
+def _teller(plan: Plan, call: Call, before: int = 0) -> Tell:
     def tell(refusal: faults.Refusal) -> dict[str, object]:
         late = asyncio.get_running_loop().time() >= call.rings - 0.1
-        return faults.members(refusal, call.login.words, late=late, before=before)
+        return faults.members(refusal, login.words(plan.connection), late=late, before=before)
 
     return tell
 

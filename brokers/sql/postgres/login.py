@@ -56,10 +56,11 @@ class Login:
     pins: tuple[str, ...]
     password: str = field(repr=False)
 
-    @property
-    def words(self) -> tuple[tuple[str, str], ...]:
-        """What the server's messages are cleaned of, and what then stands in its place."""
-        return (self.user, "[role]"), (self.database, "[database]"), (self.host, "[host]")
+
+def words(connection: Connection) -> tuple[tuple[str, str], ...]:
+    """What the server's messages are cleaned of, and what then stands in its place."""
+    target = connection.target
+    return (str(target["user"]), "[role]"), (str(target["database"]), "[database]"), (str(target["host"]), "[host]")
 
 
 def login_of(connection: Connection, credential: Credential) -> Login:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from psycopg.pq.abc import PGresult
 
-    from brokers.sql.postgres.pool import Call
+    from brokers.sql.postgres.call import Call
 
     Tell = Callable[[faults.Refusal], dict[str, object]]
 

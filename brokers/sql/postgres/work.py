@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from brokers.contract import Plan
     from brokers.sql.arguments import Scalar
-    from brokers.sql.postgres.pool import Call
+    from brokers.sql.postgres.call import Call
     from brokers.sql.postgres.results import Tell
 
 PORTION = 100  # rows that libpq collects before it hands them over: few enough that wide ones stay within bounds

@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -187,6 +188,31 @@ def test_nothing_comes_from_the_environment_or_from_files(
     assert found == [['"$user", public', plain.root("show timezone")[0][0], "kv", "é"]]
     assert "PGTZ" not in os.environ
     assert tried(plain.connection(), "wrong").code == "login"
+
+
+def test_a_kept_session_is_nobody_elses(plain: Postgres) -> None:
+    """Who has another secret logs in with it: with a DSN that leads elsewhere, or a wrong password, not at all."""
+    dsn = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{plain.port}/{DATABASE}?sslmode=disable"
+    by_dsn = replace(plain.connection(), scheme="dsn")
+
+    async def story() -> list[object]:
+        broker = PostgresBroker()
+
+        async def told(connection: Connection, secret: str) -> object:
+            try:
+                _, data = await performed(broker, broker.plan(connection, {"sql": "select 1"}), lent(secret))
+            except BrokerError as error:
+                return error.code
+            return json.loads(data)["rows"]
+
+        try:
+            found = [await told(plain.connection(), secret) for secret in (PASSWORD, f"{PASSWORD}x", "", PASSWORD)]
+            return found + [await told(by_dsn, secret) for secret in (dsn, dsn.replace(DATABASE, "other"), dsn)]
+        finally:
+            await broker.aclose()
+
+    one = [[1]]
+    assert asyncio.run(story()) == [one, "login", "credential", one, one, "credential", one]
 
 
 def test_an_empty_password_is_looked_up_nowhere(plain: Postgres) -> None:
