@@ -1,12 +1,14 @@
 """A call's plan, and where it is made: a large request beside the loop, so that a person's word is heard meanwhile.
 
 Rules of this file
-- `planned` is pure: a plan depends on the connection, the arguments and the body, and on nothing else.
+- `planned` is pure: a plan depends on the connection, the arguments and the body, and on nothing else. So the last
+  plans of small requests are kept, each with the very connection that it is for: an agent polls, and pages.
 - A large body is bounded in its parts as well as in its bytes, since a parser's time goes by the parts.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,12 +20,13 @@ from kv.errors import KvError
 from kv.redact import has_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from brokers.contract import Broker, Connection, Plan
 
 LARGE = 64 << 10  # bytes: less is scanned within some milliseconds
 _AT_ONCE = 1  # a plan of the largest body takes a second and some hundred MiB; two take as long, and twice that
+_SMALL, _KEPT = 512, 64  # bytes of a request whose plan is kept, and how many are
 MOST_PARTS = 1_000_000  # arrays and objects of a JSON text: half a second's work, as 16 MiB of real records are
 
 
@@ -32,6 +35,7 @@ class Planner:
 
     def __init__(self) -> None:
         self._aside = Aside(_AT_ONCE)
+        self._made: OrderedDict[tuple[str, str, bytes], tuple[Plan, str]] = OrderedDict()
 
     async def plan(
         self, broker: Broker, connection: Connection, arguments: Mapping[str, object], body: bytes, name: str
@@ -42,9 +46,24 @@ class Planner:
         def work() -> tuple[Plan, str]:
             return planned(broker, connection, arguments, texts, name)
 
-        if sum(map(len, texts.values())) <= broker.quick:
+        size = sum(map(len, texts.values()))
+        if size <= min(broker.quick, _SMALL):
+            return self._known(connection, (name, repr(arguments), body), work)
+        if size <= broker.quick:
             return work()
         return await self._aside.do(lambda: uncollected(work))
+
+    def _known(
+        self, connection: Connection, asked: tuple[str, str, bytes], work: Callable[[], tuple[Plan, str]]
+    ) -> tuple[Plan, str]:
+        """What `work` returns, or returned when this was asked of this very connection: a changed one is another."""
+        made = self._made.pop(asked, None)
+        if made is None or made[0].connection is not connection:
+            made = work()
+        self._made[asked] = made  # the newest stands last
+        if len(self._made) > _KEPT:
+            self._made.popitem(last=False)
+        return made
 
 
 def planned(

@@ -69,8 +69,11 @@ class Turns:
             row = self._rows[counter] = _Row(asyncio.Semaphore(places * 3 // 4))
         row.calls += 1
         try:
-            async with asyncio.timeout_at(deadline if row.free.locked() else None):
-                await row.free.acquire()
+            if row.free.locked():
+                async with asyncio.timeout_at(deadline):
+                    await row.free.acquire()
+            else:
+                await row.free.acquire()  # at once
         except BaseException:
             self.left(counter, row)
             raise
