@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PORTION = 64 << 10  # bytes that are let in at once: a few turns of libpq's own buffer
+_UNHEARD = 2  # times that an idle session's server may wake the loop: one is the echo of what was just read
 
 
 class Gate:
@@ -40,6 +41,9 @@ class Gate:
         self._out = b""
         self._in = b""
         self._left = array.array("i", [0])
+        self._coming: asyncio.Future[None] | None = None
+        self._watching: asyncio.AbstractEventLoop | None = None
+        self._unheard = 0
 
     @property
     def left(self) -> bool:
@@ -87,7 +91,7 @@ class Gate:
             try:
                 data = self._server.recv(_PORTION)
             except BlockingIOError:
-                await ready(self._server.fileno(), writing=not pushed)
+                await self._until(sent=not pushed)
                 continue
             if not data:
                 self._ours.shutdown(socket.SHUT_WR)
@@ -108,12 +112,44 @@ class Gate:
     async def send_on(self) -> None:
         """Send on what libpq has written, all of it, but not past something that the server has to say."""
         while not self.push():
-            await ready(self._server.fileno(), writing=True)
+            await self._until(sent=True)
             if not self.quiet:
                 return
 
+    async def _until(self, *, sent: bool) -> None:
+        """Until the server has something to say; or takes more, where that is waited for."""
+        if sent:
+            self._unwatch()  # there is one place for who waits for a socket
+            await ready(self._server.fileno(), writing=True)
+            return
+        loop = asyncio.get_running_loop()
+        if self._watching is None:
+            loop.add_reader(self._server.fileno(), self._says)
+            self._watching = loop
+        self._coming, self._unheard = loop.create_future(), 0
+        try:
+            await self._coming
+        finally:
+            self._coming = None
+
+    def _says(self) -> None:
+        """The server says something. It is watched on between two waits, as each change is a system call."""
+        if self._coming is not None:
+            if not self._coming.done():
+                self._coming.set_result(None)
+            return
+        self._unheard += 1
+        if self._unheard > _UNHEARD:
+            self._unwatch()
+
+    def _unwatch(self) -> None:
+        if self._watching is not None:
+            self._watching.remove_reader(self._server.fileno())
+            self._watching = None
+
     def close(self) -> None:
         """Close both sides of ours; libpq closes its own."""
+        self._unwatch()  # first: the number may be another's next
         self._server.close()
         self._ours.close()
 

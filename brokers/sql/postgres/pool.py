@@ -128,6 +128,7 @@ class Pool:
         async def tidy() -> None:
             good = False
             try:
+                await asyncio.sleep(0)  # the answer goes out first
                 with suppress(BrokerError, Error, OSError, TimeoutError, Refused):
                     async with asyncio.timeout(_TIDY):
                         good = await work

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from postgres_server import USER, Postgres, lent, performed
 
 from brokers.contract import BrokerError, Effect, Limits, Plan
 from brokers.sql.postgres import PostgresBroker, cells
+from brokers.sql.postgres.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -349,6 +351,7 @@ import asyncio, sys
 sys.path.insert(0, {tests!r})
 from brokers.contract import BrokerError, Connection
 from brokers.sql.postgres import PostgresBroker, cells
+from brokers.sql.postgres.gate import Gate
 from postgres_server import lent, performed
 import test_postgres_hostile as hostile
 
@@ -512,6 +515,36 @@ def test_an_answer_that_is_left_unread_is_stopped(server: Postgres) -> None:
         return found
 
     assert asyncio.run(story())["rows"] == [[1]]
+
+
+def test_who_speaks_to_an_idle_session_wakes_nobody() -> None:
+    """What comes while nobody waits is left where it is, and is no reason to look again and again."""
+
+    async def story() -> None:
+        ours, theirs = socket.socketpair()
+        gate = Gate(ours.fileno())
+        waiting = asyncio.ensure_future(gate.let_in())
+        await asyncio.sleep(0)
+        for said in (b"one", b"two"):
+            theirs.send(said)
+            await waiting
+            assert ours.recv(10) == said
+            theirs.send(b"unasked")
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not gate.quiet
+            watched = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined]  # asyncio's own
+            assert gate._server.fileno() not in watched
+            await gate.let_in()
+            assert ours.recv(10) == b"unasked"
+            waiting = asyncio.ensure_future(gate.let_in())
+            await asyncio.sleep(0)
+        waiting.cancel()
+        gate.close()
+        theirs.close()
+        ours.close()
+
+    asyncio.run(story())
 
 
 def test_settings_without_end_are_no_result(server: Postgres) -> None:
