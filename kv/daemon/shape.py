@@ -29,7 +29,7 @@ from kv.errors import KvError
 from kv.redact import Redaction, strip_controls
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Iterable
 
     from brokers.contract import Outcome, Plan
     from kv.audit.entry import Fields
@@ -171,14 +171,11 @@ def _headers(head: dict[str, object], redaction: Redaction) -> dict[str, str]:
     return dict(zip(shown[: len(found)], shown[len(found) :], strict=True))
 
 
-async def _portions(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The body in chunks that are scanned within some milliseconds: a row of a database may be one of 60 MB."""
-    async for chunk in body:
-        if len(chunk) <= _PORTION:
-            yield chunk
-            continue
-        for at in range(0, len(chunk), _PORTION):
-            yield chunk[at : at + _PORTION]
+def _portions(chunk: bytes) -> Iterable[bytes]:
+    """A chunk in portions that are scanned within some milliseconds: a row of a database may be one of 60 MB."""
+    if len(chunk) <= _PORTION:
+        return (chunk,)
+    return (chunk[at : at + _PORTION] for at in range(0, len(chunk), _PORTION))
 
 
 async def _read(
@@ -188,17 +185,20 @@ async def _read(
     scrubber, cap = redaction.stream("body"), plan.limits.max_bytes
     out = bytearray()
     came, unfit = 0, None
-    async for chunk in _portions(outcome.body):
-        if came:
-            await asyncio.sleep(0)  # a breath for the loop: chunks that came at once would be one long gasp
-        came += len(chunk)
-        out += scrubber.feed(chunk)
-        if len(out) > cap:
-            return bytes(out[:cap]), came, True, None
-        try:
-            share.reach(len(plan.body) + came)
-        except KvError as busy:
-            unfit = busy
+    async for whole in outcome.body:
+        for chunk in _portions(whole):
+            if came:
+                await asyncio.sleep(0)  # a breath for the loop: chunks that came at once would be one long gasp
+            came += len(chunk)
+            out += scrubber.feed(chunk)
+            if len(out) > cap:
+                return bytes(out[:cap]), came, True, None
+            try:
+                share.reach(len(plan.body) + came)
+            except KvError as busy:
+                unfit = busy
+                break
+        if unfit is not None:
             break
     out += scrubber.flush()
     return bytes(out[:cap]), came, len(out) > cap, unfit
@@ -220,15 +220,18 @@ async def _save(outcome: Outcome, redaction: Redaction, saved: SavedFile) -> tup
             return error
         return None
 
-    async for chunk in _portions(outcome.body):
-        if came:
-            await asyncio.sleep(0)
-        came += len(chunk)
+    async for whole in outcome.body:
+        for chunk in _portions(whole):
+            if came:
+                await asyncio.sleep(0)
+            came += len(chunk)
+            if came > saved.most:
+                break
+            data = scrubber.feed(chunk)
+            unfit = unfit or write(data)
         if came > saved.most:
             unfit = too_large(saved.most)
             break
-        data = scrubber.feed(chunk)
-        unfit = unfit or write(data)
     data = scrubber.flush()
     return came, unfit or write(data)
 
