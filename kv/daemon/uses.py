@@ -33,8 +33,7 @@ class Use(Strict, frozen=True):
 
     def arguments(self) -> dict[str, object]:
         """The members that are the broker's, without the absent ones."""
-        found = {name: getattr(self, name) for name in self.GIVEN}
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name in self.GIVEN if (value := getattr(self, name)) is not None}
 
 
 class Call(Use, frozen=True):

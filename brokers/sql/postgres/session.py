@@ -63,7 +63,7 @@ class Session(Wire):
     def __init__(self, login: Login, root: Root, pg: PGconn, gate: Gate) -> None:
         super().__init__(login, root, pg, gate)
         self.idle_since = 0.0
-        self._first: list[str] = []
+        self._first: list[list[bytes | None]] = []
 
     @classmethod
     async def open(cls, login: Login, address: str) -> Session:
@@ -76,7 +76,7 @@ class Session(Wire):
             gate = await logged_in(pg, login)
             pg.nonblocking = 1
             made = cls(login, root, pg, gate)
-            made._first = await made.row(_SELF)
+            made._first = await made.table(_SELF)
         except BaseException:
             pg.finish()
             root.close()
@@ -184,11 +184,6 @@ class Session(Wire):
             nothing = result is None
         return found
 
-    async def row(self, sql: str, params: Params = None) -> list[str]:
-        """The one row of a statement of ours, NULL as "". Raises `Refused`."""
-        found = (await self.together(query(sql, params)))[0]
-        return [(found.get_value(0, at) or b"").decode("utf-8", "replace") for at in range(found.nfields)]
-
     async def table(self, sql: str, params: Params = None) -> list[list[bytes | None]]:
         """All rows of a statement of ours. Raises `Refused`."""
         found = (await self.together(query(sql, params)))[0]
@@ -218,8 +213,7 @@ class Session(Wire):
             found = await self.together(query("ROLLBACK"), query("DISCARD ALL"), query(_SELF), apart=True)
         except faults.Refused:
             return False
-        now = [(found[2].get_value(0, at) or b"").decode("utf-8", "replace") for at in range(found[2].nfields)]
-        return now == self._first and self._pg.transaction_status == TransactionStatus.IDLE
+        return cells_of(found[2]) == self._first and self._pg.transaction_status == TransactionStatus.IDLE
 
     async def stop(self) -> None:
         """End what was asked, and its transaction."""

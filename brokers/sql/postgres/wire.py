@@ -190,14 +190,15 @@ class Wire:
 
         It holds some things in lists that it walks: a server that sends settings without end would have the loop stand.
         """
-        began = self._clock()
+        clock = self._clock
+        began = clock()
         busy = self._pg.is_busy()
-        if self._clock() - began > _DIGESTING:
-            if self._clock is time.thread_time:
+        if clock() - began > _DIGESTING:
+            if clock is time.thread_time:
                 raise BrokerError("broken")
             # It may be the machine that was at work elsewhere. The clock that knows is a system call, so only now.
             self._clock = time.thread_time
-        return bool(busy)
+        return busy != 0
 
     def _hear(self) -> None:
         """Take the notifications, which libpq keeps until then. Raises `BrokerError("broken")` where they are many."""
