@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Work = Callable[[Plan, Call, Tell], Awaitable[bytes]]
 
-_CHUNK, _CHUNKS = 64 << 10, 32  # bytes and portions of rows that are handed on at once
+_CHUNK, _CHUNKS = 64 << 10, 8  # bytes, or portions of rows, that are handed on together
 _WIDE = 20  # of a file, whose rows have no bound but that of one
 _LOOK_SECONDS = 15.0
 _SYNTAX = "42601"
