@@ -28,12 +28,19 @@ ARROWS: dict[str, set[str]] = {
     "brokers.message": set(),
     "brokers.contract": {"brokers.message"},
     "brokers.conformance": {"brokers.contract", "brokers.message"},
+    "brokers.arguments": {"brokers.contract"},
     "brokers.declaration": {"brokers.contract"},
     "brokers.addresses": {"brokers.contract"},
     "brokers.resolver": {"brokers.addresses", "brokers.contract"},
-    "brokers.http": {"brokers.addresses", "brokers.contract", "brokers.message", "brokers.resolver"},
-    "brokers.sql": {"brokers.addresses", "brokers.contract", "brokers.declaration", "brokers.resolver"},
-    "brokers.ssh": {"brokers.addresses", "brokers.contract", "brokers.declaration", "brokers.resolver"},
+    "brokers.http": {
+        *("brokers.addresses", "brokers.arguments", "brokers.contract", "brokers.message", "brokers.resolver"),
+    },
+    "brokers.sql": {
+        *("brokers.addresses", "brokers.arguments", "brokers.contract", "brokers.declaration", "brokers.resolver"),
+    },
+    "brokers.ssh": {
+        *("brokers.addresses", "brokers.arguments", "brokers.contract", "brokers.declaration", "brokers.resolver"),
+    },
     # a library that edits other programs' configuration; it has never heard of secrets
     "editor_setup": set(),
     "editor_setup.contract": set(),
@@ -191,6 +198,7 @@ EXPOSURES: dict[str, str] = {
 # is beneath it; `IMPURE` says which modules of the standard library would make a liar of it.
 PURE = {
     *(
+        "brokers.arguments",
         "brokers.contract",
         "brokers.declaration",
         "brokers.message",

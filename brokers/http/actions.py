@@ -18,8 +18,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from brokers.arguments import refuse
 from brokers.contract import Effect
-from brokers.http.target import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

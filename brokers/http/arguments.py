@@ -1,7 +1,7 @@
 """What an agent may say of a request: every argument decoded strictly into one `Draft`. Pure.
 
 Rules of this file
-- An unknown argument is refused: what is ignored silently was meant to do something.
+- What all brokers ask of arguments stands in `brokers.arguments`; here is what a request's are.
 - Headers that say who asks, for whom, over what, or with which method instead are not the agent's to give.
 - A method has one place, the request line: see `overrides`.
 - A reference (`{{kv:…}}`) is refused everywhere: the connection knows where the credential goes.
@@ -16,17 +16,19 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from brokers.contract import Limits
+from brokers.arguments import REFERENCE, check_known, limits, refuse
 from brokers.http import capture, overrides, target
-from brokers.http.target import Pair, refuse
+
+if TYPE_CHECKING:
+    from brokers.contract import Limits
+    from brokers.http.target import Pair
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 BODILESS = frozenset({"HEAD", "OPTIONS"})
 MAX_BODY = 16 << 20  # bytes: what the issue promises; larger things are uploads, which go in parts
 MAX_TIMEOUT = 120.0  # seconds: longer than slow inference, shorter than a forgotten connection
-MAX_BYTES = 16 << 20  # bytes of a result that fits into one answer
 MAX_HEADERS = 64  # servers stop at 100; fixed and credential headers come on top
 MAX_HEADER = 8192  # bytes of a value: what common servers take for one line
 MAX_HEADER_BYTES = 32 << 10  # bytes of all: nginx gives four buffers of 8 KiB
@@ -104,8 +106,7 @@ def decode(
     What `without` names is left out.
     Raises `BrokerError("argument")`.
     """
-    if not _KNOWN.issuperset(arguments):
-        refuse("arguments", "there is an unknown one")
+    check_known(arguments, _KNOWN)
     method = _method(arguments.get("method", "GET"))
     path, _, written = _text(arguments.get("path", "/"), "path").partition("?")
     segments = target.split_path(path, encoded_slash=encoded_slash)
@@ -123,7 +124,7 @@ def decode(
         refuse("method", "HEAD and OPTIONS take no body")
     _check_payload(payload, dict(headers))
     captures = capture.decode(arguments.get("capture"))
-    return Draft(method, segments, query, headers, kind, payload, _limits(arguments), captures)
+    return Draft(method, segments, query, headers, kind, payload, limits(arguments, MAX_TIMEOUT), captures)
 
 
 def _text(value: object, argument: str) -> str:
@@ -137,21 +138,6 @@ def _method(value: object) -> str:
     if method not in METHODS:
         refuse("method", "one of GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE")
     return method
-
-
-def _limits(arguments: Mapping[str, object]) -> Limits:
-    given = Limits()
-    timeout = arguments.get("timeout")
-    if timeout is None:
-        timeout = given.timeout
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= MAX_TIMEOUT:
-        refuse("timeout", "a number of seconds, more than 0, at most 120")
-    max_bytes = arguments.get("max_bytes")
-    if max_bytes is None:
-        max_bytes = given.max_bytes
-    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or not 0 < max_bytes <= MAX_BYTES:
-        refuse("max_bytes", "a number of bytes, 1 to 16777216")
-    return Limits(float(timeout), max_bytes)
 
 
 def _pairs(value: object, argument: str) -> tuple[Pair, ...]:
@@ -170,7 +156,7 @@ def _pairs(value: object, argument: str) -> tuple[Pair, ...]:
         if len(pairs) + len(values) > target.MAX_PAIRS:
             refuse(argument, "more than 256 values")
         pairs += [(name, _scalar(one, argument)) for one in values]
-    if any(target.REFERENCE in text for pair in pairs for text in pair):
+    if any(REFERENCE in text for pair in pairs for text in pair):
         refuse(argument, "references are refused")
     return tuple(pairs)
 
@@ -204,7 +190,7 @@ def _headers(value: object, content_type: str, without: Collection[str]) -> tupl
             refuse("headers", "a name is given twice")
         if len(text) > MAX_HEADER or not _VALUE.fullmatch(text):
             refuse("headers", "a value is at most 8 KiB of visible ASCII")
-        if target.REFERENCE in text:
+        if REFERENCE in text:
             refuse("headers", "references are refused")
         headers[name] = text
     if content_type:
@@ -269,7 +255,7 @@ def _json(value: object) -> bytes:
 
 def _check_payload(body: bytes, headers: Mapping[str, str]) -> None:
     """Refuse references in a body, and method overrides as its content type makes a server find them."""
-    if target.REFERENCE.encode() in body:
+    if REFERENCE.encode() in body:
         refuse("body", "references are refused")
     if body:
         overrides.check_body(body, headers.get("content-type", ""))

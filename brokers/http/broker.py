@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 from httpx2 import URL, InvalidURL
 
+from brokers.arguments import refuse
 from brokers.contract import BrokerError, Plan
 from brokers.http import actions, capture, card, classify, pattern, target
 from brokers.http.arguments import Without, decode
@@ -31,7 +32,6 @@ from brokers.http.identity import Identities
 from brokers.http.line import Line
 from brokers.http.minter import Minter
 from brokers.http.reading import Readings
-from brokers.http.target import Origin, Pair, refuse
 from brokers.http.transport import MAX_LANES, MAX_STREAMS, Transport
 from brokers.message import Moment, Request
 from brokers.resolver import system_resolver
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from brokers.http.auth.device import Prompt
     from brokers.http.catalogue import Pack
     from brokers.http.reading import Reading
+    from brokers.http.target import Origin, Pair
     from brokers.http.transport import Answer
     from brokers.resolver import Resolver
 

@@ -13,9 +13,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from brokers.arguments import refuse
 from brokers.contract import Effect
 from brokers.http.pattern import fold
-from brokers.http.target import refuse
 
 if TYPE_CHECKING:
     from brokers.contract import Connection

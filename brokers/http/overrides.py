@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
-from brokers.http.target import refuse
+from brokers.arguments import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

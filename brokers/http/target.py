@@ -25,6 +25,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 import idna
 
 from brokers import addresses as _addresses
+from brokers.arguments import REFERENCE, refuse
 from brokers.contract import BrokerError
 
 if TYPE_CHECKING:
@@ -51,12 +52,6 @@ _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROLS_IN_QUERY = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-REFERENCE = "{{kv:"  # what redaction writes; the credential's place is the connection's to say, never an agent's
-
-
-def refuse(argument: str, why: str) -> NoReturn:
-    """Raise `BrokerError("argument")`: both parts are literals of this package."""
-    raise BrokerError("argument", argument=argument, why=why)
 
 
 def _declare(why: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """What an agent may say of a query: every argument decoded strictly into one `Draft`. Pure.
 
 Rules of this file
-- An unknown argument is refused: what is ignored silently was meant to do something.
+- What all brokers ask of arguments stands in `brokers.arguments`; here is what a statement's are.
 - A reference (`{{kv:…}}`) is refused everywhere: the connection knows where its credential goes.
 """
 
@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from brokers.contract import BrokerError, Limits
+from brokers.arguments import check_known, limits, refuse, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-REFERENCE = "{{kv:"
+    from brokers.contract import Limits
+
 MAX_SQL = 1 << 20  # bytes: a migration's longest statement; parsing goes by the token, which has a bound of its own
 MAX_PARAMS = 1000  # a long IN list; more rows than that are loaded from a file
 MAX_PARAM_BYTES = 4 << 20  # of all parameters together
 MAX_ROWS = 1_000_000  # of an answer; an export has no such bound, but that of a saved file
-MAX_BYTES = 16 << 20  # bytes of a result that fits into one answer
 MAX_TIMEOUT = 600.0  # seconds: an index on a large table, as long as a caller may wait at all
 MAX_LOAD = 16 << 20  # bytes of a file that is loaded: what a frame carries
 _ROWS = 1000  # where nothing was said: what an agent reads at once
@@ -70,7 +70,7 @@ def decode(arguments: Mapping[str, object], body: bytes) -> Draft:
 
 
 def _query(arguments: Mapping[str, object], body: bytes) -> Draft:
-    _known(arguments, _QUERY)
+    check_known(arguments, _QUERY)
     if body:
         refuse("body", "a query has none; load takes a file")
     sql = _text(arguments.get("sql"), "sql")
@@ -84,7 +84,7 @@ def _query(arguments: Mapping[str, object], body: bytes) -> Draft:
         refuse("mode", "it is read or write")
     return Draft(
         "query",
-        _limits(arguments),
+        limits(arguments, MAX_TIMEOUT),
         sql,
         _params(arguments.get("params")),
         mode == "write",
@@ -95,15 +95,15 @@ def _query(arguments: Mapping[str, object], body: bytes) -> Draft:
 
 
 def _schema(arguments: Mapping[str, object], body: bytes) -> Draft:
-    _known(arguments, _SCHEMA)
+    check_known(arguments, _SCHEMA)
     if body:
         refuse("body", "this takes none")
     schema, table = (_name(arguments.get(member, ""), member) for member in ("schema", "table"))
-    return Draft("schema", _limits(arguments), schema=schema, table=table)
+    return Draft("schema", limits(arguments, MAX_TIMEOUT), schema=schema, table=table)
 
 
 def _load(arguments: Mapping[str, object], body: bytes) -> Draft:
-    _known(arguments, _LOAD)
+    check_known(arguments, _LOAD)
     if not 0 < len(body) <= MAX_LOAD:
         refuse("body", "a file of 1 byte to 16 MiB")
     table = _name(arguments.get("table"), "table")
@@ -117,7 +117,7 @@ def _load(arguments: Mapping[str, object], body: bytes) -> Draft:
         refuse("table", "name the table to load into")
     return Draft(
         "load",
-        _limits(arguments),
+        limits(arguments, MAX_TIMEOUT),
         write=True,
         table=table,
         columns=tuple(_name(column, "columns") for column in columns),
@@ -127,30 +127,22 @@ def _load(arguments: Mapping[str, object], body: bytes) -> Draft:
     )
 
 
-def _known(arguments: Mapping[str, object], known: frozenset[str]) -> None:
-    if not known.issuperset(arguments):
-        refuse("arguments", "there is an unknown one")
-
-
 def _text(value: object, argument: str) -> str:
-    if not isinstance(value, str):
-        refuse(argument, "it must be text")
-    if REFERENCE in value:
-        refuse(argument, "references are refused")
+    found = text(value, argument)
     try:
-        value.encode()
+        found.encode()
     except UnicodeError:
         refuse(argument, "it is not UTF-8")
-    if "\0" in value:
+    if "\0" in found:
         refuse(argument, "NUL is refused")
-    return value
+    return found
 
 
 def _name(value: object, argument: str) -> str:
-    text = _text(value, argument)
-    if len(text) > _NAME or not (text.isprintable() or not text):
+    name = _text(value, argument)
+    if len(name) > _NAME or not (name.isprintable() or not name):
         refuse(argument, "a name has at most 200 characters")
-    return text
+    return name
 
 
 def _params(value: object) -> tuple[Scalar, ...]:
@@ -176,16 +168,6 @@ def _scalar(value: object) -> Scalar:
     return refuse("params", "a value is text, a number, true, false or null")
 
 
-def _limits(arguments: Mapping[str, object]) -> Limits:
-    given = Limits()
-    timeout = arguments.get("timeout")
-    if timeout is None:
-        timeout = given.timeout
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= MAX_TIMEOUT:
-        refuse("timeout", "a number of seconds, more than 0, at most 600")
-    return Limits(float(timeout), _number(arguments, "max_bytes", given.max_bytes, MAX_BYTES))
-
-
 def _number(arguments: Mapping[str, object], argument: str, default: int, most: int) -> int:
     value = arguments.get(argument)
     if value is None:
@@ -200,8 +182,3 @@ def _flag(arguments: Mapping[str, object], argument: str, *, default: bool) -> b
     if not isinstance(value, bool):
         refuse(argument, "it is true or false")
     return value
-
-
-def refuse(argument: str, why: str) -> NoReturn:
-    """Refuse an argument."""
-    raise BrokerError("argument", argument=argument, why=why)

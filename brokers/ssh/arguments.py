@@ -1,7 +1,7 @@
 """What an agent may say of a call over SSH: every argument decoded strictly into one `Draft`. Pure.
 
 Rules of this file
-- An unknown argument is refused: what is ignored silently was meant to do something.
+- What all brokers ask of arguments stands in `brokers.arguments`; here is what a command's and a copy's are.
 - A reference (`{{kv:…}}`) is refused everywhere, stdin included: the connection knows where its credential goes.
 - A command is given word by word, or by a profile's name and its arguments. Never as one line to be taken apart.
 """
@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
-from brokers.contract import BrokerError, Limits
+from brokers.arguments import REFERENCE, check_known, limits, refuse, text
 from brokers.ssh import command, remote
 
-REFERENCE = "{{kv:"
+if TYPE_CHECKING:
+    from brokers.contract import Limits
+
 MAX_STDIN = 16 << 20  # bytes: what a frame carries; a file to put is the same
-MAX_BYTES = 16 << 20  # bytes of a result that fits into one answer
 MAX_TIMEOUT = 600.0  # seconds: an upgrade of packages, as long as a caller may wait at all
 MAX_ENV = 32  # variables
 _COMMON = {"timeout", "max_bytes", "act"}
@@ -57,7 +58,7 @@ def decode(arguments: Mapping[str, object], body: bytes) -> Draft:
 
 
 def _exec(arguments: Mapping[str, object], body: bytes) -> Draft:
-    _known(arguments, _EXEC)
+    check_known(arguments, _EXEC)
     given, profile = arguments.get("argv"), arguments.get("profile")
     if (given is None) == (profile is None):
         refuse("argv", "a call has argv or a profile")
@@ -73,7 +74,7 @@ def _exec(arguments: Mapping[str, object], body: bytes) -> Draft:
         command.check(argv)
     return Draft(
         "exec",
-        _limits(arguments),
+        limits(arguments, MAX_TIMEOUT),
         body,
         argv,
         "" if profile is None else _text(profile, "profile"),
@@ -84,27 +85,19 @@ def _exec(arguments: Mapping[str, object], body: bytes) -> Draft:
 
 
 def _copy(act: str, arguments: Mapping[str, object], body: bytes) -> Draft:
-    _known(arguments, _COPY)
+    check_known(arguments, _COPY)
     overwrite = arguments.get("overwrite", False)
     if not isinstance(overwrite, bool) or (overwrite and act != "put"):
         refuse("overwrite", "true or false, and only where a file is put")
     if body and act != "put":
         refuse("body", "only a file that is put has one")
-    return Draft(act, _limits(arguments), body, path=_path(arguments, "path"), overwrite=overwrite)
-
-
-def _known(arguments: Mapping[str, object], known: frozenset[str]) -> None:
-    if not known.issuperset(arguments):
-        refuse("arguments", "there is an unknown one")
+    return Draft(act, limits(arguments, MAX_TIMEOUT), body, path=_path(arguments, "path"), overwrite=overwrite)
 
 
 def _text(value: object, argument: str) -> str:
-    if not isinstance(value, str):
-        refuse(argument, "it must be text")
-    if REFERENCE in value:
-        refuse(argument, "references are refused")
-    command.check_word(value, argument)
-    return value
+    word = text(value, argument)
+    command.check_word(word, argument)
+    return word
 
 
 def _path(arguments: Mapping[str, object], argument: str) -> str:
@@ -123,21 +116,3 @@ def _mapping(value: object, argument: str) -> dict[str, str]:
     if sum(len(name.encode()) + len(held.encode()) for name, held in found.items()) > command.MAX_BYTES:
         refuse(argument, "at most 16 KiB together")
     return found
-
-
-def _limits(arguments: Mapping[str, object]) -> Limits:
-    given = Limits()
-    timeout, max_bytes = arguments.get("timeout"), arguments.get("max_bytes")
-    timeout = given.timeout if timeout is None else timeout
-    max_bytes = given.max_bytes if max_bytes is None else max_bytes
-    # NaN compares false with everything, so it is refused with the rest.
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= MAX_TIMEOUT:
-        refuse("timeout", "a number of seconds, more than 0, at most 600")
-    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or not 0 < max_bytes <= MAX_BYTES:
-        refuse("max_bytes", "a number of bytes, 1 to 16777216")
-    return Limits(float(timeout), max_bytes)
-
-
-def refuse(argument: str, why: str) -> NoReturn:
-    """Refuse an argument."""
-    raise BrokerError("argument", argument=argument, why=why)

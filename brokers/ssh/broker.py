@@ -14,10 +14,11 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from brokers.arguments import refuse
 from brokers.contract import BrokerError, Credential, Effect, Outcome, Plan
 from brokers.resolver import system_resolver
-from brokers.ssh import arguments as given
 from brokers.ssh import book, card, command, jump, remote
+from brokers.ssh.arguments import decode
 from brokers.ssh.call import GoneError
 from brokers.ssh.copying import Copy
 from brokers.ssh.kind import account
@@ -54,7 +55,7 @@ class SshBroker:
 
     def plan(self, connection: Connection, arguments: Mapping[str, object], body: bytes = b"") -> Plan:
         """The canonical plan of a call. Raises `BrokerError`: `argument`, `options`."""
-        draft = given.decode(arguments, body)
+        draft = decode(arguments, body)
         jump.check(connection.target)
         return _exec(connection, draft) if draft.act == "exec" else _copy(connection, draft)
 
@@ -119,7 +120,7 @@ def _exec(connection: Connection, draft: Draft) -> Plan:
         words = pages.named(draft.profile).words(draft.arguments, pages.roots)
     cwd = draft.cwd or str(target.get("cwd") or "")
     if not set(draft.env) <= set(cast("Sequence[str]", target.get("env") or ())):
-        given.refuse("env", "a variable that the connection does not allow")
+        refuse("env", "a variable that the connection does not allow")
     judged = book.judge(words, pages, stdin=bool(draft.body))
     line = command.line((*_KEEPS_TIME, str(judged.timeout), *words) if judged.timeout else words, cwd, draft.env)
     effect, because = judged.effect, judged.because
@@ -134,7 +135,7 @@ def _exec(connection: Connection, draft: Draft) -> Plan:
         # `make deploy` and `git status` do what the folder's files say, and the folder is the agent's choice here.
         effect, because = Effect.UNKNOWN, "a known command, but in another folder than the connection's"
     if effect is Effect.UNKNOWN and not card.fits(line):
-        given.refuse("argv", "it is more than a card shows: put it into a file on the server, or have a profile made")
+        refuse("argv", "it is more than a card shows: put it into a file on the server, or have a profile made")
     details = _details(line, draft.body)
     details += [("folder", cwd)] if cwd else []
     details += [("profile", judged.profile)] if judged.profile else []
@@ -189,9 +190,9 @@ def _copy(connection: Connection, draft: Draft) -> Plan:
         raise BrokerError("options", why="a one-command certificate copies no files: it would let in for all of SFTP")
     root = remote.root_of(draft.path, book.of(target).roots)
     if root is None:
-        given.refuse("path", "it lies outside the roots that a person declared")
+        refuse("path", "it lies outside the roots that a person declared")
     if draft.act == "put" and draft.path == root:
-        given.refuse("path", "a file is put beneath a root, not in its place")
+        refuse("path", "a file is put beneath a root, not in its place")
     effect, because = _COPIES[draft.act, draft.overwrite]
     if remote.hidden(draft.path, book.of(target).roots):
         effect, because = _HIDDEN["put" if draft.act == "put" else "get"]

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from brokers.contract import BrokerError
+from brokers.arguments import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,24 +55,24 @@ def line(words: Sequence[str], cwd: str = "", environment: Mapping[str, str] | N
         check_word(cwd, "cwd")
         # Absolute, so that neither CDPATH nor `cd -` (the folder before) has a say.
         if not cwd.startswith("/"):
-            _refuse("cwd", "it is an absolute path")
+            refuse("cwd", "it is an absolute path")
         made = ["cd", "--", quote(cwd), "&&", "exec", *made]
     whole = " ".join(made)
     if len(whole.encode()) > MAX_LINE:
-        _refuse("argv", "the command line is longer than 64 KiB")
+        refuse("argv", "the command line is longer than 64 KiB")
     return whole
 
 
 def check(words: Sequence[str]) -> None:
     """Refuse words that are too many, too long, or nothing to name a command with."""
     if not words or len(words) > MAX_WORDS:
-        _refuse("argv", "one to 256 words")
+        refuse("argv", "one to 256 words")
     for word in words:
         check_word(word, "argv")
     if sum(len(word.encode()) for word in words) > MAX_BYTES:
-        _refuse("argv", "at most 16 KiB together")
+        refuse("argv", "at most 16 KiB together")
     if not words[0] or words[0][0] in "-=~%@" or "=" in words[0]:
-        _refuse("argv", "the first word names a command: it does not begin with '-', '~', '%' or '@', and has no '='")
+        refuse("argv", "the first word names a command: it does not begin with '-', '~', '%' or '@', and has no '='")
 
 
 def check_word(word: str, argument: str) -> None:
@@ -80,9 +80,9 @@ def check_word(word: str, argument: str) -> None:
     try:
         word.encode()
     except UnicodeError:
-        _refuse(argument, "it is not UTF-8")
+        refuse(argument, "it is not UTF-8")
     if any(unicodedata.category(character) == "Cc" for character in word):
-        _refuse(argument, "NUL, line ends and other control characters are refused: give such data as stdin")
+        refuse(argument, "NUL, line ends and other control characters are refused: give such data as stdin")
 
 
 def quote(word: str) -> str:
@@ -102,7 +102,3 @@ def quote_first(word: str) -> str:
 def _quoted(word: str) -> str:
     made = quote(word)
     return f"'{word}'" if made == word else made
-
-
-def _refuse(argument: str, why: str) -> NoReturn:
-    raise BrokerError("argument", argument=argument, why=why)
