@@ -16,11 +16,9 @@ from urllib.parse import urlsplit
 
 from brokers.contract import BrokerError, Secret
 from brokers.http import target
-from brokers.http.auth import document, spelled
+from brokers.http.auth import document
 from brokers.http.auth.minting import (
     MAX_LIFE,
-    BearsToken,
-    Endpoint,
     Minted,
     endpoint_of,
     granted,
@@ -28,7 +26,7 @@ from brokers.http.auth.minting import (
     seconds_in,
     token_in,
 )
-from brokers.http.auth.oauth2 import OPTIONS, check_options, client_forms, token_request
+from brokers.http.auth.oauth2 import Oauth2, token_request
 from brokers.http.auth.oauth2_refresh import refreshed
 
 if TYPE_CHECKING:
@@ -63,32 +61,21 @@ class Pause:
     seconds: float
 
 
-class Device(BearsToken):
+class Device(Oauth2):
     """One secret, which `login` makes: JSON with a refresh token, or with an access token of a service that gives none.
 
-    Options as `oauth2-refresh` has them, and `device_path`: where codes are given out, at the token URL's origin.
+    Options as `Oauth2` has them, and `device_path`: where codes are given out, at the token URL's origin.
     """
 
     name = "device"
     slots: tuple[str, ...] = (SLOT,)
+    more = ("device_path",)
     spelling = "device:TOKEN_URL,client=ID,device_path=PATH[,scope=…,audience=…,auth=post]"
-
-    def parse(self, rest: str) -> dict[str, str]:
-        """The token URL, then the others by name."""
-        return spelled.read(rest, "token_url", "device_path", *OPTIONS)
-
-    def spell(self, options: Mapping[str, str]) -> str:
-        """See `parse`."""
-        return spelled.write(options, "token_url")
 
     def check(self, options: Mapping[str, str]) -> None:
         """Demand a token URL, a client and where codes are given out."""
-        check_options(options, "device_path")
+        super().check(options)
         _device_path(options)
-
-    def endpoint(self, options: Mapping[str, str]) -> Endpoint:
-        """The declared token URL."""
-        return endpoint_of(options)
 
     def mint(
         self, credential: Credential, options: Mapping[str, str], moment: Moment
@@ -126,10 +113,6 @@ class Device(BearsToken):
             elif error != "authorization_pending":
                 return _logged_in(granted(answer))
         raise BrokerError("login", why="the code was not entered in time")
-
-    def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
-        """`client:secret` of a client that has one."""
-        return client_forms(credential, options)
 
 
 def _device_path(options: Mapping[str, str]) -> str:
