@@ -1,4 +1,4 @@
-"""The arguments of a call, from a command line: what `kv api` and `kv explain` share.
+"""The arguments of an HTTP request, from a command line: what `kv api` and `kv explain` share.
 
 Rules of this file
 - It only spells the request; what may be sent is judged by the keeper, by the same function for every client.
@@ -8,6 +8,7 @@ Rules of this file
 from __future__ import annotations
 
 from kv.errors import KvError
+from kv.hot.request import Call, read_input, shared, stated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,23 +26,11 @@ OPTIONS: Table = {
     "--select": ("select", "JMESPATH", "print only this part of a JSON answer"),
     "--capture": ("capture", "FIELD=NAME…", "a new credential in the answer: into the vault as NAME"),
     "--save": ("save", "FILE", "write the body to a new file below this folder instead"),
-    "--max-bytes": ("max_bytes", "N", "read at most N bytes of the answer"),
-    "--timeout": ("timeout", "SECONDS", "give up on the other side after this long"),
-    "--reason": ("reason", "TEXT", "why, for the person who is asked"),
-    "--wait": ("wait", "SECONDS", "how long to wait for a person (180); 0 prints a ticket at once"),
+    **shared("read at most N bytes of the answer", "give up on the other side after this long"),
     "--fail": ("fail", "", "exit with status 8 when the answer is HTTP 400 or more"),
 }
 
 _IN_HEADER = 64 << 10  # bytes of JSON that still go into the frame's header; more travels as its body
-_MAX_INPUT = 16 << 20  # the keeper's bound on a body: read no more than shows that it is passed
-
-
-class Call:
-    """A call as the wire takes it: `args`, and the raw `body` beside them."""
-
-    def __init__(self, args: dict[str, object], body: bytes) -> None:
-        self.args = args
-        self.body = body
 
 
 def build(found: Arguments) -> Call:
@@ -54,12 +43,7 @@ def build(found: Arguments) -> Call:
         args["headers"] = _headers(pairs)
     if pairs := found.all("capture"):
         args["capture"] = _once(_pair(pair, "=", "--capture") for pair in pairs)
-    for name in ("select", "save", "reason"):
-        if (text := found.get(name)) is not None:
-            args[name] = text
-    for name, kind in (("max_bytes", int), ("timeout", float), ("wait", float)):
-        if (number := found.number(name, kind)) is not None:
-            args[name] = number
+    args |= stated(found, "select", "save")
     return Call(args, _body(found, args))
 
 
@@ -123,25 +107,4 @@ def _json(data: bytes, args: dict[str, object]) -> bytes:
     headers = args.setdefault("headers", {})
     if isinstance(headers, dict) and "content-type" not in {str(name).lower() for name in headers}:
         headers["content-type"] = "application/json"
-    return data
-
-
-def read_input(text: str) -> bytes:
-    """The bytes that TEXT, @FILE or - stand for. Raises `KvError("disk" | "too-large")`."""
-    if text == "-":
-        import sys
-
-        data = sys.stdin.buffer.read(_MAX_INPUT + 1)
-    elif text.startswith("@"):
-        try:
-            with open(text[1:], "rb") as file:
-                data = file.read(_MAX_INPUT + 1)
-        except OSError as error:
-            import os
-
-            raise KvError("disk", act="read", path=text[1:], why=os.strerror(error.errno or 0)) from None
-    else:
-        data = text.encode("utf-8", "surrogateescape")
-    if len(data) > _MAX_INPUT:
-        raise KvError("too-large", argument="body", limit="16 MiB")
     return data

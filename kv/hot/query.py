@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
-from kv.client import AGENT, Client
 from kv.hot import statement
 from kv.hot.arguments import HELP, Table, parse, usage
-from kv.hot.person import announce
+from kv.hot.request import ask
 from kv.hot.result import show
-from kv.paths import vault_path
 
 _QUERY = """
 usage: kv query CONNECTION [SQL | --file FILE | -] [options]
@@ -43,10 +39,6 @@ def main(verb: str, argv: list[str]) -> int:
         print(usage(_SCHEMA if verb == "schema" else _QUERY, options))
         return 0
     request = statement.build_schema(found) if verb == "schema" else statement.build(found)
-    vault = vault_path(found.get("vault"))
-    folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if "save" in request.args else None
-    with Client(vault, AGENT) as client:
-        event = announce(vault, quiet=found.get("wait") == "0")
-        answer = client.ask("query", request.args, request.body, folder=folder, event=event)
+    answer = ask("query", found, request)
     form = "json" if found.get("select") is not None else found.get("format") or ""
     return show(answer, as_json=found.on("json"), fail=False, form=form)

@@ -17,8 +17,8 @@ from kv.client import AGENT, Client
 from kv.errors import FAILED, OK, TIMED_OUT, KvError
 from kv.hot.arguments import HELP, Table, parse, usage
 from kv.hot.beneath import read_beneath
-from kv.hot.call import Call, read_input
 from kv.hot.person import announce
+from kv.hot.request import Call, read_input, shared, stated
 from kv.hot.result import show
 from kv.paths import vault_path
 
@@ -49,12 +49,7 @@ its connection declares. LOCAL is a file below this folder.
 """
 _MOST_STATUS = 255
 _LIVE_BYTES = 16 << 20  # of each stream, the most that the keeper lets through: what is live is held by nobody
-_COMMON: Table = {
-    "--max-bytes": ("max_bytes", "N", "keep at most N bytes of each stream (1 MiB)"),
-    "--timeout": ("timeout", "SECONDS", "hang up after this long (30)"),
-    "--reason": ("reason", "TEXT", "why, for the person who is asked"),
-    "--wait": ("wait", "SECONDS", "how long to wait for a person (180); 0 prints a ticket at once"),
-}
+_COMMON = shared("keep at most N bytes of each stream (1 MiB)", "hang up after this long (30)")
 OPTIONS: Table = {
     "--profile": ("profile", "NAME", "a command that the connection names, in place of its words"),
     "-a": ("argument", "NAME=VALUE…", "what fills a place of the profile; repeat for more"),
@@ -98,7 +93,7 @@ def build(found: Arguments) -> Call:
     profile, words = found.get("profile"), found.words[1:]
     if bool(words) == (profile is not None):
         raise KvError("usage", why="give a command behind --, or --profile NAME")
-    args: dict[str, object] = {"connection": found.words[0], **_shared(found)}
+    args: dict[str, object] = {"connection": found.words[0], **stated(found)}
     if profile is None:
         args["argv"] = words
     else:
@@ -116,7 +111,7 @@ def copy(found: Arguments) -> Call:
     name, act, *rest = [*found.words, "", ""][: max(2, len(found.words))]
     if act not in {"get", "put", "list"} or not 1 <= len(rest) <= (1 if act == "list" else 2):
         raise KvError("usage", why="say what to copy: kv ssh-copy CONNECTION get|put|list …; --help shows how")
-    args: dict[str, object] = {"connection": name, "act": act, **_shared(found)}
+    args: dict[str, object] = {"connection": name, "act": act, **stated(found)}
     if act == "put":
         local, remote = [*rest, ""][:2]
         if not remote:
@@ -127,16 +122,6 @@ def copy(found: Arguments) -> Call:
     if act == "get":
         args["save"] = rest[1] if len(rest) > 1 else rest[0].rpartition("/")[2]
     return Call(args, b"")
-
-
-def _shared(found: Arguments) -> dict[str, object]:
-    args: dict[str, object] = {}
-    if (reason := found.get("reason")) is not None:
-        args["reason"] = reason
-    for name, kind in (("max_bytes", int), ("timeout", float), ("wait", float)):
-        if (number := found.number(name, kind)) is not None:
-            args[name] = number
-    return args
 
 
 def _pairs(found: Arguments, option: str, spelling: str) -> dict[str, str]:

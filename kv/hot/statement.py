@@ -9,7 +9,7 @@ Rules of this file
 from __future__ import annotations
 
 from kv.errors import KvError
-from kv.hot.call import Call, read_input
+from kv.hot.request import Call, read_input, shared, stated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 _COMMON: Table = {
     "--select": ("select", "JMESPATH", "print only this part of the answer, as JSON"),
-    "--max-bytes": ("max_bytes", "N", "read at most N bytes of the answer (1 MiB)"),
-    "--timeout": ("timeout", "SECONDS", "give up on the statement after this long (30)"),
-    "--reason": ("reason", "TEXT", "why, for the person who is asked"),
-    "--wait": ("wait", "SECONDS", "how long to wait for a person (180); 0 prints a ticket at once"),
+    **shared("read at most N bytes of the answer (1 MiB)", "give up on the statement after this long (30)"),
 }
 OPTIONS: Table = {
     "--file": ("file", "FILE", "take the statement from a file; - is standard input"),
@@ -50,7 +47,7 @@ def build(found: Arguments) -> Call:
     """The query that the command line spells. Raises `KvError("usage" | "too-large" | "disk")`."""
     if not found.words:
         raise KvError("usage", why="say which database: kv query CONNECTION 'SELECT …'; kv query --help shows how")
-    args: dict[str, object] = {"connection": found.words[0], **_shared(found)}
+    args: dict[str, object] = {"connection": found.words[0], **stated(found, "select")}
     form = found.get("format")
     if form is not None and form not in _FORMATS:
         raise KvError("usage", why=f"--format is one of {', '.join(_FORMATS)}")
@@ -78,22 +75,11 @@ def build_schema(found: Arguments) -> Call:
         raise KvError("usage", why="say which database: kv schema CONNECTION [TABLE]")
     if found.get("format") not in {None, "text", "json"}:
         raise KvError("usage", why="--format of a schema is text or json")
-    args: dict[str, object] = {"connection": found.words[0], "act": "schema", **_shared(found)}
+    args: dict[str, object] = {"connection": found.words[0], "act": "schema", **stated(found, "select")}
     schema, _, table = (found.words[1] if len(found.words) > 1 else "").rpartition(".")
     schema = found.get("schema") or schema
     args |= {name: value for name, value in (("schema", schema), ("table", table)) if value}
     return Call(args, b"")
-
-
-def _shared(found: Arguments) -> dict[str, object]:
-    args: dict[str, object] = {}
-    for name in ("select", "reason"):
-        if (text := found.get(name)) is not None:
-            args[name] = text
-    for name, kind in (("max_bytes", int), ("timeout", float), ("wait", float)):
-        if (number := found.number(name, kind)) is not None:
-            args[name] = number
-    return args
 
 
 def _sql(found: Arguments) -> str:
