@@ -31,12 +31,15 @@ ARROWS: dict[str, set[str]] = {
     "brokers.arguments": {"brokers.contract"},
     "brokers.declaration": {"brokers.contract"},
     "brokers.addresses": {"brokers.contract"},
+    "brokers.personal": {"brokers.contract"},
     "brokers.resolver": {"brokers.addresses", "brokers.contract"},
     "brokers.http": {
-        *("brokers.addresses", "brokers.arguments", "brokers.contract", "brokers.message", "brokers.resolver"),
+        *("brokers.addresses", "brokers.arguments", "brokers.contract", "brokers.message", "brokers.personal"),
+        "brokers.resolver",
     },
     "brokers.sql": {
-        *("brokers.addresses", "brokers.arguments", "brokers.contract", "brokers.declaration", "brokers.resolver"),
+        *("brokers.addresses", "brokers.arguments", "brokers.contract", "brokers.declaration", "brokers.personal"),
+        "brokers.resolver",
     },
     "brokers.ssh": {
         *("brokers.addresses", "brokers.arguments", "brokers.contract", "brokers.declaration", "brokers.resolver"),
@@ -101,7 +104,7 @@ ARROWS: dict[str, set[str]] = {
     # the keeper
     "kv.daemon": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar", "kv.clients", "kv.strangers", "kv.wire"),
-        *("kv.programs", "kv.spawn", "brokers.contract", "brokers.declaration"),
+        *("kv.programs", "kv.spawn", "brokers.contract", "brokers.declaration", "brokers.personal"),
         *("kv.audit", "kv.card", "kv.model", "kv.policy", "kv.proofs", "kv.redact", "kv.registry", "kv.vault"),
     },
 }
@@ -202,6 +205,7 @@ PURE = {
         "brokers.contract",
         "brokers.declaration",
         "brokers.message",
+        "brokers.personal",
         "kv.card",
         "kv.errors",
         "kv.model",

@@ -25,6 +25,7 @@ from brokers.contract import BrokerError, Plan
 from brokers.http import actions, capture, card, classify, pattern, target
 from brokers.http.arguments import Without, decode
 from brokers.http.auth import SLASH, check_added
+from brokers.http.auth.device import Device
 from brokers.http.auth.mtls import CERTIFICATE
 from brokers.http.auth.sigv4 import OWN
 from brokers.http.driver import drive
@@ -41,11 +42,11 @@ if TYPE_CHECKING:
 
     from brokers.contract import AuthScheme, Connection, Credential, Outcome, Safe, Secret
     from brokers.http.arguments import Draft
-    from brokers.http.auth.device import Prompt
     from brokers.http.catalogue import Pack
     from brokers.http.reading import Reading
     from brokers.http.target import Origin, Pair
     from brokers.http.transport import Answer
+    from brokers.personal import Prompt
     from brokers.resolver import Resolver
 
 
@@ -72,6 +73,7 @@ class HttpBroker:
         clock: Callable[[], float] = time.time,
         safe: Safe | None = None,
     ) -> None:
+        self._schemes = schemes
         self._readings = Readings(schemes, catalogue)
         self._transport = Transport(resolver)
         self._identities = Identities()
@@ -140,6 +142,10 @@ class HttpBroker:
         if reading.minting is None:
             return await call(credential)
         return await self._minter.call(reading, credential, line, call)
+
+    def takes_login(self, connection: Connection) -> bool:
+        """Whether the connection's scheme has a login."""
+        return isinstance(self._schemes(connection.scheme), Device)
 
     async def login(
         self,

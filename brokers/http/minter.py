@@ -14,7 +14,7 @@ import secrets
 from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError, Credential, Secret
-from brokers.http.auth.device import Device, Pause, Prompt
+from brokers.http.auth.device import Device, Pause
 from brokers.http.auth.minting import TOKEN, Minted
 from brokers.http.driver import exchange, mint
 from brokers.http.line import Line
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from brokers.http.reading import Destination, Reading
     from brokers.http.tokens import Use
     from brokers.http.transport import Answer, Transport
+    from brokers.personal import Prompt
 
 SECONDS = 30.0  # for making one token: an endpoint that is slower is down
 MAX_ASKED = 2000  # requests of one login: its patience at the shortest interval, and some

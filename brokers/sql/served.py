@@ -15,6 +15,7 @@ from brokers.sql.broker import SqlBroker
 
 if TYPE_CHECKING:
     from brokers.contract import Connection, Credential, Outcome, Plan
+    from brokers.personal import Findings
     from brokers.resolver import Resolver
 
 
@@ -33,7 +34,7 @@ class Acts(Protocol):
     async def load(self, plan: Plan, credential: Credential) -> Outcome:
         """See `SqlBroker`."""
 
-    async def inspect(self, connection: Connection, credential: Credential) -> dict[str, object]:
+    async def inspect(self, connection: Connection, credential: Credential) -> Findings:
         """See `ServedBroker`."""
 
     async def aclose(self) -> None:
@@ -81,8 +82,8 @@ class ServedBroker(SqlBroker, Generic[A]):
         """See `SqlBroker`."""
         return await self._acts.load(plan, credential)
 
-    async def inspect(self, connection: Connection, credential: Credential) -> dict[str, object]:
-        """`{server, warnings, script, remedy}`: what the role may do that no reader should, the SQL of a proper one."""
+    async def inspect(self, connection: Connection, credential: Credential) -> Findings:
+        """What the role may do that no reader should, and the SQL of a proper one."""
         return await self._acts.inspect(connection, credential)
 
     async def aclose(self) -> None:

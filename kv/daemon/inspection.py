@@ -9,26 +9,22 @@ Rules of this file
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError
+from brokers.personal import Inspects
 from kv.daemon import record
-from kv.daemon.entry import kind_of
 from kv.daemon.faults import as_kv_error
 from kv.errors import KvError
 from kv.redact import Redaction
 
 if TYPE_CHECKING:
-    from brokers.contract import Connection, Credential
+    from brokers.contract import Connection
     from kv.daemon.dispatch import Answer, Exchange
     from kv.daemon.house import House
     from kv.daemon.schema import Named
 
 _SECONDS = 15.0  # for a look: a person sits in front of it
-
-
-class _Inspecting(Protocol):
-    async def inspect(self, connection: Connection, credential: Credential) -> dict[str, object]: ...
 
 
 class Inspection:
@@ -45,13 +41,14 @@ class Inspection:
         house, name = self._house, cast("Named", exchange.request.args).name
         entry = house.entry(name)
         connection = entry.connection
-        if connection.kind == "http" or kind_of(connection.kind).verb != "query":
+        broker = house.broker(connection.kind)
+        if not isinstance(broker, Inspects):
             raise KvError("bad-argument", argument="connection", why="only databases have a role to look at")
         told = record.act("inspect", connection.name, record.strength(exchange))
         number = house.audit.intend(**record.merge(record.who(exchange.caller), told))
         outcome = "unknown"
         try:
-            found = await self._found(connection)
+            found, warnings = await self._found(broker, connection)
             outcome = "ok"
         except KvError as error:
             outcome = error.code
@@ -59,12 +56,11 @@ class Inspection:
         finally:
             house.audit.settle(number, outcome=outcome)
         if house.entry(name) is entry:
-            house.findings[connection.name] = cast("list[str]", found["warnings"])
-        return found, b""
+            house.findings[connection.name] = warnings
+        return {**found, "warnings": warnings}, b""
 
-    async def _found(self, connection: Connection) -> dict[str, object]:
+    async def _found(self, broker: Inspects, connection: Connection) -> tuple[dict[str, object], list[str]]:
         database = await self._house.database()
-        broker = cast("_Inspecting", self._house.broker(connection.kind))
         try:
             async with asyncio.timeout(_SECONDS):
                 with self._house.spend(connection) as credential:
@@ -74,10 +70,7 @@ class Inspection:
         except BrokerError as error:
             raise as_kv_error(error, connection.name) from None
         redaction = Redaction(database, connection.secrets.values())
-        warnings = cast("list[str]", found["warnings"])
-        server, script, *warnings = redaction.present_all(
-            [str(found["server"]), str(found["script"]), *warnings], "body"
-        )
+        server, script, *warnings = redaction.present_all([found.server, found.script, *found.warnings], "body")
         if redaction.verdict.withhold:
             raise KvError("withheld", why="it holds a guessable secret that was not lent to this call")
-        return {"server": server, "script": script, "remedy": found["remedy"], "warnings": warnings}
+        return {"server": server, "script": script, "remedy": found.remedy}, warnings

@@ -7,51 +7,37 @@ Rules of this file
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from brokers.contract import BrokerError
+from brokers.personal import LogsIn
 from kv.daemon import record
 from kv.daemon.faults import as_kv_error
 from kv.errors import KvError, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from brokers.contract import Connection, Credential, Secret
+    from brokers.personal import Prompt
     from kv.daemon.dispatch import Answer, Exchange
     from kv.daemon.entry import Entry
     from kv.daemon.house import House
     from kv.daemon.schema import Named
 
 
-class _Prompt(Protocol):
-    code: str
-    address: str
-    complete: str
-    seconds: float
-
-
-class _LoggingIn(Protocol):
-    async def login(
-        self, connection: Connection, credential: Credential, show: Callable[[_Prompt], Awaitable[None]]
-    ) -> Mapping[str, Secret]: ...
-
-
 async def login(house: House, exchange: Exchange) -> Answer:
     """`{name, secrets}`: the names of what was stored. Raises `KvError`."""
     entry = house.entry(cast("Named", exchange.request.args).name)
     connection = entry.connection
-    if connection.scheme != "device":
+    broker = house.broker(connection.kind)
+    if not isinstance(broker, LogsIn) or not broker.takes_login(connection):
         raise KvError("bad-argument", argument="connection", why="nobody logs in to it: it has a secret of its own")
     if house.vault.read_only:
         raise KvError("vault-older", found=house.vault.generation, seen=house.vault.seen or 0)
 
-    async def show(prompt: _Prompt) -> None:
+    async def show(prompt: Prompt) -> None:
         told = {"code": prompt.code, "address": prompt.address, "complete": prompt.complete}
         shown: dict[str, object] = {name: clean(text, limit=2000) for name, text in told.items()}
         await exchange.say({"event": "login", **shown, "seconds": int(prompt.seconds)})
 
-    broker = cast("_LoggingIn", house.broker(connection.kind))
     await house.database()
     act = record.act("login", connection.name, record.strength(exchange))
     number = house.audit.intend(**record.merge(record.who(exchange.caller), act))

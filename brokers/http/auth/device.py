@@ -28,6 +28,7 @@ from brokers.http.auth.minting import (
 )
 from brokers.http.auth.oauth2 import Oauth2, token_request
 from brokers.http.auth.oauth2_refresh import refreshed
+from brokers.personal import Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -42,16 +43,6 @@ _LEAST, _MOST = 1.0, 60.0  # seconds between two questions, whatever the service
 _PATIENCE = 1800.0  # seconds in all: the longest that a person is waited for
 _CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 -]{0,30}[A-Za-z0-9])?")  # no sentence: it is shown as a line of kv's own
 _ADDRESS = re.compile(r"https://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:/[\x21-\x7e]{0,500})?")  # no user in it
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What a person is to be shown: enter `code` at `address`, or open `complete` where there is one."""
-
-    code: str
-    address: str
-    complete: str
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

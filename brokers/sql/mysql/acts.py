@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from brokers.contract import Connection, Credential, Plan
+    from brokers.personal import Findings
     from brokers.resolver import Resolver
     from brokers.sql.arguments import Scalar
     from brokers.sql.mysql.call import Call
@@ -100,7 +101,7 @@ class Acts:
 
         return await self._whole(plan, credential, work, write=True)
 
-    async def inspect(self, connection: Connection, credential: Credential) -> dict[str, object]:
+    async def inspect(self, connection: Connection, credential: Credential) -> Findings:
         """See `MysqlBroker`."""
         call = await self._pool.call(connection, credential, _LOOK_SECONDS)
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from brokers.personal import Findings
 from brokers.sql.mysql import literal
 
 if TYPE_CHECKING:
@@ -52,16 +53,16 @@ def look(session: Session) -> tuple[str, list[str]]:
     return session.version, grants
 
 
-def told(version: str, grants: Sequence[str], database: str) -> dict[str, object]:
-    """`{server, warnings, script, remedy}`."""
+def told(version: str, grants: Sequence[str], database: str) -> Findings:
+    """What a person is told of the role."""
     maria = "MariaDB" in version
     number = re.sub(r"^5\.5\.5-", "", version).partition("-")[0]
-    return {
-        "server": f"{'MariaDB' if maria else 'MySQL'} {number}",
-        "warnings": warnings(grants),
-        "script": grant_script(database),
-        "remedy": "a role for reading alone is made by",
-    }
+    return Findings(
+        server=f"{'MariaDB' if maria else 'MySQL'} {number}",
+        warnings=tuple(warnings(grants)),
+        script=grant_script(database),
+        remedy="a role for reading alone is made by",
+    )
 
 
 def warnings(grants: Sequence[str]) -> list[str]:

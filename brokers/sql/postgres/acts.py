@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from brokers.contract import Connection, Credential, Plan
+    from brokers.personal import Findings
     from brokers.resolver import Resolver
     from brokers.sql.postgres.call import Call
     from brokers.sql.postgres.results import Tell
@@ -73,7 +74,7 @@ class Acts:
         """See `SqlBroker`."""
         return await self._whole(plan, credential, work.loaded)
 
-    async def inspect(self, connection: Connection, credential: Credential) -> dict[str, object]:
+    async def inspect(self, connection: Connection, credential: Credential) -> Findings:
         """See `PostgresBroker`."""
         call = await self._pool.call(connection, credential, _LOOK_SECONDS)
         try:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from brokers.personal import Findings
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,15 +49,14 @@ FROM pg_roles r WHERE r.rolname = current_user
 """  # noqa: S608 - words of this file
 
 
-def told(version: str, facts: Mapping[str, object], database: str) -> dict[str, object]:
-    """`{server, warnings, script, remedy}`, and the facts behind the warnings."""
-    return {
-        "server": f"PostgreSQL {version}",
-        "warnings": warnings(facts),
-        "script": grant_script("kv_reader", database),
-        "remedy": "a role for reading alone is made by",
-        "facts": dict(facts),
-    }
+def told(version: str, facts: Mapping[str, object], database: str) -> Findings:
+    """What a person is told of the role."""
+    return Findings(
+        server=f"PostgreSQL {version}",
+        warnings=tuple(warnings(facts)),
+        script=grant_script("kv_reader", database),
+        remedy="a role for reading alone is made by",
+    )
 
 
 def warnings(facts: Mapping[str, object]) -> list[str]:

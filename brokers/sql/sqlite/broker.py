@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from brokers.contract import BrokerError, Outcome
+from brokers.personal import Findings
 from brokers.resolver import system_resolver
 from brokers.sql import answer, export, records, rows
 from brokers.sql.broker import SqlBroker
@@ -93,8 +94,8 @@ class SqliteBroker(SqlBroker):
 
         return await self._whole(plan, work, write=True)
 
-    async def inspect(self, connection: Connection, credential: Credential) -> dict[str, object]:
-        """`{server, warnings, script, remedy}`: SQLite has no roles, so it is the file's own rights that are told."""
+    async def inspect(self, connection: Connection, credential: Credential) -> Findings:
+        """SQLite has no roles, so it is the file's own rights that are told."""
         del credential
         path = str(connection.target["path"])
         try:
@@ -106,12 +107,12 @@ class SqliteBroker(SqlBroker):
             warnings.append("every user of this machine may write to the file")
         if found.st_mode & stat.S_IROTH:
             warnings.append("every user of this machine may read the file")
-        return {
-            "server": f"SQLite {sqlite3.sqlite_version}",
-            "warnings": warnings,
-            "script": f"chmod o-rwx {shlex.quote(path)}\n" if warnings else "",
-            "remedy": "other users are kept out by",
-        }
+        return Findings(
+            server=f"SQLite {sqlite3.sqlite_version}",
+            warnings=tuple(warnings),
+            script=f"chmod o-rwx {shlex.quote(path)}\n" if warnings else "",
+            remedy="other users are kept out by",
+        )
 
     async def aclose(self) -> None:
         """End what is at work."""

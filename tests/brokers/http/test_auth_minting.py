@@ -19,13 +19,14 @@ from rsa_keys import pem, private_key
 
 from brokers.contract import AuthScheme, BrokerError, Credential, Secret
 from brokers.http.auth.assertion import rs256
-from brokers.http.auth.device import Device, Pause, Prompt
+from brokers.http.auth.device import Device, Pause
 from brokers.http.auth.github_app import GithubApp
 from brokers.http.auth.google_service import GoogleService
 from brokers.http.auth.minting import MAX_LIFE, NO_WORD, Minted, Minting, endpoint_of, granted, seconds_in
 from brokers.http.auth.oauth2_client import Oauth2Client
 from brokers.http.auth.oauth2_refresh import Oauth2Refresh
 from brokers.message import Request, Response
+from brokers.personal import Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from brokers.contract import Outcome
-    from brokers.http.auth.device import Prompt
+    from brokers.personal import Prompt
 
 SECRET = b"s3cr3t-0123456789"
 

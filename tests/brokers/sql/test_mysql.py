@@ -21,6 +21,8 @@ from brokers.sql.mysql import MysqlBroker
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from brokers.personal import Findings
+
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Mariadb]:
@@ -486,7 +488,7 @@ def test_a_refusal_by_the_server_is_an_answer(server: Mariadb) -> None:
 def test_the_role_is_looked_at(server: Mariadb) -> None:
     """What it may do beyond reading is told, with the SQL of a role that may not; no hash comes along."""
 
-    async def look(connection: Connection, credential: Credential) -> dict[str, object]:
+    async def look(connection: Connection, credential: Credential) -> Findings:
         broker = MysqlBroker()
         try:
             return await broker.inspect(connection, credential)
@@ -494,13 +496,13 @@ def test_the_role_is_looked_at(server: Mariadb) -> None:
             await broker.aclose()
 
     found = asyncio.run(look(server.connection(), lent()))
-    assert str(found["server"]).startswith("MariaDB 1")
-    assert "GRANT SELECT, SHOW VIEW ON `shop`.*" in str(found["script"])
-    assert "may write" in str(found["warnings"])
+    assert found.server.startswith("MariaDB 1")
+    assert "GRANT SELECT, SHOW VIEW ON `shop`.*" in found.script
+    assert "may write" in str(found.warnings)
     server.root("GRANT FILE, SUPER ON *.* TO 'app'@'%' WITH GRANT OPTION")
     found = asyncio.run(look(server.connection(), lent()))
     server.root("REVOKE FILE, SUPER, GRANT OPTION ON *.* FROM 'app'@'%'")
-    told = str(found["warnings"])
+    told = str(found.warnings)
     assert "files of the server" in told
     assert "privileges to others" in told
     assert "*" not in told

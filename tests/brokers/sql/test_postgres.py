@@ -18,6 +18,8 @@ from brokers.sql.postgres.role import grant_script
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from brokers.personal import Findings
+
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Postgres]:
@@ -303,7 +305,7 @@ def test_exports_are_files(server: Postgres) -> None:
 def test_a_role_is_looked_at(server: Postgres) -> None:
     """What it may do beyond reading is said, and the statements for a proper role work."""
 
-    async def look() -> dict[str, object]:
+    async def look() -> Findings:
         broker = PostgresBroker()
         try:
             return await broker.inspect(server.connection(), lent())
@@ -311,13 +313,13 @@ def test_a_role_is_looked_at(server: Postgres) -> None:
             await broker.aclose()
 
     found = asyncio.run(look())
-    assert str(found["server"]).startswith("PostgreSQL ")
-    assert "role for reading" in str(found["remedy"])
-    assert any("owns tables" in warning for warning in found["warnings"])  # type: ignore[attr-defined]  # a list
+    assert found.server.startswith("PostgreSQL ")
+    assert "role for reading" in found.remedy
+    assert any("owns tables" in warning for warning in found.warnings)
     server.root(f"GRANT pg_read_server_files TO {USER}")
-    assert any("any file" in warning for warning in asyncio.run(look())["warnings"])  # type: ignore[attr-defined]  # as above
+    assert any("any file" in warning for warning in asyncio.run(look()).warnings)
     server.root(f"REVOKE pg_read_server_files FROM {USER}; ALTER ROLE {USER} SUPERUSER")
-    assert "superuser" in str(asyncio.run(look())["warnings"])
+    assert "superuser" in str(asyncio.run(look()).warnings)
     server.root(f"ALTER ROLE {USER} NOSUPERUSER")
     server.root(grant_script('odd "role"', DATABASE))
     assert server.root("select has_table_privilege('odd \"role\"', 't', 'SELECT')") == [(True,)]

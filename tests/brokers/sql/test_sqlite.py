@@ -811,8 +811,8 @@ def test_the_files_rights_are_looked_at(file: Path) -> None:
     """SQLite has no roles: who may read and write the file is told."""
     file.chmod(0o666)
     found = asyncio.run(SqliteBroker().inspect(connection(file), NOTHING))
-    assert len(found["warnings"]) == 2  # type: ignore[arg-type] # a list
-    assert "role" not in str(found["remedy"])
-    subprocess.run(["sh", "-c", str(found["script"])], check=True)
+    assert len(found.warnings) == 2
+    assert "role" not in str(found.remedy)
+    subprocess.run(["sh", "-c", found.script], check=True)
     assert stat.S_IMODE(file.stat().st_mode) == 0o660
-    assert asyncio.run(SqliteBroker().inspect(connection(file), NOTHING))["warnings"] == []
+    assert asyncio.run(SqliteBroker().inspect(connection(file), NOTHING)).warnings == ()
