@@ -18,12 +18,16 @@ class Kind(Protocol):
     """What a person declares of connections of one kind. Pure, and light: the driver is the broker's to import.
 
     `verb` is that of the calls ("call", "query", "ssh"). `schemes` are the ways to authenticate, each with the slots of
-    the secrets that it takes; the first is what a connection has where nothing was said.
+    the secrets that it takes; the first is what a connection has where nothing was said. Where there are none, the
+    credential enters by an `AuthScheme`, and what a person declares may be completed by a provider.
+    `inspected`: its broker is one of `personal.Inspects`. `members` are those of a declaration that its targets have.
     """
 
     name: str
     verb: str
     schemes: Mapping[str, tuple[str, ...]]
+    inspected: bool
+    members: frozenset[str]
 
     def target(self, given: Mapping[str, object], before: Mapping[str, object], scheme: str) -> dict[str, object]:
         """The whole target, of what was stated now over what stood before. Raises `BrokerError("options")`."""

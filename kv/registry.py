@@ -20,14 +20,16 @@ BROKERS = {
     "ssh": "brokers.ssh.broker:SshBroker",
 }
 
-# the same kinds, as a person declares them: light, without the drivers. An http connection is declared by its provider
-# and its auth scheme, which are tables of their own.
+# the same kinds, as a person declares them: light, without the drivers
 KINDS = {
+    "http": "brokers.http.kind:HttpKind",
     "mysql": "brokers.sql.kind:Mysql",
     "postgres": "brokers.sql.kind:Postgres",
     "sqlite": "brokers.sql.kind:Sqlite",
     "ssh": "brokers.ssh.kind:SshKind",
 }
+
+DEFAULT_KIND = "http"  # of a connection that a person declares without saying one
 
 # auth scheme of an http connection: how the credential enters a request
 AUTH = {

@@ -128,6 +128,7 @@ LATE: dict[tuple[str, str], str] = {
     ("editor_setup.edits", "editor_setup.yaml_text"): "as above, YAML: its parser takes longer to load than the rest",
     ("kv.cli", "kv.redact"): "`import` leaves masks where they are",
     ("kv.cli", "brokers.contract"): "a scheme refuses in the brokers' words what it cannot read",
+    ("kv.cli", "brokers.declaration"): "the kinds say themselves what their connections are",
     ("kv.cli", "brokers.http"): "the packs know which service a key's shape belongs to",
     ("kv.cli", "brokers.sql"): "a database's URL says where its connection leads",
     ("kv.cli", "brokers.ssh"): "known_hosts is read on the person's side alone",
@@ -223,7 +224,13 @@ PURE = {
         "brokers.http.classify",
     ),
     *("brokers.http.decoding", "brokers.http.operations", "brokers.http.overrides", "brokers.http.pack"),
-    *("brokers.http.actions", "brokers.http.capture", "brokers.http.pattern", "brokers.http.reading"),
+    *(
+        "brokers.http.actions",
+        "brokers.http.capture",
+        "brokers.http.kind",
+        "brokers.http.pattern",
+        "brokers.http.reading",
+    ),
     "brokers.http.target",
     *(
         "brokers.sql.arguments",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from brokers.contract import Connection, Credential
 
+DSN = "dsn"  # the scheme in which the secret is the whole URL
 VERIFIED, PLAIN = "verify-full", "plain"  # how a target's `tls` says it
 _JSON = json.JSONEncoder(sort_keys=True)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
@@ -43,14 +44,18 @@ class ServerKind:
     """
 
     verb = "query"
-    schemes: Mapping[str, tuple[str, ...]] = {"dsn": ("secret",), "password": ("secret",)}
+    schemes: Mapping[str, tuple[str, ...]] = {DSN: ("secret",), "password": ("secret",)}
+    inspected = True
+    members = frozenset(
+        {"host", "port", "database", "user", "tls", "ca", "addresses", "insecure_loopback", "functions"}
+    )
     name: str
     port: int
 
     def target(self, given: Mapping[str, object], before: Mapping[str, object], scheme: str) -> dict[str, object]:
         """The whole target. Raises `BrokerError("options")`."""
         del scheme
-        _known(given, {"host", "port", "database", "user", "tls", "ca", "addresses", "insecure_loopback", "functions"})
+        _known(given, self.members)
         moved = any(given.get(part, before.get(part)) != before.get(part) for part in ("host", "port"))
         merged = {**{name: held for name, held in before.items() if not (moved and name in _REACHED)}, **given}
         host = _text(merged, "host", "a host is a name or an address, without scheme and port")
@@ -119,11 +124,13 @@ class Sqlite:
 
     name, verb = "sqlite", "query"
     schemes: Mapping[str, tuple[str, ...]] = {"none": ()}
+    inspected = True
+    members = frozenset({"path", "functions"})
 
     def target(self, given: Mapping[str, object], before: Mapping[str, object], scheme: str) -> dict[str, object]:
         """The whole target. Raises `BrokerError("options")`."""
         del scheme
-        _known(given, {"path", "functions"})
+        _known(given, self.members)
         merged = {**before, **given}
         path = _text(merged, "path", "name the file, by its absolute path")
         if not path.startswith("/") or not path.isprintable() or any(p in {"", ".", ".."} for p in path[1:].split("/")):
@@ -163,7 +170,7 @@ def declared(given: bytes) -> tuple[str, dict[str, object]]:
 def password(connection: Connection, credential: Credential) -> str:
     """What logs in. Raises `BrokerError("credential")` for a DSN that leads elsewhere than a person declared."""
     value = credential["secret"].expose()
-    if connection.scheme == "dsn":
+    if connection.scheme == DSN:
         found = dsn.parse(value)
         target = connection.target
         wanted = (connection.kind, *(target[key] for key in ("host", "port", "database", "user")))
@@ -198,7 +205,7 @@ def _pinned(host: str) -> tuple[str, ...]:
     return (literal,) if addresses.is_loopback(literal) else ()
 
 
-def _known(given: Mapping[str, object], members: set[str]) -> None:
+def _known(given: Mapping[str, object], members: frozenset[str]) -> None:
     if not members.issuperset(given):
         _refuse("something was said that this kind of connection does not have")
 

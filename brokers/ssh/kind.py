@@ -42,12 +42,6 @@ _LOADERS = re.compile(
     r"LD_.*|DYLD_.*|PATH|ENV|BASH_.*|SHELLOPTS|IFS|PS4|CDPATH|HOME|SHELL|PYTHON.*|PERL.*|RUBY.*|NODE_.*|GIT_.*|.*PAGER.*"
     r"|.*EDITOR|VISUAL|LESS.*|GCONV_PATH|SSH_.*"
 )
-_MEMBERS = frozenset(
-    {
-        *("host", "host_key", "addresses", "jump", "profiles", "allow", "roots", "cwd", "env", "certificate"),
-        *("principals", "source_address"),
-    }
-)
 
 
 class SshKind:
@@ -68,10 +62,17 @@ class SshKind:
         "password-totp": ("secret", "totp"),
         "ca": ("secret",),
     }
+    inspected = False
+    members = frozenset(
+        {
+            *("host", "host_key", "addresses", "jump", "profiles", "allow", "roots", "cwd", "env", "certificate"),
+            *("principals", "source_address"),
+        }
+    )
 
     def target(self, given: Mapping[str, object], before: Mapping[str, object], scheme: str) -> dict[str, object]:
         """The whole target. Raises `BrokerError("options")`."""
-        if not _MEMBERS.issuperset(given):
+        if not self.members.issuperset(given):
             refuse("something was said that an ssh connection does not have")
         user, host, port = _host(given, before)
         same = (host, port) == (before.get("host"), before.get("port"))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from kv.cli import tui
 from kv.cli.declare import Wish, parse_auth, schemes
 from kv.cli.hostkeys import pinned
+from kv.cli.kinds import by_dsn
 from kv.cli.recognise import Guess, beside, default_name, dsn, guess
 from kv.cli.terminal import Terminal
 from kv.errors import KvError
@@ -30,7 +31,7 @@ def choose(  # noqa: PLR0913 - what is known of the secret and of the wish
     if wish.ssh is not None:
         name = chosen or default_name(secret)
         return pinned(keeper, wish, name).declaration(name)
-    if (database := dsn(value)) is not None and database["kind"] != "sqlite":
+    if (database := dsn(value)) is not None and by_dsn(database["kind"]):
         return _database(keeper, secret, database, chosen, wish)
     if chosen is not None:
         return wish.declaration(chosen)

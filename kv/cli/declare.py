@@ -11,8 +11,9 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
+from kv.cli.kinds import kind_of
 from kv.errors import KvError
-from kv.registry import AUTH, load
+from kv.registry import AUTH, DEFAULT_KIND, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,7 +107,7 @@ class Wish:
     def _where(self) -> dict[str, object]:
         """Where it leads, and by which addresses."""
         found: dict[str, object] = {}
-        if self.kind not in {None, "http", "ssh"} and self.host is not None:
+        if self.host is not None and (kind := kind_of(self.kind)) is not None and "port" in kind.members:
             found |= _host_and_port(self.host)
         if self.ssh is not None:
             found |= {"kind": "ssh", "host": self.ssh}
@@ -126,7 +127,7 @@ class Wish:
         """How it may be used: who logs in with what, and what is allowed."""
         found: dict[str, object] = {}
         if self.auth is not None:
-            found["auth"] = {"scheme": self.auth} if self.of_other_kind else parse_auth(self.auth)
+            found["auth"] = {"scheme": self.auth} if self._has_schemes else parse_auth(self.auth)
         if self.options:
             found["options"] = _options(self.options)
         if self.functions is not None:
@@ -140,9 +141,10 @@ class Wish:
         return found
 
     @property
-    def of_other_kind(self) -> bool:
-        """It is said to be no HTTP connection."""
-        return self.ssh is not None or self.kind not in {None, "http"}
+    def _has_schemes(self) -> bool:
+        """It is said to be of a kind with ways of its own to authenticate, or of none that is known here."""
+        kind = kind_of(DEFAULT_KIND if self.kind is None else self.kind)
+        return self.ssh is not None or kind is None or bool(kind.schemes)
 
 
 _AS_SAID = (

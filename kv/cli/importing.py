@@ -18,6 +18,7 @@ import typer
 from kv.cli import tui
 from kv.cli.dotenv import Line, parse, rewrite
 from kv.cli.keeper import Keeper, acting, take_shelter
+from kv.cli.kinds import by_dsn
 from kv.cli.options import Options, verb
 from kv.cli.recognise import default_name, dsn, guess
 from kv.cli.secrecy import is_secret
@@ -163,7 +164,7 @@ def _proposed(name: str, value: bytes) -> tuple[dict[str, object], str] | None:
     if database is not None:
         where = database.get("host") or database.get("path")
         declared = {"name": default_name(name), **database, "auth": {"scheme": "dsn"}}
-        return (declared, f"{database['kind']}, {where}") if database["kind"] != "sqlite" else None
+        return (declared, f"{database['kind']}, {where}") if by_dsn(database["kind"]) else None
     found = guess(name, value)
     if found is None or not found.whole:
         return None

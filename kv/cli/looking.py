@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from kv.cli import tui
 from kv.cli.finding import Finding
+from kv.cli.kinds import inspected
 from kv.errors import KvError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from kv.cli.keeper import Keeper
     from kv.cli.options import Options
-
-DATABASES = frozenset({"postgres", "mysql", "sqlite"})
 
 
 def look_at(keeper: Keeper, name: str) -> dict[str, object]:
@@ -50,7 +49,7 @@ def after(keeper: Keeper, options: Options, name: str) -> dict[str, object]:
     """
     try:
         listed = cast("list[dict[str, object]]", keeper.ask("connections").ok.get("connections", []))
-        if not any(each.get("name") == name and each.get("kind") in DATABASES for each in listed):
+        if not any(each.get("name") == name and inspected(each.get("kind")) for each in listed):
             return {}
         found = look_at(keeper, name)
     except KvError as error:
@@ -72,7 +71,7 @@ def found(options: Options) -> Iterator[Finding]:
     except KvError:
         return  # locked, or in a box: other checks have said so
     for each in listed:
-        if each.get("kind") not in DATABASES:
+        if not inspected(each.get("kind")):
             continue
         name, findings = f"{each['name']}", cast("list[str] | None", each.get("findings"))
         if findings is None:

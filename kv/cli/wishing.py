@@ -13,12 +13,13 @@ from typing import Annotated
 import typer
 
 from kv.cli.declare import Server, Wish
-from kv.registry import AUTH, KINDS
+from kv.registry import AUTH, DEFAULT_KIND, KINDS
 
 LeftOpen = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="What a known service leaves open; repeat for more."),
 ]
+_KINDS = ", ".join([f"{DEFAULT_KIND} (default)", *(name for name in KINDS if name != DEFAULT_KIND)])
 _RULE = "A rule, as in 'DELETE /v1/**'; repeat for more."
 
 
@@ -26,7 +27,7 @@ def wished(  # noqa: PLR0913 - the options that say where a credential may go
     *,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", metavar="KIND", help=f"http (default), {', '.join(KINDS)}; a DSN says it itself."),
+        typer.Option("--kind", metavar="KIND", help=f"{_KINDS}; a DSN says it itself."),
     ] = None,
     host: Annotated[
         str | None,

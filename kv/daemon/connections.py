@@ -17,24 +17,27 @@ from kv.daemon.entry import Entry, kind_of, scheme
 from kv.daemon.faults import as_kv_error
 from kv.errors import KvError
 from kv.model import Terms, parse_rule
+from kv.registry import DEFAULT_KIND
 from kv.similar import similar
 from kv.vault.contents import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from brokers.declaration import Kind
     from brokers.http.catalogue import Pack
     from kv.daemon.schema import Declaration
 
 
 def declare(declared: Declaration, before: Entry | None, secret: str | None, initial: Terms) -> Entry:
     """The connection that `declared` asks for. `secret` is the secret it is being made for. Raises `KvError`."""
-    kind = declared.kind or (before.connection.kind if before else "http")
+    kind = declared.kind or (before.connection.kind if before else DEFAULT_KIND)
+    of = kind_of(kind)
     if before is not None and kind != before.connection.kind:
         why = f"it is of kind {before.connection.kind}; kv connect {declared.name} --remove, then make it anew"
         raise KvError("bad-argument", argument="kind", why=why)
     try:
-        made, initial = (_http if kind == "http" else _other)(kind, declared, before, secret, initial)
+        made, initial = (_by_itself if of.schemes else _completed)(of, declared, before, secret, initial)
     except BrokerError as error:
         raise as_kv_error(error, declared.name) from None
     return Entry(made, _terms(declared, before.terms if before else initial))
@@ -43,20 +46,19 @@ def declare(declared: Declaration, before: Entry | None, secret: str | None, ini
 Made = tuple[Connection, Terms]
 
 
-def _other(kind: str, declared: Declaration, before: Entry | None, secret: str | None, initial: Terms) -> Made:
-    """A connection whose kind says itself what its target is made of."""
-    of = kind_of(kind)
+def _by_itself(of: Kind, declared: Declaration, before: Entry | None, secret: str | None, initial: Terms) -> Made:
+    """A connection of which a person says all there is to say."""
     if declared.auth is not None:
         name = declared.auth.scheme
     else:
         name = before.connection.scheme if before else next(iter(of.schemes))
     if name not in of.schemes or (declared.auth is not None and declared.auth.options):
-        raise KvError("bad-argument", argument="auth", why=f"of {kind} it is {' or '.join(of.schemes)}")
+        raise KvError("bad-argument", argument="auth", why=f"of {of.name} it is {' or '.join(of.schemes)}")
     if declared.options:
         raise KvError("bad-argument", argument="options", why="this is said of services that kv knows")
     target = of.target(_stated(declared), before.connection.target if before else {}, name)
     secrets = _secrets(declared, before, secret, of.schemes[name])
-    return Connection(name=declared.name, kind=kind, target=target, scheme=name, secrets=secrets), initial
+    return Connection(name=declared.name, kind=of.name, target=target, scheme=name, secrets=secrets), initial
 
 
 def _stated(declared: Declaration) -> dict[str, object]:
@@ -68,22 +70,25 @@ def _stated(declared: Declaration) -> dict[str, object]:
 _NOT_OF_TARGETS = frozenset(
     {"name", "kind", "auth", "options", "secrets", "admission", "preset", "rules", "calls_per_hour"}
 )
-_NOT_HTTP = (
-    *("port", "database", "user", "tls", "functions", "path"),
-    *("host_key", "jump", "profiles", "allow", "roots", "cwd", "env", "certificate", "principals", "source_address"),
-)
 
 
-def _http(kind: str, declared: Declaration, before: Entry | None, secret: str | None, initial: Terms) -> Made:
+def _completed(of: Kind, declared: Declaration, before: Entry | None, secret: str | None, initial: Terms) -> Made:
     """A connection whose provider completes it."""
-    if any(getattr(declared, name) is not None for name in _NOT_HTTP):
+    stated = _stated(declared)
+    stated.pop("provider", None)
+    if not of.members.issuperset(stated):
         raise KvError("bad-argument", argument="kind", why="this is said of databases and servers: say --kind")
     pack = _pack(declared.provider or (before.connection.provider if before else ""))
     name, options = _auth(declared, before, pack)
+    host = _origin(declared, before, pack, options)
+    if not host:
+        raise KvError("bad-argument", argument="host", why="say where this credential may go: --host https://…")
+    given = {"base_path": pack.base_path, "encoded_slash": pack.encoded_slash} if pack else {}
+    old = {**given, **(before.connection.target if before else {})}
     connection = Connection(
         name=declared.name,
-        kind=kind,
-        target=_target(declared, before, pack, options),
+        kind=of.name,
+        target=of.target({**stated, "host": host}, old, name),
         scheme=name,
         options=options,
         secrets=_secrets(declared, before, secret, scheme(name).slots),
@@ -145,33 +150,6 @@ def _origin(declared: Declaration, before: Entry | None, pack: Pack | None, opti
     return made
 
 
-def _target(
-    declared: Declaration, before: Entry | None, pack: Pack | None, options: Mapping[str, str]
-) -> dict[str, object]:
-    from brokers.http.target import connection_target, parse_origin
-
-    old = before.connection.target if before else {}
-    host = _origin(declared, before, pack, options)
-    if not host:
-        raise KvError("bad-argument", argument="host", why="say where this credential may go: --host https://…")
-    if str(parse_origin(host)) != old.get("origin"):
-        old = {name: held for name, held in old.items() if name not in {"addresses", "insecure_loopback"}}
-    addresses = declared.addresses if declared.addresses is not None else old.get("addresses", ())
-    insecure = declared.insecure_loopback if declared.insecure_loopback is not None else old.get("insecure_loopback")
-    target = connection_target(
-        host,
-        addresses=tuple(addresses) if isinstance(addresses, list | tuple) else (),
-        ca=declared.ca if declared.ca is not None else str(old.get("ca", "")),
-        insecure_loopback=bool(insecure),
-    )
-    slash = declared.encoded_slash if declared.encoded_slash is not None else old.get("encoded_slash")
-    return {
-        **target,
-        "base_path": old.get("base_path", pack.base_path if pack else ""),
-        "encoded_slash": bool(pack.encoded_slash if slash is None and pack else slash),
-    }
-
-
 def _secrets(declared: Declaration, before: Entry | None, secret: str | None, slots: tuple[str, ...]) -> dict[str, str]:
     if declared.secrets is not None:
         found = dict(declared.secrets)
@@ -223,7 +201,7 @@ def shown(entry: Entry) -> dict[str, object]:
         "name": connection.name,
         "kind": connection.kind,
         "provider": connection.provider,
-        "origin": _place(connection),
+        "origin": kind_of(connection.kind).place(connection.target),
         "base_path": connection.target.get("base_path", ""),
         "auth": connection.scheme,
         "secrets": sorted(set(connection.secrets.values())),
@@ -232,9 +210,3 @@ def shown(entry: Entry) -> dict[str, object]:
         "rules": [rule.id for rule in entry.terms.rules],
         "calls_per_hour": entry.terms.calls_per_hour,
     }
-
-
-def _place(connection: Connection) -> object:
-    if connection.kind == "http":
-        return connection.target.get("origin", "")
-    return kind_of(connection.kind).place(connection.target)

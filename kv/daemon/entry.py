@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from brokers.contract import Connection
 from kv import registry
+from kv.daemon import uses
 from kv.errors import KvError
 from kv.model import Terms, terms_from
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from brokers.contract import AuthScheme
     from brokers.declaration import Kind
     from brokers.http.catalogue import Pack
-    from kv.daemon.uses import Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +53,19 @@ def scheme(name: str) -> AuthScheme:
 
 
 def kind_of(name: str) -> Kind:
-    """The kind of connection of that name, other than http. Raises `KvError("bad-argument")`."""
+    """The kind of connection of that name. Raises `KvError("bad-argument")`."""
     if name not in registry.KINDS:
-        raise KvError("bad-argument", argument="kind", why=f"the kinds are http, {', '.join(sorted(registry.KINDS))}")
+        raise KvError("bad-argument", argument="kind", why=f"the kinds are {', '.join(sorted(registry.KINDS))}")
     made: Kind = registry.load(registry.KINDS, name)()
     return made
 
 
-def check_verb(connection: Connection, args: Use) -> None:
+def check_verb(connection: Connection, args: uses.Use) -> None:
     """Raise `KvError("bad-argument")` unless the verb of `args` is the one for connections of this kind."""
-    verb = "call" if connection.kind == "http" else kind_of(connection.kind).verb
+    verb = kind_of(connection.kind).verb
     if verb != args.VERB:
-        says = {"call": "kv api", "query": "kv query", "ssh": "kv ssh"}[verb]
-        why = f"'{connection.name}' is of kind {connection.kind}: use {says}, or kv_{says.removeprefix('kv ')}"
+        tool = uses.TOOLS[verb]
+        why = f"'{connection.name}' is of kind {connection.kind}: use kv {tool}, or kv_{tool}"
         raise KvError("bad-argument", argument="connection", why=why)
 
 

@@ -114,8 +114,8 @@ class House:
     def _forms(self, connection: Connection) -> tuple[bytes, ...]:
         try:
             with self.spend(connection) as credential:
-                if connection.kind != "http":
-                    return kind_of(connection.kind).forms(credential, connection.target)
+                if (of := kind_of(connection.kind)).schemes:
+                    return of.forms(credential, connection.target)
                 return scheme(connection.scheme).forms(credential, connection.options)
         except (BrokerError, KvError):
             return ()  # a connection that cannot be used makes nothing of its secrets

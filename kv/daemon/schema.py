@@ -105,7 +105,7 @@ class Declaration(Strict, frozen=True):
     """A connection as a person declares it; what it leaves out comes from the provider, or stays as it was."""
 
     name: Name
-    kind: Literal["http", "postgres", "mysql", "sqlite", "ssh"] | None = None
+    kind: Annotated[str, msgspec.Meta(max_length=32)] | None = None
     provider: Name | None = None
     host: Annotated[str, msgspec.Meta(max_length=512)] | None = None
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None

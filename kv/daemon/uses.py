@@ -36,6 +36,10 @@ class Use(Strict, frozen=True):
         return {name: value for name in self.GIVEN if (value := getattr(self, name)) is not None}
 
 
+# the verbs of uses, and what they are called where people and agents say them: kv query, kv_query
+TOOLS = {"call": "api", "query": "query", "ssh": "ssh"}
+
+
 class Call(Use, frozen=True):
     """An HTTP request."""
 
