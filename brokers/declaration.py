@@ -6,12 +6,12 @@ Rules of this file
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from brokers.contract import Credential
+    from brokers.contract import Connection, Credential
 
 
 class Kind(Protocol):
@@ -37,3 +37,14 @@ class Kind(Protocol):
 
     def forms(self, credential: Credential, target: Mapping[str, object]) -> tuple[bytes, ...]:
         """Strings derived from the credential that travel in its place, or that it contains: needles too."""
+
+
+@runtime_checkable
+class Jumps(Protocol):
+    """A kind whose connections may lead through another one, whose name is in their target."""
+
+    def jump(self, target: Mapping[str, object]) -> str:
+        """That name; "" for none."""
+
+    def through(self, connection: Connection, jump: Connection) -> Connection:
+        """The connection with the other one within, as it is planned and used. Raises `BrokerError("options")`."""

@@ -132,7 +132,6 @@ LATE: dict[tuple[str, str], str] = {
     ("kv.cli", "brokers.http"): "the packs know which service a key's shape belongs to",
     ("kv.cli", "brokers.sql"): "a database's URL says where its connection leads",
     ("kv.cli", "brokers.ssh"): "known_hosts is read on the person's side alone",
-    ("kv.daemon", "brokers.ssh"): "a connection that jumps has the other one within",
     ("kv.daemon", "brokers.http"): "the packs complete a connection's declaration",
     ("kv.daemon", "kv.client"): "the lock's holder is found in one way on both sides",
 }

@@ -18,10 +18,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from brokers import addresses
 from brokers.ssh import hostkeys, profiles, remote
+from brokers.ssh.jump import through
 from brokers.ssh.pattern import refuse
 
 if TYPE_CHECKING:
-    from brokers.contract import Credential
+    from brokers.contract import Connection, Credential
 
 MAX_ROOTS = 16
 MAX_ENV = 32  # names of variables
@@ -118,6 +119,15 @@ class SshKind:
         except (UnicodeDecodeError, ValueError):
             return ()
         return tuple(value.encode() for value in query.get("secret", ()))
+
+    def jump(self, target: Mapping[str, object]) -> str:
+        """The jump host's name."""
+        name = target.get("jump")
+        return name if isinstance(name, str) else ""
+
+    def through(self, connection: Connection, jump: Connection) -> Connection:
+        """See `jump.through`."""
+        return through(connection, jump)
 
 
 def place(text: str) -> tuple[str, str, int]:

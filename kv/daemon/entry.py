@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from brokers.contract import Connection
+from brokers.contract import BrokerError, Connection
+from brokers.declaration import Jumps
 from kv import registry
 from kv.daemon import uses
+from kv.daemon.faults import as_kv_error
 from kv.errors import KvError
 from kv.model import Terms, terms_from
 
@@ -58,6 +60,23 @@ def kind_of(name: str) -> Kind:
         raise KvError("bad-argument", argument="kind", why=f"the kinds are {', '.join(sorted(registry.KINDS))}")
     made: Kind = registry.load(registry.KINDS, name)()
     return made
+
+
+def jump_of(connection: Connection) -> str:
+    """The name of the connection that this one leads through: "" for none, and of a kind that nobody knows here."""
+    of = kind_of(connection.kind) if connection.kind in registry.KINDS else None
+    return of.jump(connection.target) if isinstance(of, Jumps) else ""
+
+
+def through(entry: Entry, jump: Entry) -> Entry:
+    """`entry` with the connection that it leads through within. Raises `KvError("bad-argument")`."""
+    of = kind_of(entry.connection.kind)
+    if not isinstance(of, Jumps):
+        raise TypeError(entry.connection.kind)  # it names none: see `jump_of`
+    try:
+        return Entry(of.through(entry.connection, jump.connection), entry.terms)
+    except BrokerError as error:
+        raise as_kv_error(error, entry.connection.name) from None
 
 
 def check_verb(connection: Connection, args: uses.Use) -> None:

@@ -20,8 +20,7 @@ from kv.daemon import admissions, record
 from kv.daemon.approvals import Approvals
 from kv.daemon.caller import alive
 from kv.daemon.clock import boot_time
-from kv.daemon.entry import Entry, catalogued, decode_entry, kind_of, scheme
-from kv.daemon.faults import as_kv_error
+from kv.daemon.entry import Entry, catalogued, decode_entry, jump_of, kind_of, scheme, through
 from kv.daemon.minting import Minting
 from kv.errors import KvError, clean
 from kv.paths import Runtime
@@ -141,17 +140,10 @@ class House:
         Raises `KvError`: unknown-connection, bad-argument.
         """
         entry = self.entry(name)
-        jump = entry.connection.target.get("jump")
-        if not isinstance(jump, str) or not jump:
-            return entry
         found = self._ways.get(entry.connection.name)
         if found is None:
-            from brokers.ssh.jump import through
-
-            try:
-                found = Entry(through(entry.connection, self.entry(jump).connection), entry.terms)
-            except BrokerError as error:
-                raise as_kv_error(error, entry.connection.name) from None
+            jump = jump_of(entry.connection)
+            found = through(entry, self.entry(jump)) if jump else entry
             self._ways[entry.connection.name] = found
         return found
 
@@ -171,7 +163,7 @@ class House:
             self._entries.pop(name, None)
         # A way through another jump host is another way.
         known = self.vault.names("connection") if connections else ()
-        over = [name for name in known if self.entry(name).connection.target.get("jump") in connections]
+        over = [name for name in known if jump_of(self.entry(name).connection) in connections]
         touched = (*connections, *over)
         for name in touched:
             self.findings.pop(name, None)
