@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kv.hot import call
-from kv.hot.arguments import HELP, parse, usage
+from kv.hot.arguments import HELP, read
 from kv.hot.request import ask
 from kv.hot.result import show
 
@@ -22,8 +22,6 @@ OPTIONS = {**call.OPTIONS, **HELP}
 
 def main(_: str, argv: list[str]) -> int:
     """Perform `kv api`. Raises `KvError`."""
-    found = parse(argv, OPTIONS)
-    if found.on("help"):
-        print(usage(_HELP, OPTIONS))
+    if (found := read(argv, OPTIONS, _HELP)) is None:
         return 0
     return show(ask("call", found, call.build(found)), as_json=found.on("json"), fail=found.on("fail"))

@@ -95,6 +95,15 @@ def parse(argv: Sequence[str], options: Table) -> Arguments:
     return found
 
 
+def read(argv: Sequence[str], options: Table, head: str) -> Arguments | None:
+    """As `parse`; where it is help that was asked for, print the page that begins with `head`, and return None."""
+    found = parse(argv, options)
+    if not found.on("help"):
+        return found
+    print(usage(head, options))
+    return None
+
+
 def full_name(given: str, env: str | None) -> str:
     """A secret's full name: with the default prefix in front unless it has a path already; `/KEY` takes none."""
     if given.startswith("/"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kv.client import AGENT, Client
 from kv.hot import call, ssh, statement
-from kv.hot.arguments import HELP, Table, parse, usage
+from kv.hot.arguments import HELP, Table, read
 from kv.hot.result import print_json
 from kv.paths import vault_path
 
@@ -27,9 +27,7 @@ _VERBS = {"api": "explain", "query": "explain-query", "ssh": "explain-ssh"}
 
 def main(_: str, argv: list[str]) -> int:
     """Perform `kv explain`. Raises `KvError`."""
-    found = parse(argv, OPTIONS)
-    if found.on("help"):
-        print(usage(_HELP, OPTIONS))
+    if (found := read(argv, OPTIONS, _HELP)) is None:
         return 0
     tool = found.words.pop(0) if found.words and found.words[0] in _VERBS else "api"
     request = {"api": call.build, "query": statement.build, "ssh": ssh.build}[tool](found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kv.errors import KvError
-from kv.hot.arguments import HELP, parse, usage
+from kv.hot.arguments import HELP, read
 
 _HELP = """
 usage: kv mcp [--vault PATH]
@@ -19,9 +19,7 @@ OPTIONS = HELP
 
 def main(_: str, argv: list[str]) -> int:
     """Perform `kv mcp`."""
-    found = parse(argv, OPTIONS)
-    if found.on("help"):
-        print(usage(_HELP, OPTIONS))
+    if (found := read(argv, OPTIONS, _HELP)) is None:
         return 0
     if found.words:
         raise KvError("usage", why="kv mcp takes options only")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kv.hot import statement
-from kv.hot.arguments import HELP, Table, parse, usage
+from kv.hot.arguments import HELP, Table, read
 from kv.hot.request import ask
 from kv.hot.result import show
 
@@ -34,9 +34,7 @@ OPTIONS = QUERY_OPTIONS
 def main(verb: str, argv: list[str]) -> int:
     """Perform `kv query` or `kv schema`. Raises `KvError`."""
     options = SCHEMA_OPTIONS if verb == "schema" else QUERY_OPTIONS
-    found = parse(argv, options)
-    if found.on("help"):
-        print(usage(_SCHEMA if verb == "schema" else _QUERY, options))
+    if (found := read(argv, options, _SCHEMA if verb == "schema" else _QUERY)) is None:
         return 0
     request = statement.build_schema(found) if verb == "schema" else statement.build(found)
     answer = ask("query", found, request)

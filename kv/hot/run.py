@@ -6,7 +6,7 @@ import os
 
 from kv.client import AGENT, Client
 from kv.errors import KvError
-from kv.hot.arguments import HELP, Table, parse, usage
+from kv.hot.arguments import HELP, Table, read
 from kv.hot.lending import OPTIONS as LENDING
 from kv.hot.lending import lent
 from kv.hot.program import Run, environment, packed
@@ -45,9 +45,7 @@ OPTIONS: Table = {
 def main(_: str, argv: list[str]) -> int:
     """Perform `kv run`. Raises `KvError`."""
     mark = argv.index("--") if "--" in argv else len(argv)
-    found = parse(argv[:mark], OPTIONS)
-    if found.on("help"):
-        print(usage(_HELP, OPTIONS))
+    if (found := read(argv[:mark], OPTIONS, _HELP)) is None:
         return 0
     command = argv[mark + 1 :]
     if found.words or not command:

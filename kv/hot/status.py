@@ -5,7 +5,7 @@ from __future__ import annotations
 from kv import __version__
 from kv.client import AGENT, Client
 from kv.errors import KvError
-from kv.hot.arguments import HELP, parse, usage
+from kv.hot.arguments import HELP, read
 from kv.hot.result import counted, print_json
 from kv.paths import home, vault_path
 
@@ -27,9 +27,7 @@ OPTIONS = HELP
 
 def main(_: str, argv: list[str]) -> int:
     """Perform `kv status`. Raises `KvError` for a keeper that is not ours or that speaks another version."""
-    found = parse(argv, OPTIONS)
-    if found.on("help"):
-        print(usage(_HELP, OPTIONS))
+    if (found := read(argv, OPTIONS, _HELP)) is None:
         return 0
     vault = vault_path(found.get("vault"))
     status = ask(vault)

@@ -6,7 +6,7 @@ import sys
 
 from kv.client import AGENT, Client
 from kv.errors import KvError
-from kv.hot.arguments import HELP, parse, usage
+from kv.hot.arguments import HELP, read
 from kv.paths import vault_path
 
 _HELP = """
@@ -24,9 +24,7 @@ OPTIONS = HELP
 
 def main(_: str, argv: list[str]) -> int:
     """Perform `kv take`. Raises `KvError`."""
-    found = parse(argv, OPTIONS)
-    if found.on("help"):
-        print(usage(_HELP, OPTIONS))
+    if (found := read(argv, OPTIONS, _HELP)) is None:
         return 0
     if len(found.words) != 1:
         raise KvError("usage", why="say which token; kv get NAME makes one")

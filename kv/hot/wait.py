@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kv.client import AGENT, Client
 from kv.errors import KvError
-from kv.hot.arguments import HELP, Table, parse, usage
+from kv.hot.arguments import HELP, Table, read
 from kv.hot.result import note, show
 from kv.paths import vault_path
 
@@ -26,9 +26,7 @@ _SECONDS = 180.0  # as long as an approval can be given
 
 def main(_: str, argv: list[str]) -> int:
     """Perform `kv wait`. Raises `KvError`."""
-    found = parse(argv, OPTIONS)
-    if found.on("help"):
-        print(usage(_HELP, OPTIONS))
+    if (found := read(argv, OPTIONS, _HELP)) is None:
         return 0
     if len(found.words) != 1:
         raise KvError("usage", why="say which ticket: kv wait 7F3K")
