@@ -71,6 +71,7 @@ ARROWS: dict[str, set[str]] = {
     "kv.variable": set(),
     "kv.clients": set(),
     "kv.registry": set(),
+    "kv.disk": set(),
     "kv.rows": {"kv.errors"},
     "kv.paths": {"kv.errors"},
     "kv.harden": {"kv.errors"},
@@ -98,13 +99,13 @@ ARROWS: dict[str, set[str]] = {
     "kv.policy": {"brokers.contract", "kv.model"},
     "kv.proofs": {"kv.errors"},
     "kv.redact": {"kv.errors"},
-    "kv.audit": {"kv.errors", "kv.rows"},
-    "kv.vault": {"brokers.contract", "kv.errors"},
-    "kv.runner": {"kv.errors", "kv.harden", "kv.redact", "kv.spawn"},
+    "kv.audit": {"kv.disk", "kv.errors", "kv.rows"},
+    "kv.vault": {"brokers.contract", "kv.disk", "kv.errors"},
+    "kv.runner": {"kv.disk", "kv.errors", "kv.harden", "kv.redact", "kv.spawn"},
     # the keeper
     "kv.daemon": {
         *("kv", "kv.errors", "kv.harden", "kv.paths", "kv.seen", "kv.similar", "kv.clients", "kv.strangers", "kv.wire"),
-        *("kv.programs", "kv.spawn", "brokers.contract", "brokers.declaration", "brokers.personal"),
+        *("kv.disk", "kv.programs", "kv.spawn", "brokers.contract", "brokers.declaration", "brokers.personal"),
         *("kv.audit", "kv.card", "kv.model", "kv.policy", "kv.proofs", "kv.redact", "kv.registry", "kv.vault"),
     },
 }

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from kv.audit.chain import MAC_BYTES, broken
 from kv.audit.entry import BODY_MAX
+from kv.disk import sync_folder
 from kv.errors import KvError
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def set_aside(path: Path) -> Path:
         for suffix in ("", *_COMPANIONS):
             with suppress(FileNotFoundError):
                 path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-        _sync_folder(path.parent)
+        sync_folder(str(path.parent))
     except OSError as error:
         raise _disk("set aside", path, error) from None
     return aside
@@ -194,17 +195,9 @@ def set_aside(path: Path) -> Path:
 def _create(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-        _sync_folder(path.parent)
+        sync_folder(str(path.parent))
     except OSError as error:
         raise _disk("create", path, error) from None
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _require_safe(path: Path) -> None:

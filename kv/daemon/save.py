@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kv.daemon.aside import Aside
 from kv.daemon.holdings import Holdings
+from kv.disk import reason
 from kv.errors import KvError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Saving:
             spool = _spool(self._spools)
         except OSError as error:
             _shut(beneath)
-            raise KvError("save", why=_reason(error)) from None
+            raise KvError("save", why=reason(error)) from None
         return SavedFile(beneath, name, spool, self._holdings.open(session), apart)
 
 
@@ -178,7 +179,7 @@ def _copy(name: str, size: int, given_up: threading.Event, spool: int, folder: i
         if made:
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=folder)
-        raise error if isinstance(error, KvError) else KvError("save", why=_reason(error)) from None
+        raise error if isinstance(error, KvError) else KvError("save", why=reason(error)) from None
     finally:
         for descriptor in {file, spool, folder} - {-1}:
             _shut(descriptor)
@@ -190,7 +191,7 @@ def _write(file: int, data: bytes) -> None:
         while view:
             view = view[os.write(file, view) :]
     except OSError as error:
-        raise KvError("save", why=_reason(error)) from None
+        raise KvError("save", why=reason(error)) from None
 
 
 def _descend(parts: list[str], here: int) -> int:
@@ -199,7 +200,7 @@ def _descend(parts: list[str], here: int) -> int:
         try:
             below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
         except OSError as error:
-            raise KvError("save", why=_reason(error)) from None
+            raise KvError("save", why=reason(error)) from None
         finally:
             _shut(here)
         here = below
@@ -210,19 +211,3 @@ def _shut(descriptor: int) -> None:
     """Close it, once: a close that fails has closed all the same, and the number may be somebody else's by now."""
     with contextlib.suppress(OSError):
         os.close(descriptor)
-
-
-def _reason(error: OSError) -> str:
-    """A reason of ours for an `errno`: the system's text may quote the path."""
-    import errno
-
-    return {
-        errno.EEXIST: "the file exists already",
-        errno.ENOENT: "its folder does not exist",
-        errno.ELOOP: "a part of the path is a link",
-        errno.ENOTDIR: "a part of the path is a link or no folder",
-        errno.ENOSPC: "the disk is full",
-        errno.EDQUOT: "the disk quota is used up",
-        errno.EACCES: "the folder may not be written",
-        errno.EROFS: "the folder may not be written",
-    }.get(error.errno or 0, "the system refused it")

@@ -11,6 +11,7 @@ Rules of this file
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -18,6 +19,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+from kv.disk import reason
 from kv.errors import KvError
 
 if TYPE_CHECKING:
@@ -90,7 +92,9 @@ class Files:
                 file.write(value)
             self._link(folder, lent, path)
         except OSError as error:
-            raise KvError("run-delivery", name=lent.name, why=_reason(error)) from None
+            full = error.errno == errno.ENOSPC
+            why = "there is no room in memory" if full else reason(error)
+            raise KvError("run-delivery", name=lent.name, why=why) from None
 
     def _make_root(self, name: str) -> None:
         for root in self._roots:
@@ -180,18 +184,3 @@ def _clear(root: str) -> None:
                 if os.readlink(place) == os.fsencode(entry.path.removesuffix(f".{_LINK}")):
                     os.unlink(place)
     shutil.rmtree(root, ignore_errors=True)
-
-
-def _reason(error: OSError) -> str:
-    """A reason of ours for an `errno`: the system's text may quote the path."""
-    import errno
-
-    return {
-        errno.EEXIST: "a file is there already",
-        errno.ENOENT: "the folder of its file does not exist",
-        errno.ELOOP: "a part of its path is a link",
-        errno.ENOTDIR: "a part of its path is a link or no folder",
-        errno.ENOSPC: "there is no room in memory",
-        errno.EACCES: "the folder may not be written",
-        errno.EROFS: "the folder may not be written",
-    }.get(error.errno or 0, "the system refused it")

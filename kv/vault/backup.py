@@ -11,6 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from kv.disk import sync_folder
 from kv.vault import file
 from kv.vault.format import damaged
 from kv.vault.head import verify
@@ -30,7 +31,7 @@ def back_up(store: Store, keys: Keys, head: Head, target: str) -> None:
     try:
         store.copy_to(target)
         check_copy(target, keys, head)
-        file.sync_folder(os.path.dirname(target) or ".")
+        sync_folder(os.path.dirname(target) or ".")
     except BaseException as error:
         with suppress(OSError):
             os.unlink(target)

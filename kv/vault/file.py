@@ -14,6 +14,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from kv.disk import sync_folder
 from kv.errors import KvError
 from kv.vault.format import APPLICATION, PAGE, PAGES_MAX, VERSION, damaged
 
@@ -148,15 +149,6 @@ def creating(path: str) -> Iterator[str]:
         raise KvError("vault-exists", path=path) from None
     except OSError as error:
         raise disk("create", path, error) from None
-
-
-def sync_folder(folder: str) -> None:
-    """Put a new name on disk. Raises `OSError`."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def disk(act: str, path: str, error: OSError) -> KvError:

@@ -67,8 +67,8 @@ def test_a_file_is_private_in_memory_and_gone_afterwards(root: Path, folder: int
         ("./k", "below"),
         ("link/k", "link"),
         ("none/k", "does not exist"),
-        ("taken", "there already"),
-        ("link", "there already"),
+        ("taken", "exists already"),
+        ("link", "exists already"),
     ],
 )
 def test_a_place_that_is_not_free_below_the_folder_is_refused(
