@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from brokers.http.auth import misspelt, only, visible, with_header
+from brokers.http.auth import visible, with_header
+from brokers.http.auth.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -13,28 +14,11 @@ if TYPE_CHECKING:
     from brokers.message import Request, Response
 
 
-class Bearer:
+class Bearer(Plain):
     """One secret, in the `authorization` header. No options."""
 
     name = "bearer"
-    slots: tuple[str, ...] = ("secret",)
     spelling = "bearer"
-    reads_answers = False
-
-    def parse(self, rest: str) -> dict[str, str]:
-        """Nothing stands behind it."""
-        if rest:
-            misspelt()
-        return {}
-
-    def spell(self, options: Mapping[str, str]) -> str:
-        """See `parse`."""
-        del options
-        return ""
-
-    def check(self, options: Mapping[str, str]) -> None:
-        """Refuse any option."""
-        only(options, ())
 
     def flow(
         self, request: Request, credential: Credential, options: Mapping[str, str]
@@ -42,8 +26,3 @@ class Bearer:
         """Yield the request with the header."""
         self.check(options)
         yield with_header(request, "authorization", f"Bearer {visible(credential['secret'])}")
-
-    def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
-        """None: the secret itself is what travels."""
-        del credential, options
-        return ()

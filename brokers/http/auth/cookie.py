@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError
-from brokers.http.auth import misspelt, only, visible, with_header
+from brokers.http.auth import only, visible, with_header
+from brokers.http.auth.plain import Named
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -18,23 +19,11 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _OCTETS = re.compile(r'[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+|"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"')
 
 
-class Cookie:
+class Cookie(Named):
     """One secret. Option: `name` of the cookie."""
 
     name = "cookie"
-    slots: tuple[str, ...] = ("secret",)
     spelling = "cookie:NAME"
-    reads_answers = False
-
-    def parse(self, rest: str) -> dict[str, str]:
-        """The cookie's name."""
-        if not rest:
-            misspelt()
-        return {"name": rest}
-
-    def spell(self, options: Mapping[str, str]) -> str:
-        """See `parse`."""
-        return options["name"]
 
     def check(self, options: Mapping[str, str]) -> None:
         """Demand a name that is a token."""
@@ -47,11 +36,6 @@ class Cookie:
         """Yield the request with the header."""
         self.check(options)
         yield with_header(request, "cookie", f"{options['name']}={cookie_value(credential['secret'])}")
-
-    def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
-        """None: the secret itself is what travels."""
-        del credential, options
-        return ()
 
 
 def cookie_name(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError
 from brokers.http.auth import header_name, misspelt, only, visible, with_header
+from brokers.http.auth.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -17,13 +18,11 @@ if TYPE_CHECKING:
 _PREFIX = re.compile(r"([\x21-\x7e][\x20-\x7e]{0,63})?")
 
 
-class Header:
+class Header(Plain):
     """One secret. Options: `name` of the header; `prefix` before the value, its own space included (`Token `)."""
 
     name = "header"
-    slots: tuple[str, ...] = ("secret",)
     spelling = "header:NAME[=PREFIX]"
-    reads_answers = False
 
     def parse(self, rest: str) -> dict[str, str]:
         """The header's name; a prefix as it is, its space included: `Authorization=Token `."""
@@ -50,8 +49,3 @@ class Header:
         self.check(options)
         value = f"{options.get('prefix', '')}{visible(credential['secret'])}"
         yield with_header(request, header_name(options["name"]), value)
-
-    def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
-        """None: the secret itself is what travels."""
-        del credential, options
-        return ()

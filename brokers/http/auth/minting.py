@@ -20,6 +20,7 @@ from brokers import addresses
 from brokers.contract import BrokerError, Secret
 from brokers.http import target
 from brokers.http.auth import visible, with_header
+from brokers.http.auth.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -82,15 +83,10 @@ class Minting(Protocol):
         """Pure: the requests that make a token, or none where the token is made of the credential alone."""
 
 
-class BearsToken:
+class BearsToken(Plain):
     """The usual half of such a scheme: `Authorization: Bearer <token>`."""
 
     slots: tuple[str, ...] = ()
-    reads_answers = False
-
-    def check(self, options: Mapping[str, str]) -> None:
-        """See `AuthScheme`."""
-        raise NotImplementedError
 
     def flow(
         self, request: Request, credential: Credential, options: Mapping[str, str]
@@ -98,11 +94,6 @@ class BearsToken:
         """Yield the request with the header."""
         self.check(options)
         yield with_header(request, "authorization", f"Bearer {visible(credential[TOKEN])}")
-
-    def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
-        """None: the secret itself is what travels."""
-        del credential, options
-        return ()
 
 
 def endpoint_of(options: Mapping[str, str]) -> Endpoint:

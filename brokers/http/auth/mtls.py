@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError
-from brokers.http.auth import document, misspelt, only
+from brokers.http.auth import document
+from brokers.http.auth.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -19,28 +20,12 @@ if TYPE_CHECKING:
 CERTIFICATE, KEY = "client_certificate", "client_key"
 
 
-class Mtls:
+class Mtls(Plain):
     """One secret: certificate (and what is between it and its CA) and key in PEM, or the key in slot `client_key`."""
 
     name = "mtls"
     slots: tuple[str, ...] = (CERTIFICATE,)
     spelling = "mtls"
-    reads_answers = False
-
-    def parse(self, rest: str) -> dict[str, str]:
-        """Nothing stands behind it."""
-        if rest:
-            misspelt()
-        return {}
-
-    def spell(self, options: Mapping[str, str]) -> str:
-        """See `parse`."""
-        del options
-        return ""
-
-    def check(self, options: Mapping[str, str]) -> None:
-        """Refuse any option."""
-        only(options, ())
 
     def flow(
         self, request: Request, credential: Credential, options: Mapping[str, str]

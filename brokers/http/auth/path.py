@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError
 from brokers.http.auth import only, visible
+from brokers.http.auth.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -20,13 +21,11 @@ _TEMPLATE = re.compile(r"(/[A-Za-z0-9_.~-]+)*/[A-Za-z0-9_.~-]*\{secret\}[A-Za-z0
 _SEGMENT = re.compile(r"[A-Za-z0-9_~:=@!$+-][A-Za-z0-9_.~:=@!$+-]*")
 
 
-class Path:
+class Path(Plain):
     """One secret. Option: `template`, put before the call's path; `/{secret}` unless said otherwise."""
 
     name = "path"
-    slots: tuple[str, ...] = ("secret",)
     spelling = "path[:TEMPLATE]"
-    reads_answers = False
 
     def parse(self, rest: str) -> dict[str, str]:
         """A template, or none."""
@@ -53,8 +52,3 @@ class Path:
             raise BrokerError("credential", why="the value cannot stand in a path")
         prefix = options.get("template", "/{secret}").replace("{secret}", value)
         yield replace(request, path=prefix + request.path)
-
-    def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
-        """None: the secret itself is what travels."""
-        del credential, options
-        return ()

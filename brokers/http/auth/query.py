@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from brokers.http.auth import misspelt, only, query_name, visible, with_query
+from brokers.http.auth import only, query_name, visible, with_query
+from brokers.http.auth.plain import Named
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -13,23 +14,11 @@ if TYPE_CHECKING:
     from brokers.message import Request, Response
 
 
-class Query:
+class Query(Named):
     """One secret. Option: `name` of the parameter."""
 
     name = "query"
-    slots: tuple[str, ...] = ("secret",)
     spelling = "query:NAME"
-    reads_answers = False
-
-    def parse(self, rest: str) -> dict[str, str]:
-        """The parameter's name."""
-        if not rest:
-            misspelt()
-        return {"name": rest}
-
-    def spell(self, options: Mapping[str, str]) -> str:
-        """See `parse`."""
-        return options["name"]
 
     def check(self, options: Mapping[str, str]) -> None:
         """Demand the parameter's name."""
@@ -42,8 +31,3 @@ class Query:
         """Yield the request with the parameter."""
         self.check(options)
         yield with_query(request, options["name"], visible(credential["secret"]))
-
-    def forms(self, credential: Credential, options: Mapping[str, str]) -> tuple[bytes, ...]:
-        """None: the secret itself is what travels, URL-encoded at most."""
-        del credential, options
-        return ()
