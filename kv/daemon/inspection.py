@@ -45,16 +45,8 @@ class Inspection:
         if not isinstance(broker, Inspects):
             raise KvError("bad-argument", argument="connection", why="only databases have a role to look at")
         told = record.act("inspect", connection.name, record.strength(exchange))
-        number = house.audit.intend(**record.merge(record.who(exchange.caller), told))
-        outcome = "unknown"
-        try:
+        with record.recorded(house.audit, record.merge(record.who(exchange.caller), told)):
             found, warnings = await self._found(broker, connection)
-            outcome = "ok"
-        except KvError as error:
-            outcome = error.code
-            raise
-        finally:
-            house.audit.settle(number, outcome=outcome)
         if house.entry(name) is entry:
             house.findings[connection.name] = warnings
         return {**found, "warnings": warnings}, b""

@@ -40,24 +40,15 @@ async def login(house: House, exchange: Exchange) -> Answer:
 
     await house.database()
     act = record.act("login", connection.name, record.strength(exchange))
-    number = house.audit.intend(**record.merge(record.who(exchange.caller), act))
-    outcome = "unknown"
-    try:
-        with house.spend(connection) as credential:
-            found = await broker.login(connection, credential, show)
-        _still(house, entry)
-        for slot, secret in found.items():
-            house.minting.store(connection.name, connection.secrets[slot], secret)
-        outcome = "ok"
-    except BrokerError as error:
-        failure = as_kv_error(error, connection.name)
-        outcome = failure.code
-        raise failure from None
-    except KvError as error:
-        outcome = error.code
-        raise
-    finally:
-        house.audit.settle(number, outcome=outcome)
+    with record.recorded(house.audit, record.merge(record.who(exchange.caller), act)):
+        try:
+            with house.spend(connection) as credential:
+                found = await broker.login(connection, credential, show)
+            _still(house, entry)
+            for slot, secret in found.items():
+                house.minting.store(connection.name, connection.secrets[slot], secret)
+        except BrokerError as error:
+            raise as_kv_error(error, connection.name) from None
     return {"name": connection.name, "secrets": sorted(connection.secrets[slot] for slot in found)}, b""
 
 

@@ -1,14 +1,19 @@
-"""The audit's fields of a call: who, what, by whose yes."""
+"""The audit's fields of a call: who, what, by whose yes; and an act between its two entries."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from brokers.contract import Effect
 from kv.audit import Peer
+from kv.errors import KvError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from brokers.contract import Plan
+    from kv.audit import AuditLog
     from kv.audit.entry import Fields
     from kv.daemon.dispatch import Exchange
     from kv.model import Approval, Caller, Decision, Pending
@@ -20,6 +25,21 @@ def merge(*parts: Fields) -> Fields:
     for part in parts:
         found.update(part)
     return found
+
+
+@contextmanager
+def recorded(audit: AuditLog, fields: Fields) -> Iterator[None]:
+    """What is done within is recorded before it begins, or does not begin; and how it ended is recorded after it."""
+    number = audit.intend(**fields)
+    outcome = "unknown"
+    try:
+        yield
+        outcome = "ok"
+    except KvError as error:
+        outcome = error.code
+        raise
+    finally:
+        audit.settle(number, outcome=outcome)
 
 
 def who(caller: Caller) -> Fields:

@@ -85,19 +85,9 @@ class Verbs:
         await house.database()  # a change while the needles are being built would be lost to them
         owner = self.enrolment if request.name in enrolment.VERBS else self.secrets
         title = owner.title(request)
-        entry = house.audit.intend(
-            **record.merge(record.who(exchange.caller), record.act(request.name, title, record.strength(exchange)))
-        )
-        outcome = "unknown"
-        try:
-            answer = await owner.perform(request)
-            outcome = "ok"
-        except KvError as error:
-            outcome = error.code
-            raise
-        finally:
-            house.audit.settle(entry, outcome=outcome)
-        return answer
+        act = record.act(request.name, title, record.strength(exchange))
+        with record.recorded(house.audit, record.merge(record.who(exchange.caller), act)):
+            return await owner.perform(request)
 
     def status(self, exchange: Exchange) -> Answer:
         """How the keeper is."""

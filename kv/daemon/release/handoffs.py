@@ -100,20 +100,11 @@ class HandOffs:
         token.used = True
         facts = await self.releases.facts(caller, token.judged, "")
         intent = record.merge(facts, {"names": (token.name,), "verb": "take"}, record.by(token.approval, caller))
-        number = self.house.audit.intend(**intent)
-        self.house.touch()
-        outcome = "unknown"
-        try:
+        with record.recorded(self.house.audit, intent):
+            self.house.touch()
             self.releases.check_still(caller, token.judged)
             with self.house.spend(token.judged.plan.connection) as credential:
-                value = credential[token.name].expose()
-            outcome = "ok"
-        except KvError as error:
-            outcome = error.code
-            raise
-        finally:
-            self.house.audit.settle(number, outcome=outcome)
-        return {"name": token.name}, value
+                return {"name": token.name}, credential[token.name].expose()
 
     def _sweep(self) -> None:
         now = boot_time()
