@@ -31,18 +31,20 @@ ARROWS: dict[str, set[str]] = {
     "brokers.arguments": {"brokers.contract"},
     "brokers.declaration": {"brokers.contract"},
     "brokers.addresses": {"brokers.contract"},
+    "brokers.lanes": set(),
     "brokers.personal": {"brokers.contract"},
     "brokers.resolver": {"brokers.addresses", "brokers.contract"},
     "brokers.http": {
         *("brokers.addresses", "brokers.arguments", "brokers.contract", "brokers.message", "brokers.personal"),
-        "brokers.resolver",
+        *("brokers.lanes", "brokers.resolver"),
     },
     "brokers.sql": {
         *("brokers.addresses", "brokers.arguments", "brokers.contract", "brokers.declaration", "brokers.personal"),
-        "brokers.resolver",
+        *("brokers.lanes", "brokers.resolver"),
     },
     "brokers.ssh": {
-        *("brokers.addresses", "brokers.arguments", "brokers.contract", "brokers.declaration", "brokers.resolver"),
+        *("brokers.addresses", "brokers.arguments", "brokers.contract", "brokers.declaration", "brokers.lanes"),
+        "brokers.resolver",
     },
     # a library that edits other programs' configuration; it has never heard of secrets
     "editor_setup": set(),
@@ -205,6 +207,7 @@ PURE = {
         "brokers.arguments",
         "brokers.contract",
         "brokers.declaration",
+        "brokers.lanes",
         "brokers.message",
         "brokers.personal",
         "kv.card",

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from brokers.addresses import is_loopback
 from brokers.contract import BrokerError
 from brokers.http.exchange import Exchange
 from brokers.http.stream import Stream, dial, failure, tls_context
+from brokers.lanes import Lanes
 from brokers.resolver import resolve
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ class _Lane:
     idle: list[Stream] = field(default_factory=list)
     calls: int = 0
     closed: bool = False
+
+    @property
+    def busy(self) -> bool:
+        return self.calls > 0
 
     def take(self, now: float, longest_idle: float) -> Stream | None:
         """The stream that was used last, if it is still good; others stay for the next."""
@@ -117,14 +121,14 @@ class Transport:
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        self._lanes: OrderedDict[Destination, _Lane] = OrderedDict()
+        self._lanes: Lanes[Destination, _Lane] = Lanes()
 
     async def send(self, to: Destination, request: Wired, deadline: float, seconds: float) -> Answer:
         """The answer to `request`, its head read. `deadline` is the loop's time, `seconds` what the caller was told.
 
         Raises `BrokerError`: `dns`, `address`, `connect`, `tls`, `timeout`, `broken`.
         """
-        lane = self._lane(to)
+        lane = self._lanes.at(to, _Lane, MAX_LANES)
         lane.calls += 1
         entered = False
         try:
@@ -179,20 +183,9 @@ class Transport:
                 last = error
         raise last
 
-    def _lane(self, to: Destination) -> _Lane:
-        lane = self._lanes.pop(to, None) or _Lane()
-        self._lanes[to] = lane
-        if len(self._lanes) > MAX_LANES:
-            unused = next((key for key, held in self._lanes.items() if not held.calls and held is not lane), None)
-            if unused is not None:
-                self._lanes.pop(unused).close()
-        return lane
-
     async def aclose(self) -> None:
         """Close every idle stream. Calls under way end with their own."""
-        for lane in self._lanes.values():
-            lane.close()
-        self._lanes.clear()
+        self._lanes.close()
 
 
 def _leave(lane: _Lane, *, entered: bool = True) -> None:

@@ -14,10 +14,10 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from brokers.lanes import Lanes
 from brokers.ssh import credentials
 from brokers.ssh.session import Session, Way, connect
 
@@ -38,6 +38,10 @@ class _Lane:
     session: Session | None = None
     users: int = 0  # calls, and sessions that lead through this one
     timer: asyncio.TimerHandle | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self.users > 0
 
     def enter(self) -> None:
         self.users += 1
@@ -98,7 +102,7 @@ class Pool:
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
         self._key = secrets.token_bytes(32)
-        self._lanes: OrderedDict[bytes, _Lane] = OrderedDict()
+        self._lanes: Lanes[bytes, _Lane] = Lanes()
 
     async def borrow(self, leg: Leg, hop: Leg | None, deadline: float) -> Loan:
         """A session on `leg`, by way of `hop`. Raises `BrokerError`, and `TimeoutError` at the loop's `deadline`."""
@@ -145,19 +149,11 @@ class Pool:
         said = json.dumps([dict(leg.target), leg.scheme], sort_keys=True).encode()
         lent = [credentials.told_apart(one.credential, self._key) for one in (leg, hop) if one is not None]
         key = b"".join(lent) + said
-        lane = self._lanes.pop(key, None) or _Lane()
-        self._lanes[key] = lane
-        if len(self._lanes) > MAX_LANES:
-            unused = next((key for key, held in self._lanes.items() if not held.users and held is not lane), None)
-            if unused is not None:
-                self._lanes.pop(unused).close()
-        return lane
+        return self._lanes.at(key, _Lane, MAX_LANES)
 
     async def aclose(self) -> None:
         """Close every session. Calls under way end with `broken`."""
-        for lane in self._lanes.values():
-            lane.close()
-        self._lanes.clear()
+        self._lanes.close()
 
 
 def _nothing(*_: bool) -> None:

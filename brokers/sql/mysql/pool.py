@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 from brokers.addresses import is_loopback
 from brokers.contract import BrokerError
+from brokers.lanes import Lanes
 from brokers.resolver import resolve
 from brokers.sql.mysql.call import KILLING, Call, login_of
 from brokers.sql.mysql.driver import MALFORMED, Error
@@ -47,6 +47,17 @@ class Lane:
     calls: int = 0
     closed: bool = False
 
+    @property
+    def busy(self) -> bool:
+        """A call holds a place, or waits for one."""
+        return self.calls > 0
+
+    def close(self) -> None:
+        """End what is idle, and keep nothing more."""
+        self.closed = True
+        while self.idle:
+            self.idle.pop().close()
+
 
 class Pool:
     """All sessions. Mutable state: the lanes, the calls at work and the tasks that tidy up after them."""
@@ -54,7 +65,7 @@ class Pool:
     def __init__(self, resolver: Resolver) -> None:
         self.threads = Threads("kv-mysql")
         self._resolver = resolver
-        self._lanes: OrderedDict[bytes, Lane] = OrderedDict()
+        self._lanes: Lanes[bytes, Lane] = Lanes()
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._key = secrets.token_bytes(32)  # a lane's name must not let a password be tried
@@ -80,18 +91,7 @@ class Pool:
     def _lane(self, connection: Connection, login: Login) -> Lane:
         text = json.dumps([connection.name, dict(connection.target), login.password], sort_keys=True)
         key = blake2b(text.encode("utf-8", "surrogatepass"), key=self._key).digest()
-        lane = self._lanes.pop(key, None) or Lane()
-        self._lanes[key] = lane
-        if len(self._lanes) > MAX_LANES:
-            unused = next((key for key, held in self._lanes.items() if not held.calls and held is not lane), None)
-            if unused is not None:
-                self._close(self._lanes.pop(unused))
-        return lane
-
-    def _close(self, lane: Lane) -> None:
-        lane.closed = True
-        while lane.idle:
-            lane.idle.pop().close()
+        return self._lanes.at(key, Lane, MAX_LANES)
 
     async def addresses(self, login: Login, pins: tuple[str, ...]) -> tuple[str, ...]:
         """The checked addresses to dial. Without TLS they are on loopback, whatever the target says."""
@@ -138,9 +138,7 @@ class Pool:
 
     async def aclose(self) -> None:
         """Close what is idle, end what is at work, and let what tidies up finish."""
-        for lane in self._lanes.values():
-            self._close(lane)
-        self._lanes.clear()
+        self._lanes.close()
         for call in tuple(self._calls):
             call.abandon()
         if self._tasks:
