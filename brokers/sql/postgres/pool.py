@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +20,7 @@ from psycopg import Error
 
 from brokers.addresses import is_loopback
 from brokers.contract import BrokerError
+from brokers.lanes import Lanes
 from brokers.resolver import resolve
 from brokers.sql.kind import lane_key
 from brokers.sql.postgres.call import Call
@@ -56,13 +56,24 @@ class Lane:
     closed: bool = False
     types: dict[int, tuple[str, int, bytes]] = field(default_factory=dict)
 
+    @property
+    def busy(self) -> bool:
+        """A call holds a place, or waits for one."""
+        return self.calls > 0
+
+    def close(self) -> None:
+        """End what is idle, and keep nothing more."""
+        self.closed = True
+        while self.idle:
+            self.idle.pop().close()
+
 
 class Pool:
     """All sessions. Mutable state: the lanes, the calls at work and the tasks that tidy up after them."""
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        self._lanes: OrderedDict[bytes, Lane] = OrderedDict()
+        self._lanes: Lanes[bytes, Lane] = Lanes()
         self._room: asyncio.Semaphore | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._key = secrets.token_bytes(32)  # a lane's name must not let a password be tried
@@ -94,14 +105,7 @@ class Pool:
             self._room.release()
 
     def _lane(self, connection: Connection, credential: Credential) -> Lane:
-        key = lane_key(connection, credential, self._key)
-        lane = self._lanes.pop(key, None) or Lane()
-        self._lanes[key] = lane
-        if len(self._lanes) > MAX_LANES:
-            unused = next((key for key, held in self._lanes.items() if not held.calls and held is not lane), None)
-            if unused is not None:
-                _close(self._lanes.pop(unused))
-        return lane
+        return self._lanes.at(lane_key(connection, credential, self._key), Lane, MAX_LANES)
 
     async def dial(self, login: Login) -> Session:
         """A new session. An address that refuses gives way to the next; a bad certificate or password never does."""
@@ -154,9 +158,7 @@ class Pool:
 
     async def aclose(self) -> None:
         """Close what is idle, and let what tidies up finish."""
-        for lane in self._lanes.values():
-            _close(lane)
-        self._lanes.clear()
+        self._lanes.close()
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
@@ -172,12 +174,6 @@ async def _places(*rooms: asyncio.Semaphore) -> None:
         for room in taken:
             room.release()
         raise
-
-
-def _close(lane: Lane) -> None:
-    lane.closed = True
-    while lane.idle:
-        lane.idle.pop().close()
 
 
 def _expire(lane: Lane) -> None:
