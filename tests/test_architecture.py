@@ -238,8 +238,8 @@ PURE = {
     *(
         "brokers.sql.arguments",
         "brokers.sql.brackets",
-        "brokers.sql.calls",
         "brokers.sql.conditions",
+        "brokers.sql.invoked",
         "brokers.sql.dsn",
         "brokers.sql.export",
         "brokers.sql.kind",

@@ -22,7 +22,7 @@ SYNTAX = words(
     TIMESTAMP VARCHAR NVARCHAR NUMERIC REPEATABLE BINARY VARBINARY INT INTEGER BIGINT SMALLINT DOUBLE INTERVAL
     """
 ) - {"LIKE", "GLOB"}
-TRAILING = frozenset({"OVER", "FILTER", "GROUP"})  # clauses behind a call's own bracket; elsewhere names like others
+TRAILING = frozenset({"OVER", "FILTER", "GROUP"})  # clauses behind a function's bracket; elsewhere names like others
 
 
 def name_before(items: Sequence[Token], at: int, dialect: str) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def name_before(items: Sequence[Token], at: int, dialect: str) -> tuple[str, ...
         if token.kind in {"word", "quoted"}:
             parts.append(folded(token, dialect))
         elif token.kind in {"string", "escaped"} and not parts:
-            return (token.text,)  # "f"(x) is a call where a server runs with ANSI_QUOTES
+            return (token.text,)  # "f"(x) is a function where a server runs with ANSI_QUOTES
         else:
             break
         if at < 2 or items[at - 1].word != ".":  # noqa: PLR2004 - a dot and what is before it

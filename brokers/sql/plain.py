@@ -3,7 +3,7 @@
 Rules of this file
 - Comments are gone, strings and parameters replaced by neutral ones: no value reaches a parser's error or log.
 - What the parser is known not to understand is said in a way that it does, or left out where it holds nothing but
-  keywords and literals. Functions, types and operators are judged by `calls`, from the tokens as they came.
+  keywords and literals. Functions, types and operators are read by `invoked`, from the tokens as they came.
 - A name is never left out, and never another one than it was.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from brokers.sql.calls import known
+from brokers.sql.invoked import known
 from brokers.sql.tokens import Token, lower, words
 
 if TYPE_CHECKING:

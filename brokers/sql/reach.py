@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from brokers.sql import typenames
 from brokers.sql.brackets import name_before, pairs_of
-from brokers.sql.calls import known
+from brokers.sql.invoked import known
 from brokers.sql.tokens import folded
 
 if TYPE_CHECKING:

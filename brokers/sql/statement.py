@@ -1,8 +1,8 @@
 """What one SQL statement does to the world: its effect, its tables, and what in it is not known. Pure.
 
 Rules of this file
-- READ takes three agreeing witnesses: the words in their places (`verbs`), the names before brackets (`calls`) and the
-  tree (`tree`). One that does not know is enough for UNKNOWN, with the reason.
+- READ takes three agreeing witnesses: the words in their places (`verbs`), the names before brackets (`invoked`) and
+  the tree (`tree`). One that does not know is enough for UNKNOWN, with the reason.
 - Of several effects the most severe one counts.
 - No guard: a statement judged a read is also performed as one. What this file adds is reach: a read-only transaction
   does not keep a function from files, programs, other sessions and sleep.
@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from brokers.contract import Effect
-from brokers.sql import calls, places, tree, verbs
+from brokers.sql import invoked, places, tree, verbs
 from brokers.sql.reach import Reach, reach
 from brokers.sql.tokens import tokens, words
 
@@ -124,9 +124,9 @@ def _administers(items: Sequence[Token], verdict: verbs.Verdict, dialect: str, a
         tables.update(inner.tables)
         unknown = inner.unknown
     elif verdict.kind == "SHOW":
-        unknown = calls.unknown(items, dialect, allowed, None)
+        unknown = invoked.unknown(items, dialect, allowed, None)
     if verdict.kind in {"CREATE", "ALTER"}:  # MySQL has columns before the query, with defaults that run
-        unknown = tuple(sorted({*unknown, *calls.in_definition(items[:at] if at else items, dialect, allowed)}))
+        unknown = tuple(sorted({*unknown, *invoked.in_definition(items[:at] if at else items, dialect, allowed)}))
     effect, because = verdict.effect, verdict.because
     if inner and inner.effect.severity > effect.severity:
         effect, because = inner.effect, inner.because
@@ -180,9 +180,9 @@ def _of_rows(items: Sequence[Token], dialect: str, allowed: frozenset[str]) -> S
     """A query or a change of rows."""
     word = places.main(items)
     facts = tree.read(items, dialect)
-    unknown = calls.unknown(items, dialect, allowed, facts.renamed if facts else None)
+    unknown = invoked.unknown(items, dialect, allowed, facts.renamed if facts else None)
     if facts:
-        unknown = tuple(sorted({*unknown, *calls.attributes(facts.reached, dialect, allowed)}))
+        unknown = tuple(sorted({*unknown, *invoked.attributes(facts.reached, dialect, allowed)}))
     tables = facts.tables if facts else ()
     parts = places.changes(items) | (facts.writes & _CHANGED.keys() if facts else frozenset())
     doubts = list(_doubts(items, dialect, facts, unknown))

@@ -15,7 +15,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from brokers.contract import Effect
-from brokers.sql.calls import known
+from brokers.sql.invoked import known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

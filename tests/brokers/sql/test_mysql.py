@@ -15,7 +15,7 @@ from mariadb_server import DATABASE, PASSWORD, USER, Mariadb, lent, performed
 
 from brokers.conformance import BrokerSuite
 from brokers.contract import Broker, BrokerError, Connection, Credential, Effect
-from brokers.sql.calls import known
+from brokers.sql.invoked import known
 from brokers.sql.mysql import MysqlBroker
 
 if TYPE_CHECKING:
@@ -546,7 +546,7 @@ _CHILD = """
 import asyncio, resource, sys
 from mariadb_server import lent
 from brokers.contract import Connection
-from brokers.sql.calls import known
+from brokers.sql.invoked import known
 from brokers.sql.mysql import MysqlBroker
 import json
 async def count(rows):
@@ -587,7 +587,7 @@ import sys
 sys.modules["pymysql"] = None
 import asyncio
 from brokers.contract import BrokerError, Connection, Credential, Secret
-from brokers.sql.calls import known
+from brokers.sql.invoked import known
 from brokers.sql.mysql import MysqlBroker
 broker = MysqlBroker()
 target = broker.declared.target({"host": "127.0.0.1", "port": 1, "database": "d", "user": "u"}, {}, "password")

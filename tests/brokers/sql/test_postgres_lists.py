@@ -9,7 +9,7 @@ import pytest
 from postgres_server import Postgres, lent, performed
 
 from brokers.contract import BrokerError, Effect
-from brokers.sql.calls import known
+from brokers.sql.invoked import known
 from brokers.sql.postgres import PostgresBroker
 from brokers.sql.tokens import words
 from brokers.sql.typenames import GRAMMARS

@@ -10,7 +10,7 @@ import pytest
 
 from brokers.contract import BrokerError, Effect
 from brokers.sql import shown, statement, tree
-from brokers.sql.calls import known
+from brokers.sql.invoked import known
 from brokers.sql.statement import Statement, classify
 from brokers.sql.tokens import MAX_SQL, MAX_WORDS
 

@@ -1,8 +1,8 @@
 """Which functions and types a statement uses that are not known to be harmless: read off its tokens. Pure.
 
 Rules of this file
-- A name before an opening bracket is a call unless the grammar gives the bracket another meaning there; where that is
-  in doubt it is a call.
+- A name before an opening bracket is a function's unless the grammar gives the bracket another meaning; where that is
+  in doubt it is one.
 - An allow-list, never a deny list: what an engine can do besides reading tables grows with every version and extension.
 - A name keeps its engine's case: in PostgreSQL "LOWER" is another function than lower. A schema other than the
   built-in one is somebody's own code.
@@ -91,7 +91,7 @@ def in_definition(items: Sequence[Token], dialect: str, allowed: frozenset[str])
 
 
 def _bracketed(items: Sequence[Token], dialect: str, pairs: Mapping[int, int]) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Where a bracket may be a call's, and the name before it."""
+    """Where a bracket may be a function's, and the name before it."""
     for at in range(1, len(items)):
         parts = name_before(items, at, dialect) if items[at].word == "(" else ()
         if parts and not _is_syntax(items, at, dialect, parts, pairs):
@@ -112,7 +112,7 @@ def _is_type(within: Sequence[Token], before: Token) -> bool:
 
 
 def attributes(names: Sequence[str], dialect: str, allowed: frozenset[str]) -> tuple[str, ...]:
-    """Those of `names`, written behind a dot, that would be calls of functions on no list."""
+    """Those of `names`, written behind a dot, that would be functions on no list."""
     if dialect != "postgres":
         return ()
     listed = known(dialect) | _COLUMNS | allowed
@@ -120,7 +120,7 @@ def attributes(names: Sequence[str], dialect: str, allowed: frozenset[str]) -> t
 
 
 def _is_syntax(items: Sequence[Token], at: int, dialect: str, parts: tuple[str, ...], pairs: Mapping[int, int]) -> bool:
-    """Whether the bracket at `at` belongs to the grammar and not to a call."""
+    """Whether the bracket at `at` belongs to the grammar and not to a function."""
     first = at - 2 * len(parts) + 1
     before = items[first - 1].word if first else ""
     if len(parts) > 1:
