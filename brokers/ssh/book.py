@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from brokers.contract import BrokerError
 from brokers.ssh import readonly
-from brokers.ssh.profiles import Book, declared, judge
+from brokers.ssh.profiles import Book, classify, declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["judge", "of"]
+__all__ = ["classify", "of"]
 
 
 def of(target: Mapping[str, object]) -> Book:

@@ -121,24 +121,19 @@ def _exec(connection: Connection, draft: Draft) -> Plan:
     cwd = draft.cwd or str(target.get("cwd") or "")
     if not set(draft.env) <= set(cast("Sequence[str]", target.get("env") or ())):
         refuse("env", "a variable that the connection does not allow")
-    judged = book.judge(words, pages, stdin=bool(draft.body))
-    line = command.line((*_KEEPS_TIME, str(judged.timeout), *words) if judged.timeout else words, cwd, draft.env)
-    effect, because = judged.effect, judged.because
+    held = book.classify(words, pages, stdin=bool(draft.body))
+    line = command.line((*_KEEPS_TIME, str(held.timeout), *words) if held.timeout else words, cwd, draft.env)
+    effect, because = held.effect, held.because
     if effect is Effect.READ and not HARMLESS.issuperset(draft.env):
         effect, because = Effect.UNKNOWN, "a variable may change what an otherwise known command does"
-    if (
-        draft.cwd
-        and draft.cwd != target.get("cwd")
-        and not judged.anywhere
-        and effect.severity < Effect.UNKNOWN.severity
-    ):
+    if draft.cwd and draft.cwd != target.get("cwd") and not held.anywhere and effect.severity < Effect.UNKNOWN.severity:
         # `make deploy` and `git status` do what the folder's files say, and the folder is the agent's choice here.
         effect, because = Effect.UNKNOWN, "a known command, but in another folder than the connection's"
     if effect is Effect.UNKNOWN and not card.fits(line):
         refuse("argv", "it is more than a card shows: put it into a file on the server, or have a profile made")
     details = _details(line, draft.body)
     details += [("folder", cwd)] if cwd else []
-    details += [("profile", judged.profile)] if judged.profile else []
+    details += [("profile", held.profile)] if held.profile else []
     details += [*_way(target), ("why", because)]
     return Plan(
         connection=connection,
@@ -149,14 +144,14 @@ def _exec(connection: Connection, draft: Draft) -> Plan:
             "method": "PROFILE" if draft.profile else "EXEC",
             "command": line,
             "argv": list(words),
-            "profile": draft.profile or judged.profile,
+            "profile": draft.profile or held.profile,
             "cwd": cwd,
             "env": dict(draft.env),
-            "timeout": judged.timeout,
+            "timeout": held.timeout,
         },
         body=draft.body,
         details=tuple(details),
-        limits=_limits(draft.limits, judged.timeout),
+        limits=_limits(draft.limits, held.timeout),
     )
 
 

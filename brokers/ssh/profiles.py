@@ -1,4 +1,4 @@
-"""Named commands with typed arguments, allow patterns, and what a command line is judged to be by them. Pure.
+"""Named commands with typed arguments, allow patterns, and what a command line is by them. Pure.
 
 Rules of this file
 - A match is of the whole list of words, never of a beginning: prefixes have let appended commands through elsewhere.
@@ -90,7 +90,7 @@ class Profile:
                 return None
         return arguments
 
-    def judged(self, words: Sequence[str], roots: Sequence[str]) -> Effect | None:
+    def effect_on(self, words: Sequence[str], roots: Sequence[str]) -> Effect | None:
         """The effect of the command, None where it is not of this profile's; a hidden file makes any other unknown."""
         found = self.match(words, roots)
         if found is None:
@@ -101,7 +101,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Classified:
     """What a command is held to be: its effect, the reason, and the profile's name, or "", and time in seconds, or 0.
 
     `anywhere` says that it is the same command in every folder: it names no file by a relative path, and reads none.
@@ -141,27 +141,27 @@ class Book:
         return found
 
 
-def judge(words: Sequence[str], book: Book, *, stdin: bool = False) -> Judged:
+def classify(words: Sequence[str], book: Book, *, stdin: bool = False) -> Classified:
     """What the command is. Of several of a person's profiles the most severe counts; they come before the built-in."""
-    own = [(effect, one) for one in book.own if (effect := one.judged(words, book.roots))]
+    own = [(effect, one) for one in book.own if (effect := one.effect_on(words, book.roots))]
     effect, worst = max(own, key=lambda found: found[0].severity, default=(Effect.READ, None))
     if worst is not None and (worst.effect.severity > Effect.UNKNOWN.severity or not stdin or worst.stdin):
         because = f"it is the connection's profile {worst.name}"
         because = because if effect is worst.effect else f"{because}{_HIDDEN}"
         timeouts = [one.timeout for _, one in own if one.timeout]  # whichever of them was meant
-        return Judged(effect, because, worst.name, min(timeouts, default=0))
+        return Classified(effect, because, worst.name, min(timeouts, default=0))
     if not stdin:
         for profile in book.builtin:
-            if effect := profile.judged(words, book.roots):
+            if effect := profile.effect_on(words, book.roots):
                 because = f"it is the built-in reading profile {profile.name}"
                 if effect is not Effect.READ:
-                    return Judged(effect, f"{because}{_HIDDEN}", profile.name)
-                return Judged(effect, because, profile.name, anywhere=True)
+                    return Classified(effect, f"{because}{_HIDDEN}", profile.name)
+                return Classified(effect, because, profile.name, anywhere=True)
         for text in book.allow:
             if _allowed(text.split(" "), words):
-                return Judged(Effect.READ, "a pattern of the connection allows it to pass as reading")
-        return Judged(Effect.UNKNOWN, "no profile and no pattern of the connection matches this command")
-    return Judged(Effect.UNKNOWN, "it is given input, and no profile that takes input matches it")
+                return Classified(Effect.READ, "a pattern of the connection allows it to pass as reading")
+        return Classified(Effect.UNKNOWN, "no profile and no pattern of the connection matches this command")
+    return Classified(Effect.UNKNOWN, "it is given input, and no profile that takes input matches it")
 
 
 def _allowed(meant: Sequence[str], words: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Profiles and patterns: what a command is judged to be, and how arguments are kept from being more than that."""
+"""Profiles and patterns: what a command is held to be, and how arguments are kept from being more than that."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from brokers.contract import BrokerError, Effect
 from brokers.ssh import pattern, profiles, readonly
-from brokers.ssh.profiles import Book, check_allow, declared, judge
+from brokers.ssh.profiles import Book, check_allow, classify, declared
 
 ROOTS = ("/srv/app", "/var/log")
 RESTART = {"service-restart": {"argv": ["systemctl", "restart", "{name}"], "arguments": {"name": "[a-z0-9][a-z0-9-]*"}}}
@@ -27,8 +27,8 @@ def test_a_time_holds_whichever_profile_matches_first() -> None:
         "a-make": {"argv": ["make", "{target}"], "arguments": {"target": "[a-z]+"}, "effect": "write"},
         "deploy": {"argv": ["make", "deploy"], "effect": "write", "timeout": 60},
     }
-    assert judge(("make", "deploy"), book(given)).timeout == 60
-    assert judge(("make", "test"), book(given)).timeout == 0
+    assert classify(("make", "deploy"), book(given)).timeout == 60
+    assert classify(("make", "test"), book(given)).timeout == 0
 
 
 READING = [
@@ -98,15 +98,15 @@ NOT_READING = [
 @pytest.mark.parametrize("line", READING)
 def test_looking_at_a_server_is_reading(line: str) -> None:
     """What an agent asks of a server all day needs nobody."""
-    judged = judge(line.split(" "), book())
-    assert judged.effect is Effect.READ
-    assert judged.profile
+    held = classify(line.split(" "), book())
+    assert held.effect is Effect.READ
+    assert held.profile
 
 
 @pytest.mark.parametrize("line", NOT_READING)
 def test_no_option_and_no_path_is_smuggled(line: str) -> None:
     """Whatever is more, or other, than a reading command word by word is asked about."""
-    assert judge(line.split(" "), book()).effect is Effect.UNKNOWN
+    assert classify(line.split(" "), book()).effect is Effect.UNKNOWN
 
 
 @given(
@@ -119,9 +119,9 @@ def test_no_option_and_no_path_is_smuggled(line: str) -> None:
 )
 def test_a_reading_profile_has_only_its_own_options(words: list[str]) -> None:
     """Of any list that is judged as reading, each word that begins with a dash stands in the profile, written by us."""
-    judged = judge(words, book())
-    if judged.effect is Effect.READ:
-        found = next(one for one in readonly.PROFILES if one.name == judged.profile)
+    held = classify(words, book())
+    if held.effect is Effect.READ:
+        found = next(one for one in readonly.PROFILES if one.name == held.profile)
         theirs = {word for form in found.forms for word in form}
         assert all(word in theirs for word in words if word.startswith("-"))
         assert all(word.startswith(("/var/log", "/srv/app")) for word in words if "/" in word)
@@ -129,27 +129,27 @@ def test_a_reading_profile_has_only_its_own_options(words: list[str]) -> None:
 
 def test_a_persons_profile_has_its_own_effect() -> None:
     """A profile restarts the service of that name and no other thing; its effect is what the person said, or write."""
-    judged = judge(["systemctl", "restart", "nginx"], book(RESTART))
-    assert (judged.effect, judged.profile) == (Effect.WRITE, "service-restart")
+    held = classify(["systemctl", "restart", "nginx"], book(RESTART))
+    assert (held.effect, held.profile) == (Effect.WRITE, "service-restart")
     for name in ("--all", "nginx;id", "Nginx", "", "nginx x", "ngin\u0445", "-", "nginx\n"):
-        assert judge(["systemctl", "restart", name], book(RESTART)).effect is Effect.UNKNOWN, name
+        assert classify(["systemctl", "restart", name], book(RESTART)).effect is Effect.UNKNOWN, name
 
 
 def test_a_hidden_file_is_at_least_unknown() -> None:
     """A profile that takes a path beneath a root takes no `.env` in it without asking; a severer one stays severe."""
-    for effect, judged in (("read", "unknown"), ("write", "unknown"), ("destroy", "destroy"), ("mint", "mint")):
+    for effect, held in (("read", "unknown"), ("write", "unknown"), ("destroy", "destroy"), ("mint", "mint")):
         pages = book({"do": {"argv": ["do", "--on={p}"], "arguments": {"p": "<path>"}, "effect": effect}})
-        assert judge(["do", "--on=/srv/app/x"], pages).effect == effect
-        found = judge(["do", "--on=/srv/app/.x/y"], pages)
-        assert (found.effect, found.profile) == (judged, "do")
-    assert judge(["cat", "/srv/app/.env"], Book((), readonly.PROFILES, (), ("/srv/app/.env",))).effect is Effect.READ
+        assert classify(["do", "--on=/srv/app/x"], pages).effect == effect
+        found = classify(["do", "--on=/srv/app/.x/y"], pages)
+        assert (found.effect, found.profile) == (held, "do")
+    assert classify(["cat", "/srv/app/.env"], Book((), readonly.PROFILES, (), ("/srv/app/.env",))).effect is Effect.READ
 
 
 def test_a_pattern_of_dashes_is_no_way_to_an_option() -> None:
     """Even where a person's pattern lets a dash come first."""
     pages = book({"rm": {"argv": ["rm", "{name}"], "arguments": {"name": "[a-z-]+"}}})
-    assert judge(["rm", "a-b"], pages).effect is Effect.WRITE
-    assert judge(["rm", "-rf"], pages).effect is Effect.UNKNOWN
+    assert classify(["rm", "a-b"], pages).effect is Effect.WRITE
+    assert classify(["rm", "-rf"], pages).effect is Effect.UNKNOWN
     with pytest.raises(BrokerError, match="argument"):
         pages.named("rm").words({"name": "-rf"}, ROOTS)
 
@@ -176,26 +176,26 @@ def test_the_most_severe_of_a_persons_profiles_counts() -> None:
         "b": {"argv": ["svc", "drop"], "effect": "destroy"},
         "uptime": {"argv": ["uptime"], "effect": "write"},
     }
-    assert judge(["svc", "drop"], book(two)).effect is Effect.DESTROY
-    assert judge(["svc", "look"], book(two)).effect is Effect.READ
-    assert judge(["uptime"], book(two)).effect is Effect.WRITE
+    assert classify(["svc", "drop"], book(two)).effect is Effect.DESTROY
+    assert classify(["svc", "look"], book(two)).effect is Effect.READ
+    assert classify(["uptime"], book(two)).effect is Effect.WRITE
 
 
 def test_input_is_a_second_command_line() -> None:
     """`sh` reads its commands from stdin: only a profile that says so takes any."""
     given = {"import": {"argv": ["psql", "shop"], "stdin": True}, "sh": {"argv": ["sh"], "effect": "read"}}
-    assert judge(["psql", "shop"], book(given), stdin=True).effect is Effect.WRITE
-    assert judge(["sh"], book(given), stdin=True).effect is Effect.UNKNOWN
+    assert classify(["psql", "shop"], book(given), stdin=True).effect is Effect.WRITE
+    assert classify(["sh"], book(given), stdin=True).effect is Effect.UNKNOWN
     drop = {"drop": {"argv": ["dropdb", "shop"], "effect": "destroy"}}
-    assert judge(["dropdb", "shop"], book(drop), stdin=True).effect is Effect.DESTROY  # it does not get milder by that
-    assert judge(["uptime"], book(), stdin=True).effect is Effect.UNKNOWN
-    assert judge(["svc"], book(allow=("svc",)), stdin=True).effect is Effect.UNKNOWN
+    assert classify(["dropdb", "shop"], book(drop), stdin=True).effect is Effect.DESTROY  # no milder by that
+    assert classify(["uptime"], book(), stdin=True).effect is Effect.UNKNOWN
+    assert classify(["svc"], book(allow=("svc",)), stdin=True).effect is Effect.UNKNOWN
 
 
 def test_an_allow_pattern_is_whole_and_word_by_word() -> None:
     """`*` is one word that is no option, and nothing may follow."""
     pages = book(allow=("docker-compose ps", "kubectl-view get *"))
-    assert judge(["kubectl-view", "get", "pods"], pages).effect is Effect.READ
+    assert classify(["kubectl-view", "get", "pods"], pages).effect is Effect.READ
     for words in (
         ["kubectl-view", "get", "-A"],
         ["kubectl-view", "get"],
@@ -203,7 +203,7 @@ def test_an_allow_pattern_is_whole_and_word_by_word() -> None:
         ["docker-compose", "ps", "x"],
         ["kubectl-view", "get", ""],
     ):
-        assert judge(words, pages).effect is Effect.UNKNOWN
+        assert classify(words, pages).effect is Effect.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -298,14 +298,14 @@ def test_an_argument_may_be_a_part_of_a_word_a_choice_or_a_path() -> None:
             }
         }
     )
-    assert judge(["x", "--unit=a", "-m", "/var/log/b"], pages).effect is Effect.WRITE
+    assert classify(["x", "--unit=a", "-m", "/var/log/b"], pages).effect is Effect.WRITE
     for words in (
         ["x", "--unit=", "-m", "/var/log/b"],
         ["x", "--unit=a", "-k", "/var/log/b"],
         ["x", "--unit=a", "-m", "/b"],
         ["x", "--unit=-a", "-m", "/var/log/b"],
     ):
-        assert judge(words, pages).effect is Effect.UNKNOWN
+        assert classify(words, pages).effect is Effect.UNKNOWN
 
 
 @pytest.mark.parametrize(
