@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from brokers.contract import Outcome, Safe
     from brokers.http.auth.minting import Minting
     from brokers.http.reading import Destination, Reading
-    from brokers.http.tokens import Use
+    from brokers.http.tokens import Taken
     from brokers.http.transport import Answer, Transport
     from brokers.personal import Prompt
 
@@ -50,16 +50,16 @@ class Minter:
         self, reading: Reading, credential: Credential, line: Line, call: Callable[[Credential], Awaitable[Outcome]]
     ) -> Outcome:
         """The outcome of `call` with a token, made at the end of `line` unless elsewhere. Raises `BrokerError`."""
-        use = await self._use(reading, credential, line)
-        outcome = await call(_with(credential, use))
-        if outcome.head["status"] == _UNAUTHORIZED and not use.fresh:
+        taken = await self._take(reading, credential, line)
+        outcome = await call(_with(credential, taken))
+        if outcome.head["status"] == _UNAUTHORIZED and not taken.fresh:
             await outcome.aclose()
-            self._tokens.drop(use)
-            use = await self._use(reading, credential, line)
-            outcome = await call(_with(credential, use))
+            self._tokens.drop(taken)
+            taken = await self._take(reading, credential, line)
+            outcome = await call(_with(credential, taken))
         return outcome
 
-    async def _use(self, reading: Reading, credential: Credential, line: Line) -> Use:
+    async def _take(self, reading: Reading, credential: Credential, line: Line) -> Taken:
         async def make(lent: Credential) -> Minted:
             there = self._line(reading.made_at or line.to, () if reading.made_at else line.base)
             moment = Moment(self._clock(), secrets.token_hex(16), there.to.origin.authority, there.base)
@@ -131,5 +131,5 @@ class Minter:
         await self._tokens.aclose()
 
 
-def _with(credential: Credential, use: Use) -> Credential:
-    return Credential({**credential.slots, TOKEN: use.minted.token})
+def _with(credential: Credential, taken: Taken) -> Credential:
+    return Credential({**credential.slots, TOKEN: taken.minted.token})

@@ -42,7 +42,7 @@ class _Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class Taken:
     """A token for one call. `fresh`: it was minted within the last minutes, so that another would be no better."""
 
     key: bytes
@@ -61,12 +61,12 @@ class Tokens:
 
     async def of(
         self, connection: Connection, credential: Credential, mint: Callable[[Credential], Awaitable[Minted]]
-    ) -> Use:
+    ) -> Taken:
         """The kept token, or the one that `mint` makes of `credential` now. Raises what `mint` raises."""
         key = self._key(connection, credential)
         kept = self._kept.get(key)
         if kept is not None and self._clock() < kept.until:
-            return Use(key, kept.minted, fresh=self._clock() - kept.since < FRESH)
+            return Taken(key, kept.minted, fresh=self._clock() - kept.since < FRESH)
         task = self._running.get(key)
         if task is None:
             task = asyncio.create_task(self._mint(key, connection, self._newest(key, credential), mint))
@@ -76,12 +76,12 @@ class Tokens:
             minted = await asyncio.shield(task)
         except BrokerError as error:
             raise BrokerError(error.code, **error.fields) from None  # one object cannot be raised by all who wait
-        return Use(key, minted, fresh=True)
+        return Taken(key, minted, fresh=True)
 
-    def drop(self, use: Use) -> None:
+    def drop(self, taken: Taken) -> None:
         """Do not use that token again; one that has taken its place meanwhile stays."""
-        kept = self._kept.get(use.key)
-        if kept is not None and kept.minted is use.minted:
+        kept = self._kept.get(taken.key)
+        if kept is not None and kept.minted is taken.minted:
             kept.until = 0.0
 
     async def _mint(

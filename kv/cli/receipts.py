@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from editor_setup.receipt import Receipt
 
 
-class Use(NamedTuple):
+class Mark(NamedTuple):
     """A client that was told of us by an edit of a file.
 
     `receipt` is of that edit, None where all was there already; `left` is what of ours it left there, as a digest.
@@ -34,14 +34,14 @@ class Use(NamedTuple):
     receipt: Receipt | None
 
 
-def keep(use: Use) -> None:
+def keep(mark: Mark) -> None:
     """Remember an edit, or that nothing had to be done."""
 
-    def kept(found: list[Use]) -> list[Use]:
-        same = [each for each in found if each[:3] == use[:3]]
-        if use.receipt is None and same:
-            return [each._replace(left=use.left) if each is same[-1] else each for each in found]
-        return [*found, use]
+    def kept(found: list[Mark]) -> list[Mark]:
+        same = [each for each in found if each[:3] == mark[:3]]
+        if mark.receipt is None and same:
+            return [each._replace(left=mark.left) if each is same[-1] else each for each in found]
+        return [*found, mark]
 
     _change(kept)
 
@@ -49,8 +49,8 @@ def keep(use: Use) -> None:
 def written() -> dict[str, dict[str, str]]:
     """By file, what each edit left there last, whoever it was for."""
     found: dict[str, dict[str, str]] = {}
-    for use in _read():
-        found.setdefault(use.path, {})[use.edit] = use.left
+    for mark in _read():
+        found.setdefault(mark.path, {})[mark.edit] = mark.left
     return found
 
 
@@ -58,50 +58,50 @@ def told() -> set[str]:
     """The clients that were told of kv, of those that this version knows."""
     from editor_setup.catalogue import names
 
-    return {use.client for use in _read()} & set(names())
+    return {mark.client for mark in _read()} & set(names())
 
 
-def uses(client: str, path: Path) -> list[Use]:
+def marks(client: str, path: Path) -> list[Mark]:
     """What was done to a file for a client, oldest first."""
-    return [use for use in _read() if (use.client, use.path) == (client, str(path))]
+    return [mark for mark in _read() if (mark.client, mark.path) == (client, str(path))]
 
 
 def shared(client: str, path: Path) -> bool:
     """Whether another client uses what is in a file: then it stays."""
-    return any(use.path == str(path) and use.client != client for use in _read())
+    return any(mark.path == str(path) and mark.client != client for mark in _read())
 
 
 def give_up(client: str, path: Path) -> None:
-    """Forget a client's uses of a file. Where another uses the same, what was done is that one's to take back."""
+    """Forget a client's marks in a file. Where another has the same, what was done is that one's to take back."""
 
-    def rest(found: list[Use]) -> list[Use]:
-        ours = [use for use in found if (use.client, use.path) == (client, str(path))]
-        left = [use for use in found if use not in ours]
-        heir = next((use.client for use in left if use.path == str(path)), None)
+    def rest(found: list[Mark]) -> list[Mark]:
+        ours = [mark for mark in found if (mark.client, mark.path) == (client, str(path))]
+        left = [mark for mark in found if mark not in ours]
+        heir = next((mark.client for mark in left if mark.path == str(path)), None)
         if heir is None:
             return left
-        return [*(use._replace(client=heir) for use in ours if use.receipt is not None), *left]
+        return [*(mark._replace(client=heir) for mark in ours if mark.receipt is not None), *left]
 
     _change(rest)
 
 
-def _read() -> list[Use]:
+def _read() -> list[Mark]:
     from editor_setup import files
     from editor_setup.contract import EditError
 
     try:
-        return _uses(files.read(_path()) or "")
+        return _marks(files.read(_path()) or "")
     except EditError as error:
         raise KvError("settings", path=str(_path()), why=error.message) from None
 
 
-def _uses(text: str) -> list[Use]:
+def _marks(text: str) -> list[Mark]:
     from editor_setup import receipt
     from editor_setup.contract import EditError
 
     try:
         return [
-            Use(
+            Mark(
                 client=str(row["client"]),
                 path=str(row["path"]),
                 edit=str(row["edit"]),
@@ -114,14 +114,15 @@ def _uses(text: str) -> list[Use]:
         raise KvError("settings", path=str(_path()), why="it is not what kv setup wrote") from None
 
 
-def _change(change: Callable[[list[Use]], list[Use]]) -> None:
+def _change(change: Callable[[list[Mark]], list[Mark]]) -> None:
     """Write what `change` makes of what is there, also when another `kv setup` wrote in between."""
     from editor_setup import files
     from editor_setup.contract import EditError, Splice
 
     def splices(now: str) -> list[Splice]:
         rows = [
-            use._asdict() | {"receipt": use.receipt.as_dict() if use.receipt else None} for use in change(_uses(now))
+            mark._asdict() | {"receipt": mark.receipt.as_dict() if mark.receipt else None}
+            for mark in change(_marks(now))
         ]
         text = json.dumps(rows, indent=1) + "\n"
         return [Splice(0, now, text)] if now != text else []

@@ -72,7 +72,7 @@ def _write(row: Row) -> None:
     for edit in row.change.edits if row.change else ():
         made = edited(row.path, edit.made)
         left = row.change.digests()[edit.key] if row.change else ""
-        receipts.keep(receipts.Use(row.client.name, str(row.path), edit.key, left, made))
+        receipts.keep(receipts.Mark(row.client.name, str(row.path), edit.key, left, made))
 
 
 def _take_out(row: Row, beside: list[Row]) -> None:
@@ -81,9 +81,9 @@ def _take_out(row: Row, beside: list[Row]) -> None:
 
     edits = {edit.key: edit for each in beside if each.change and each.path == row.path for edit in each.change.edits}
     if not receipts.shared(row.client.name, row.path):
-        for use in reversed(receipts.uses(row.client.name, row.path)):
-            if use.receipt is not None:
-                undone(row.path, use.receipt, edits[use.edit].drop if use.edit in edits else lambda _: [])
+        for mark in reversed(receipts.marks(row.client.name, row.path)):
+            if mark.receipt is not None:
+                undone(row.path, mark.receipt, edits[mark.edit].drop if mark.edit in edits else lambda _: [])
         for edit in edits.values():
             if edit.ours:
                 edited(row.path, edit.drop)  # what a person copied, or an older kv wrote

@@ -1,7 +1,7 @@
 """The arguments of the verbs that use a connection, typed and bounded like all (`schema`).
 
 Rules of this file
-- A use is one request; what of it the broker reads, its broker decodes once more, with bounds of its own.
+- What of them the broker reads, its broker decodes once more, with bounds of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kv.errors import KvError
 
 
 class Use(Strict, frozen=True):
-    """One request to use a connection.
+    """What every call has, whatever kind of connection it uses.
 
     `arguments` collects what the broker reads; `VERB` is that of the kinds of connection that it is for.
     """

@@ -21,7 +21,7 @@ from kv.vault.format import PartRow, SlotRow, damaged
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-Use = Literal["own", "slots", "copy"]
+Purpose = Literal["own", "slots", "copy"]
 
 _BATCH = 256  # rows read at a time, so that no statement stays open while rows are written
 _SLOT_TYPES = (int, int, int, int, int, bytes, bytes, bytes, bytes)
@@ -32,23 +32,23 @@ _MARK = "SELECT id, revision, part, tag FROM records"
 class Store:
     """An open database. Use from one thread; every method raises `KvError`."""
 
-    def __init__(self, path: str, use: Use = "own") -> None:
+    def __init__(self, path: str, purpose: Purpose = "own") -> None:
         """Open and check the vault at `path`: as its one owner, for its slots beside others, or as a copy at rest.
 
         Raises `vault-missing`, `vault-unsafe`, `vault-foreign`, `vault-version`, `vault-damaged`, `vault-busy`, `disk`.
         """
         self.path = path
-        if use != "copy":
+        if purpose != "copy":
             file.check_place(path)
         self._wal = f"{path}-wal"
         self._in_place: dict[str, file.Identity] = {}
         with faults(path):
             self._held = file.hold(path)
             try:
-                file.check_shape(path, whole=use == "copy" or not file.has_companions(path))
-                self._db = connect(path, "mode=ro&immutable=1" if use == "copy" else "mode=rw")
+                file.check_shape(path, whole=purpose == "copy" or not file.has_companions(path))
+                self._db = connect(path, "mode=ro&immutable=1" if purpose == "copy" else "mode=rw")
                 try:
-                    self._check(use)
+                    self._check(purpose)
                 except BaseException:
                     self._db.close()
                     raise
@@ -57,8 +57,8 @@ class Store:
                 raise
         self._closed = False
 
-    def _check(self, use: Use) -> None:
-        if use == "own":
+    def _check(self, purpose: Purpose) -> None:
+        if purpose == "own":
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE").fetchone()
             self._db.execute("BEGIN EXCLUSIVE")
             self._db.execute("COMMIT")
@@ -73,7 +73,7 @@ class Store:
         found = self._db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name")
         if found.fetchmany(len(form.SCHEMA) + 1) != [("table", name, name, sql) for name, sql in form.SCHEMA.items()]:
             raise damaged("its schema was changed")
-        if use != "slots":
+        if purpose != "slots":
             self._check_pages()
 
     def _check_pages(self) -> None:

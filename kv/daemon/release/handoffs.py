@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kv.audit.entry import Fields
     from kv.daemon.dispatch import Exchange
     from kv.daemon.house import House
-    from kv.daemon.release.releases import Judged, Releases
+    from kv.daemon.release.releases import JudgedRelease, Releases
     from kv.daemon.schema import HandOff, Take
     from kv.model import Approval, Caller
 
@@ -38,7 +38,7 @@ _ONCE = "a value is handed over once, to the session that asked for it"
 class _Token:
     name: str
     session: str
-    judged: Judged
+    judged: JudgedRelease
     approval: Approval | None
     until: float
     used: bool = False
@@ -74,7 +74,7 @@ class HandOffs:
         if len(self._tokens) + more > _MOST or held + more > _MOST_OF_ONE:
             raise KvError("busy", what="values to be handed over")
 
-    def _token(self, name: str, caller: Caller, judged: Judged, approval: Approval | None) -> str:
+    def _token(self, name: str, caller: Caller, judged: JudgedRelease, approval: Approval | None) -> str:
         text = secrets.token_hex(16)
         self._tokens[text] = _Token(name, caller.session, judged, approval, boot_time() + SECONDS)
         return text

@@ -35,7 +35,7 @@ _AGAIN = "run the same command again"
 _OWNER = "a value is given to programs of the vault's owner only"
 
 
-class Judged(NamedTuple):
+class JudgedRelease(NamedTuple):
     """A release's plan, its digest, and what policy says. `verb` asks for it.
 
     `person`: it is a person's own, who proves it with the request instead of answering a card.
@@ -63,14 +63,14 @@ class Releases:
         self._generation = -1
         self.tickets: Tickets[Approval] = Tickets(boot_time, size=lambda _: 1, drop=house.approvals.withdraw)
 
-    def judge(self, caller: Caller, plan: Plan, verb: str, *, person: bool = False) -> Judged:
+    def judge(self, caller: Caller, plan: Plan, verb: str, *, person: bool = False) -> JudgedRelease:
         """What policy says of it now. Raises `KvError("unknown-secret")`."""
         decision = decide(caller, plan, self._terms(plan), self.house.standing(caller), boot_time())
         if caller.uid != os.geteuid():
             decision = Decision(Verdict.DENY, _OWNER, "the caller is another user", "ask the user to do it")
-        return Judged(verb, plan, plan.digest(), decision, person)
+        return JudgedRelease(verb, plan, plan.digest(), decision, person)
 
-    def bind(self, caller: Caller, judged: Judged, tree: str) -> Judged:
+    def bind(self, caller: Caller, judged: JudgedRelease, tree: str) -> JudgedRelease:
         """The same, where a yes for good can be bound to the content of a work tree; allowed if it has been."""
         if not tree:
             return judged
@@ -100,7 +100,7 @@ class Releases:
         return self._classes[name]
 
     async def approval(
-        self, exchange: Exchange, judged: Judged, seconds: float, reason: str
+        self, exchange: Exchange, judged: JudgedRelease, seconds: float, reason: str
     ) -> Approval | dict[str, object] | None:
         """None where policy allows it, a person's approval, or what to say while there is none. Raises `KvError`."""
         caller, decision = exchange.caller, judged.decision
@@ -130,7 +130,7 @@ class Releases:
             raise KvError("run-changed", what="the policy")
         return approval
 
-    def _ask(self, caller: Caller, judged: Judged, reason: str) -> Ticket[Approval]:
+    def _ask(self, caller: Caller, judged: JudgedRelease, reason: str) -> Ticket[Approval]:
         self.tickets.make_room(caller.session)
         descriptors.check()
         pending = self.house.approvals.open(caller, judged.plan, judged.decision, reason, self.house.revision)
@@ -160,19 +160,19 @@ class Releases:
         ticket = self.tickets.by_pending(name)
         return ticket is not None and bool(ticket.waiters)
 
-    def check_still(self, caller: Caller, judged: Judged) -> None:
+    def check_still(self, caller: Caller, judged: JudgedRelease) -> None:
         """Raise `KvError` where the session was frozen meanwhile, or a secret became too dear for this."""
         decision = self.judge(caller, judged.plan, judged.verb).decision
         if decision.verdict is Verdict.DENY:
             raise KvError("denied", rule=decision.rule, why=decision.why, help=decision.help)
 
-    async def facts(self, caller: Caller, judged: Judged, reason: str) -> Fields:
+    async def facts(self, caller: Caller, judged: JudgedRelease, reason: str) -> Fields:
         """The audit's fields. A value that an agent put into a command does not get into the audit by that."""
         await self.house.database()
         told = record.what(judged.plan, judged.digest, judged.decision, reason)
         said: Fields = {"verb": judged.verb, "title": self.house.title(judged.plan), "bytes_out": 0}
         return record.merge(record.who(caller), told, said)
 
-    async def record_refusal(self, caller: Caller, judged: Judged, reason: str, outcome: str) -> None:
+    async def record_refusal(self, caller: Caller, judged: JudgedRelease, reason: str, outcome: str) -> None:
         """The audit has that it was refused, and by what."""
         self.house.audit.event(**record.merge(await self.facts(caller, judged, reason), {"outcome": outcome}))

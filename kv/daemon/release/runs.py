@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from kv.daemon.dispatch import Exchange
     from kv.daemon.house import House
     from kv.daemon.release.nursery import Ended, Runner
-    from kv.daemon.release.releases import Judged, Releases
+    from kv.daemon.release.releases import JudgedRelease, Releases
     from kv.daemon.schema import Run, Variables
     from kv.model import Approval, Caller
     from kv.programs import Running
@@ -168,7 +168,7 @@ class Runs:
         await asyncio.gather(*(each.task for each in live), return_exceptions=True)
         self._nursery.close()
 
-    async def _judge(self, caller: Caller, args: Run, body: bytes, folder: int) -> tuple[Judged, Program]:
+    async def _judge(self, caller: Caller, args: Run, body: bytes, folder: int) -> tuple[JudgedRelease, Program]:
         """Steps 1 to 3. Raises `KvError`."""
         if len(body) > _WORDS:
             raise KvError("too-large", argument="argv", limit=f"{_WORDS >> 20} MiB with its environment")
@@ -205,7 +205,12 @@ class Runs:
             raise KvError("busy", what="programs at once")
 
     async def _start(
-        self, exchange: Exchange, judged: Judged, program: Program, approval: Approval | None, descriptors: Descriptors
+        self,
+        exchange: Exchange,
+        judged: JudgedRelease,
+        program: Program,
+        approval: Approval | None,
+        descriptors: Descriptors,
     ) -> None:
         """Steps 5 and 6. Raises `KvError`."""
         house, caller, begun = self.house, exchange.caller, boot_time()
