@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from brokers.conformance import AuthSchemeSuite, claim
 from brokers.contract import BrokerError, Credential, Secret
-from brokers.http.auth.minting import TOKEN, Minted, Minting
+from brokers.http.auth.minting import TOKEN, Minted, Mints
 from brokers.message import Moment, Request, Response
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class MintingSuite(AuthSchemeSuite):
 
     def minted(self, credential: Credential) -> tuple[list[Request], Minted]:
         """The requests, and the token."""
-        assert isinstance(self.scheme, Minting)
+        assert isinstance(self.scheme, Mints)
         return answered(self.scheme.mint(credential, self.options, MOMENT), *self.answers)
 
     def first(self, credential: Credential) -> Request:

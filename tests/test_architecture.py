@@ -193,7 +193,7 @@ EXPOSURES: dict[str, str] = {
     "kv.daemon.gate": "PIN and TOTP are checked",
     "kv.daemon.release.handoffs": "a shell is given what a person released to it",
     "kv.daemon.house": "every value becomes needles",
-    "kv.daemon.minting": "what was minted becomes needles, what was replaced is stored",
+    "kv.daemon.safe": "what was minted becomes needles, what was replaced is stored",
     "kv.daemon.release.runs": "a program is given what it is lent",
     "kv.daemon.secrets": "reveal, after a fresh proof",
     "kv.vault.keys": "the key is placed in the arena",

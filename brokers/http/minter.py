@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
 
     from brokers.contract import Outcome, Safe
-    from brokers.http.auth.minting import Minting
+    from brokers.http.auth.minting import Mints
     from brokers.http.reading import Destination, Reading
     from brokers.http.tokens import Taken
     from brokers.http.transport import Answer, Transport
@@ -63,7 +63,7 @@ class Minter:
         async def make(lent: Credential) -> Minted:
             there = self._line(reading.made_at or line.to, () if reading.made_at else line.base)
             moment = Moment(self._clock(), secrets.token_hex(16), there.to.origin.authority, there.base)
-            scheme, name = cast("Minting", reading.minting), reading.connection.name
+            scheme, name = cast("Mints", reading.minting), reading.connection.name
 
             async def send(request: Request) -> Answer:
                 if request.assertion:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from brokers import addresses
 from brokers.contract import BrokerError, Credential, Secret
 from brokers.http import target
-from brokers.http.auth.minting import TOKEN, Minting
+from brokers.http.auth.minting import TOKEN, Mints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,7 +53,7 @@ class Reading(NamedTuple):
     headers: Mapping[str, str]
     scheme: AuthScheme
     probe: Credential
-    minting: Minting | None
+    minting: Mints | None
     made_at: Destination | None
 
 
@@ -87,7 +87,7 @@ class Readings:
             probe[slot]
         headers = {name.lower(): value for name, value in fixed.items()}
         minting, made_at = None, None
-        if isinstance(scheme, Minting):
+        if isinstance(scheme, Mints):
             minting, endpoint = scheme, scheme.endpoint(connection.options)
             probe = Credential({**probe.slots, TOKEN: Secret(TOKEN, b"probe:probe")})
             made_at = _made_at(connection, to, endpoint) if endpoint is not None else None

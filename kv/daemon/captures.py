@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from kv.daemon import answer_tree, shape
-from kv.daemon.minting import label
+from kv.daemon.safe import label
 from kv.errors import KvError
 from kv.redact import GUESSABLE, Redaction, has_reference, is_mask, strength, too_short
 from kv.vault.contents import check_name

@@ -21,7 +21,7 @@ from kv.daemon.approvals import Approvals
 from kv.daemon.caller import alive
 from kv.daemon.clock import boot_time
 from kv.daemon.entry import Entry, catalogued, decode_entry, jump_of, kind_of, scheme, through
-from kv.daemon.minting import Minting
+from kv.daemon.safe import Safe
 from kv.errors import KvError, clean
 from kv.paths import Runtime
 from kv.redact import Needles, Redaction
@@ -60,7 +60,7 @@ class House:
         self.budget = budget
         self.needles = Needles()
         self.findings: dict[str, list[str]] = {}  # of databases that were looked at: what their roles can do too much
-        self.minting = Minting(self)
+        self.safe = Safe(self)
         self._ready = asyncio.Event()
         self._failure: KvError | None = None
         self._brokers: dict[str, Broker] = {}
@@ -252,7 +252,7 @@ class House:
     def broker(self, kind: str) -> Broker:
         """The broker of a kind, imported and made at its first use."""
         if kind not in self._brokers:
-            given = {"schemes": scheme, "catalogue": catalogued, "safe": self.minting}
+            given = {"schemes": scheme, "catalogue": catalogued, "safe": self.safe}
             broker = registry.load(registry.BROKERS, kind)
             made: Broker = broker(**{name: given[name] for name in cast("Broker", broker).wants})
             self._brokers[kind] = made

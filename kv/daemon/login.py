@@ -46,7 +46,7 @@ async def login(house: House, exchange: Exchange) -> Answer:
                 found = await broker.login(connection, credential, show)
             _still(house, entry)
             for slot, secret in found.items():
-                house.minting.store(connection.name, connection.secrets[slot], secret)
+                house.safe.store(connection.name, connection.secrets[slot], secret)
         except BrokerError as error:
             raise as_kv_error(error, connection.name) from None
     return {"name": connection.name, "secrets": sorted(connection.secrets[slot] for slot in found)}, b""

@@ -260,11 +260,11 @@ class Pipeline:
             # very one.
             database = await house.database()
             self._still(caller, errand.judged)
-            learned = house.minting.learned
+            learned = house.safe.learned
             with house.spend(plan.connection) as credential:
                 outcome = await broker.perform(plan, credential)
             try:
-                if house.minting.learned != learned:
+                if house.safe.learned != learned:
                     database = await house.database()
                 # At once: what cannot be selected, saved or shown was refused all the same.
                 house.budget.note(caller.session, plan.connection.name, shape.status(outcome), boot_time())

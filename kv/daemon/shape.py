@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from kv.daemon import streams
 from kv.daemon.aside import uncollected
-from kv.daemon.minting import label
 from kv.daemon.planning import LARGE, too_many_parts
+from kv.daemon.safe import label
 from kv.daemon.save import too_large
 from kv.daemon.select import select
 from kv.errors import KvError

@@ -71,7 +71,7 @@ class Minted:
 
 
 @runtime_checkable
-class Minting(Protocol):
+class Mints(Protocol):
     """What an auth scheme has besides, whose `flow` takes a minted token, in slot `TOKEN`."""
 
     def endpoint(self, options: Mapping[str, str]) -> Endpoint | None:

@@ -22,7 +22,7 @@ from brokers.http.auth.assertion import rs256
 from brokers.http.auth.device import Device, Pause
 from brokers.http.auth.github_app import GithubApp
 from brokers.http.auth.google_service import GoogleService
-from brokers.http.auth.minting import MAX_LIFE, NO_WORD, Minted, Minting, endpoint_of, granted, seconds_in
+from brokers.http.auth.minting import MAX_LIFE, NO_WORD, Minted, Mints, endpoint_of, granted, seconds_in
 from brokers.http.auth.oauth2_client import Oauth2Client
 from brokers.http.auth.oauth2_refresh import Oauth2Refresh
 from brokers.message import Request, Response
@@ -277,7 +277,7 @@ def test_any_answer_is_a_token_or_a_declared_refusal(answer: Response, case: typ
     """Whatever an endpoint says, what comes of it can stand in a header and ends within a day, or is our error."""
     suite = case()
     try:
-        assert isinstance(suite.scheme, Minting)
+        assert isinstance(suite.scheme, Mints)
         _, made = answered(suite.scheme.mint(suite.credential(), suite.options, MOMENT), answer)
     except BrokerError as error:
         assert error.code in {"login", "refused"}  # noqa: PT017 - a token will do as well

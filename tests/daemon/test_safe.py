@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from brokers.contract import BrokerError, Secret
-from kv.daemon import minting as module
-from kv.daemon.minting import MOST, MOST_BYTES, Minting
+from kv.daemon import safe as module
+from kv.daemon.safe import MOST, MOST_BYTES, Safe
 from kv.errors import KvError
 from kv.redact import Needles, Redaction
 
@@ -24,12 +24,12 @@ class Kept:
         self.now = 1000.0
         monkeypatch.setattr(module, "boot_time", lambda: self.now)
         self.needles = Needles()
-        self.minting = Minting(cast("House", SimpleNamespace(needles=self.needles)))
+        self.safe = Safe(cast("House", SimpleNamespace(needles=self.needles)))
 
     def learn(self, number: int, seconds: float = 3600, more: int = 0) -> bytes:
         """A token of that number."""
         value = b"at-%d-Vq7ZkX2mB9tW4rL8c" % number + b"xK3-9fQ_" * more
-        self.minting.learn("api", Secret("t", value), seconds)
+        self.safe.learn("api", Secret("t", value), seconds)
         return value
 
     def shown(self, text: bytes) -> bytes:
@@ -82,7 +82,7 @@ def test_a_replaced_secret_that_the_vault_does_not_take_is_looked_for(kept: Kept
         raise KvError("disk-full", what="the vault")
 
     held = SimpleNamespace(meta={})
-    kept.minting._house = cast(
+    kept.safe._house = cast(
         "House",
         SimpleNamespace(
             needles=kept.needles,
@@ -92,7 +92,7 @@ def test_a_replaced_secret_that_the_vault_does_not_take_is_looked_for(kept: Kept
         ),
     )
     for _ in range(2):
-        kept.minting.replace("api", "refresh_token", before, after)
+        kept.safe.replace("api", "refresh_token", before, after)
     assert after.expose() not in kept.shown(b"log: " + after.expose())
     assert len(alarms) == 1
 
@@ -100,11 +100,11 @@ def test_a_replaced_secret_that_the_vault_does_not_take_is_looked_for(kept: Kept
 def test_a_replaced_secret_leaves_what_a_person_stored(kept: Kept) -> None:
     """The vault holds another one by now: nothing is written."""
     before, after, theirs = (Secret("r", b"rt-%d-Vq7ZkX2mB9tW4rL8c" % number) for number in (1, 2, 3))
-    kept.minting._house = cast(
+    kept.safe._house = cast(
         "House",
         SimpleNamespace(
             entry=lambda _: SimpleNamespace(connection=SimpleNamespace(secrets={"refresh_token": "api/TOKEN"})),
             vault=SimpleNamespace(get=lambda *_: SimpleNamespace(meta={}), value=lambda *_: theirs),
         ),
     )
-    kept.minting.replace("api", "refresh_token", before, after)  # `put_many` is not even there
+    kept.safe.replace("api", "refresh_token", before, after)  # `put_many` is not even there

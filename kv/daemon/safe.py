@@ -37,7 +37,7 @@ def label(connection: str) -> str:
     return f"{connection}:token"
 
 
-class Minting:
+class Safe:
     """Learns what flows got, as a `brokers.contract.Safe`. One per house; `learned` counts what there was to learn."""
 
     def __init__(self, house: House) -> None:
