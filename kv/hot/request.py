@@ -16,6 +16,8 @@ from kv.paths import vault_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kv.client import Answer
     from kv.hot.arguments import Arguments, Table
 
@@ -71,10 +73,13 @@ def read_input(text: str) -> bytes:
     return data
 
 
-def ask(verb: str, found: Arguments, call: Call) -> Answer:
-    """Have the keeper perform it; what it saves is saved below this folder. Raises `KvError`."""
+def ask(verb: str, found: Arguments, call: Call, output: Callable[[str, bytes], None] | None = None) -> Answer:
+    """Have the keeper perform it; what it saves is saved below this folder. Raises `KvError`.
+
+    `output` is given what a live command says: the stream's name, and bytes.
+    """
     vault = vault_path(found.get("vault"))
     folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if "save" in call.args else None
     with Client(vault, AGENT) as client:
         event = announce(vault, quiet=found.get("wait") == "0")
-        return client.ask(verb, call.args, call.body, folder=folder, event=event)
+        return client.ask(verb, call.args, call.body, folder=folder, event=event, output=output)

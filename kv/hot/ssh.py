@@ -10,17 +10,13 @@ Rules of this file
 from __future__ import annotations
 
 import codecs
-import os
 import sys
 
-from kv.client import AGENT, Client
 from kv.errors import FAILED, OK, TIMED_OUT, KvError
 from kv.hot.arguments import HELP, Table, parse, usage
 from kv.hot.beneath import read_beneath
-from kv.hot.person import announce
-from kv.hot.request import Call, read_input, shared, stated
+from kv.hot.request import Call, ask, read_input, shared, stated
 from kv.hot.result import show
-from kv.paths import vault_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,12 +73,8 @@ def main(verb: str, argv: list[str]) -> int:
     request = copy(found) if verb == "ssh-copy" else build(found)
     if verb == "ssh" and not found.on("json") and (found.on("live") or sys.stdout.isatty()):
         request.args = {"max_bytes": _LIVE_BYTES, **request.args, "live": True}
-    vault = vault_path(found.get("vault"))
-    folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if "save" in request.args else None
-    with Client(vault, AGENT) as client:
-        event = announce(vault, quiet=found.get("wait") == "0")
-        with Output() as output:
-            answer = client.ask("ssh", request.args, request.body, folder=folder, event=event, output=output)
+    with Output() as output:
+        answer = ask("ssh", found, request, output)
     return show(answer, as_json=found.on("json"), fail=False)
 
 
