@@ -20,25 +20,26 @@ from kv.similar import similar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NOUNS = (
-    "init",
-    "vault",
-    "secret",
-    "get",
-    "inventory",
-    "importing",
-    "backup",
-    "enrolment",
-    "connection",
-    "login",
-    "provider",
-    "approval",
-    "audit",
-    "daemon",
-    "doctor",
-    "setup",
-    "elsewhere",
-)
+# The verbs of each noun's module: a command line costs what its own verb does, a twentieth of a second less than all.
+NOUNS: dict[str, tuple[str, ...]] = {
+    "init": ("init",),
+    "vault": ("unlock", "lock", "panic", "passwd", "recover"),
+    "secret": ("set", "rotate", "generate"),
+    "get": ("get",),
+    "inventory": ("ls", "show", "peek", "history", "restore", "mv", "rm"),
+    "importing": ("import",),
+    "backup": ("backup", "restore-backup"),
+    "enrolment": ("totp", "pin"),
+    "connection": ("connect", "connections"),
+    "login": ("login",),
+    "provider": ("providers",),
+    "approval": ("approve", "deny", "approvals"),
+    "audit": ("audit",),
+    "daemon": ("daemon",),
+    "doctor": ("doctor",),
+    "setup": ("setup",),
+    "elsewhere": (),  # the hot verbs, for their place in the help, and the demo
+}
 
 _HELP = """kv: let AI coding agents use credentials without holding them.
 
@@ -50,8 +51,8 @@ _HELP = """kv: let AI coding agents use credentials without holding them.
 """
 
 
-def build() -> typer.Typer:
-    """The typer application with every verb."""
+def build(verb: str = "") -> typer.Typer:
+    """The typer application with every verb, or with the noun of `verb` alone."""
     app = typer.Typer(
         name="kv",
         rich_markup_mode=None,
@@ -59,7 +60,8 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback(help=_HELP)(_callback())
-    for noun in _NOUNS:
+    wanted = [noun for noun, verbs in NOUNS.items() if verb in verbs] or NOUNS
+    for noun in wanted:
         import_module(f"kv.cli.{noun}").register(app)
     return app
 
@@ -77,7 +79,10 @@ def _callback() -> Callable[..., None]:
 
 def main(argv: list[str]) -> int:
     """Run a command line; the exit status. Raises `KvError`."""
-    command = typer.main.get_command(build())
+    from kv.__main__ import verb_place
+
+    verb = next(iter(argv[verb_place(argv) :]), "")
+    command = typer.main.get_command(build("" if completing() else verb))
     says_what = completing() or _names_a_verb(command, argv)
     try:
         status = command.main(argv if says_what else [*argv, "--help"], prog_name="kv", standalone_mode=False)
