@@ -55,10 +55,10 @@ class _Host(paramiko.ServerInterface):
         right = password == PASSWORD and not self.owner.rounds
         return AUTH_SUCCESSFUL if right else AUTH_FAILED
 
-    def check_auth_interactive(self, username: str, submethods: str) -> InteractiveQuery:
+    def check_auth_interactive(self, username: str, submethods: str) -> int | InteractiveQuery:
         del username, submethods
         self._round = 0
-        return self._ask()
+        return self._ask() if self.owner.rounds else AUTH_FAILED
 
     def _ask(self) -> InteractiveQuery:
         return InteractiveQuery("", "Tell me", *self.owner.rounds[self._round])

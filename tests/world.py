@@ -143,7 +143,7 @@ class World:
 
         What `kv init` and the storing of secrets cost, a copy does not.
         """
-        shutil.copytree(other.folder, self.folder, dirs_exist_ok=True)
+        shutil.copytree(other.folder, self.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("keeper.log"))
         (self.folder / ".local/state/kv/vaults").write_text(f"{self.vault}\n")  # those that this user knows
         self.must("unlock", proof=True)
         self.seen.clear()
