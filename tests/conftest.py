@@ -97,8 +97,10 @@ def pytest_configure() -> None:
     """Give the suite a session of its own where it was started from one whose leader is gone (nohup, `&`, a daemon).
 
     kv counts a command whose session's leader is not among its ancestors as a session of its own, so every `kv` of a
-    story would be another one. Such a start may also have switched Ctrl-C off, for every process that it leads to.
+    story would be another one. Such a start may also have switched signals off, for every process that it leads to.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for ignored in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(ignored, signal.SIG_DFL)
     if sys.platform == "linux" and not _session_leader_is_an_ancestor() and os.getpgrp() != os.getpid():
         os.setsid()

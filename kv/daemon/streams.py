@@ -14,7 +14,8 @@ Rules of this file
   whoever chooses the time reads a secret's beginning, and with `tail -n` all of it (the selection oracle).
 - A command that hangs is to be seen all the same: what was said before a silence of two seconds is released, as of a
   program's output (`kv.runner.pump`). The silence is counted in steps that the loop has seen: a keeper that was stopped
-  for an hour has seen one of them, and what came meanwhile is read before the next.
+  for an hour has seen one of them, and what came meanwhile is read before the next. Where somebody listens, the pauses
+  between what is said add up to it: a command that says a line every second would be heard when it has ended.
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ class Stream:
         self._redaction, self._listener = redaction, listener
         self._scrubber = redaction.stream(place) if listener is None else redaction.presenter(place)
         self._held = False  # by the scrubber
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody listens."""
+        return self._listener is not None
 
     @property
     def full(self) -> bool:
@@ -110,7 +116,7 @@ async def read(outcome: Outcome, plan: Plan, desk: Desk, redaction: Redaction) -
 async def _drain(
     stream: Stream, chunks: AsyncIterator[bytes], fits: Callable[[], None], head: dict[str, object]
 ) -> None:
-    async with aclosing(_heard(chunks)) as heard:
+    async with aclosing(_heard(chunks, live=stream.live)) as heard:
         async for chunk in heard:
             await stream.take(chunk)
             if stream.full:
@@ -123,20 +129,23 @@ async def _drain(
     await stream.end(cut=head.get("cut") is True)
 
 
-async def _heard(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes | None]:
-    """What comes, and None once in each silence."""
+async def _heard(chunks: AsyncIterator[bytes], *, live: bool) -> AsyncGenerator[bytes | None]:
+    """What comes, and None once in each silence; `live`: when the pauses since the last None add up to one."""
     coming = asyncio.ensure_future(_next(chunks))
-    quiet = 0
+    quiet, held = 0, False
     try:
         while True:
             if not (await asyncio.wait({coming}, timeout=_STEP))[0]:
                 quiet += 1
-                if quiet == _STEPS:
+                if held and quiet >= _STEPS:
+                    held = False
                     yield None
                 continue
             if (chunk := coming.result()) is None:
                 return
-            quiet, coming = 0, asyncio.ensure_future(_next(chunks))
+            if not (live and held):
+                quiet = 0
+            held, coming = True, asyncio.ensure_future(_next(chunks))
             yield chunk
     finally:
         coming.cancel()

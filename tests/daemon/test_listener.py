@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from nouns import a_plan
 
 from brokers.contract import Limits, Outcome
@@ -19,8 +20,6 @@ from kv.redact import LOOKAHEAD, Needles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import pytest
 
 PLENTY = 1 << 20
 STRONG, WEAK = b"sk_live_51Hq7Zk9vXwTt0aBqWERtyUIopASdfgh", b"correct-horse"
@@ -165,3 +164,19 @@ def test_a_silence_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(go())
     assert seen == [b"begun\n"]
     assert heard.all() == b"begun\nended\n"
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_pauses_pass_on_what_is_held(monkeypatch: pytest.MonkeyPatch, *, live: bool) -> None:
+    """Where somebody listens they add up; elsewhere only a silence does it, which none of these is."""
+    monkeypatch.setattr(streams, "_STEP", 0.01)
+
+    async def spoken() -> AsyncIterator[bytes]:
+        for _ in range(24):
+            yield b"tick\n"
+            await asyncio.sleep(0.02)
+
+    async def go() -> list[bytes | None]:
+        return [chunk async for chunk in streams._heard(spoken(), live=live)]
+
+    assert (None in asyncio.run(go())) is live

@@ -111,6 +111,18 @@ def test_towards_a_terminal_it_is_so_unasked(site: Site) -> None:
     assert status == 0
 
 
+def test_a_line_now_and_then_is_heard(site: Site) -> None:
+    """A command that is never silent for long says what it does all the same, while it does it."""
+    gate = site.server.home / "slow.go"
+    argv = site.script("slow", f"while ! test -e {gate}; do echo tick; sleep 0.7; done\n")
+    with start(site, "--live", *argv) as ran:
+        assert ran.stdout is not None
+        until(lambda: os.read(ran.stdout.fileno(), 4096), b"tick\ntick\n")  # type: ignore[union-attr] # as above
+        gate.touch()
+        ran.stdout.read()
+    assert ran.returncode == 0
+
+
 def test_without_it_a_pipe_has_all_at_the_end(site: Site) -> None:
     """When the whole of it has been looked at."""
     argv, gate = gated(site, "pipe")
