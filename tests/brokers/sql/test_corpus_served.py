@@ -5,6 +5,7 @@ Rules of this file
   classifier were wrong: the server alone holds it back then.
 - Before and after each, everything is looked at that the role could have changed: every table's rows, the catalogue,
   settings, other sessions' locks, the files that the statements name, and what the next call finds in its session.
+- A session is made as new when its answer is out, so what is left of a call is looked for until that has been done.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from brokers.sql.postgres import PostgresBroker
 from brokers.sql.sqlite import SqliteBroker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from sql_vectors import Vector
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     Told = tuple[dict[str, object], bytes] | str  # head and document, or the code of an error
 
+_LOOKS_AGAIN = 100
 SECONDS = 1.0  # for a statement that sleeps or never ends
 # Files that the statements would write.
 FILES = ("/tmp/out", "/tmp/orders.csv", "/tmp/pwned", "/tmp/x", "/tmp/evil.so")  # noqa: S108 - the attacks' own
@@ -60,7 +62,7 @@ class Served:
 
     def ask(self, *statements: str) -> list[Told]:
         """What comes of each, one call after the other on one broker."""
-        return list(asyncio.run(self._asked(statements, lambda _: None)).values())
+        return list(asyncio.run(self._asked(statements)).values())
 
     def attack(self, engine: str, fresh: str, look: Callable[[], object]) -> dict[str, str]:
         """Which hostile statements changed something, and what.
@@ -71,10 +73,13 @@ class Served:
         changed: dict[str, str] = {}
         seen = {"before": look(), "session": self.ask(fresh)[0]}
 
-        def after(sql: str) -> None:
-            if (found := look()) != seen["before"]:
-                changed[attacks[sql]] = f"{seen['before']} became {found}"
-                seen["before"] = found
+        async def after(sql: str) -> None:
+            for _ in range(_LOOKS_AGAIN):
+                if (found := look()) == seen["before"]:
+                    return
+                await asyncio.sleep(0.05)
+            changed[attacks[sql]] = f"{seen['before']} became {found}"
+            seen["before"] = found
 
         for sql, told in asyncio.run(self._asked(attacks, after, fresh)).items():
             if told != seen["session"]:
@@ -82,7 +87,7 @@ class Served:
         return changed
 
     async def _asked(
-        self, statements: Iterable[str], after: Callable[[str], object], fresh: str = ""
+        self, statements: Iterable[str], after: Callable[[str], Awaitable[None]] | None = None, fresh: str = ""
     ) -> dict[str, Told]:
         """What comes of each statement, or of `fresh` right after it; `after` is called with each."""
         broker = self._broker()
@@ -94,7 +99,8 @@ class Served:
                         found[sql] = await performed(broker, a_read(self.connection, one), self._lent)
                     except BrokerError as error:
                         found[sql] = error.code
-                after(sql)
+                if after is not None:
+                    await after(sql)
         finally:
             await broker.aclose()
         return found
