@@ -58,6 +58,7 @@ class Mariadb:
             given = self.ca.issue_cert(*names)
             (self.folder / "cert.pem").write_bytes(b"".join(part.bytes() for part in given.cert_chain_pems))
             given.private_key_pem.write_to_path(self.folder / "key.pem")
+        (self.folder / "temporary").mkdir()
         if self._as:
             subprocess.run(["chown", "-R", "nobody", str(self.folder)], check=True)
 
@@ -89,6 +90,7 @@ class Mariadb:
                 [
                     *(*self._as, "mariadbd", "--no-defaults", f"--datadir={self.folder}/data", f"--port={self.port}"),
                     *(f"--bind-address={self._address}", f"--socket={self._socket}", f"--pid-file={self.folder}/pid"),
+                    f"--tmpdir={self.folder}/temporary",  # else two servers take each other's temporary tables away
                     *("--skip-log-bin", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=4M"),
                     *("--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--performance-schema=OFF"),
                     *(
