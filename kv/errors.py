@@ -114,7 +114,7 @@ ERRORS: dict[str, tuple[int, str, str]] = {
         "to reveal a value needs a person's proof, in a terminal or by --passphrase-fd",
         "for a program: kv api CONNECTION makes the call, kv run --secret {name} -- COMMAND starts it with the secret",
     ),
-    "proof-wrong": (PROOF, "the proof is wrong", "{left} tries are left before kv freezes proofs for a while"),
+    "proof-wrong": (PROOF, "the proof is wrong", "tries left before kv freezes proofs for a while: {left}"),
     "proof-frozen": (
         PROOF,
         "too many wrong proofs; frozen for {seconds} s",

@@ -29,6 +29,7 @@ PASSPHRASE_VERBS = frozenset({"get", "passwd", "recovery", "totp", "pin"})
 
 _DAILY = {"totp": "Code: ", "pin": "PIN: "}
 _TRIES = 3
+_LONGEST = 16  # characters of a code or PIN, with blanks
 
 
 class Prover:
@@ -155,12 +156,20 @@ class Prover:
 
 
 def _ask_daily(kind: str) -> str:
-    """The code or PIN; an empty answer goes over to the passphrase, for a phone that is elsewhere."""
+    """The code or PIN; an empty answer goes over to the passphrase, for a phone that is elsewhere.
+
+    Asked again without the keeper where it is neither: a passphrase typed here is no guess that counts.
+    """
     with Terminal() as terminal:
-        if kind == "totp":
-            refuse_agent()
-            return terminal.ask(_DAILY[kind])
-        return terminal.ask_hidden(_DAILY[kind]).expose().decode("ascii", "replace")
+        while True:
+            if kind == "totp":
+                refuse_agent()
+                given = terminal.ask(_DAILY[kind])
+            else:
+                given = terminal.ask_hidden(_DAILY[kind]).expose().decode("ascii", "replace")
+            if len(given) <= _LONGEST and not given.strip("0123456789 "):
+                return given
+            terminal.print("  digits only, or Enter alone for the passphrase")
 
 
 def _with(typed: Typed, use: Callable[[Typed], RootKey]) -> RootKey:

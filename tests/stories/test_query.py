@@ -123,6 +123,7 @@ def test_what_is_unknown_asks_and_still_only_reads(site: Site) -> None:
     )
     told = site.world.kv("explain", "query", "shop", "select sneak()", "--json").json
     assert (told["verdict"], "sneak" in told["because"]) == ("ask", True)
+    assert "sneak" in dict(told["details"])["why"]
     assert "read-only" in site.approved("select sneak()")["error"]["message"]
     assert site.query("select count(*) from t where id = 9")["rows"] == [[0]]
 
