@@ -57,6 +57,8 @@ def doctor(options: Options) -> None:
             tui.say(f"{mark} {finding.what:<{width}}  {first}")
             for row in rest:
                 tui.say(" " * (width + 8) + row)
+            for row in finding.script.splitlines():
+                tui.say(f"    {row}")
     if any(finding.verdict == "bad" for finding in found):
         raise SystemExit(FAILED)
 
@@ -260,7 +262,7 @@ CHECKS: list[Callable[[Options], Iterator[Finding]]] = [
     _opened,
     _slots,
     _audit,
-    looking.found,
+    looking.findings,
     _on_path,
     lookalikes.on_path,
     lookalikes.aliases,

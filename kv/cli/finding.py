@@ -11,3 +11,4 @@ class Finding(NamedTuple):
     verdict: str
     what: str
     text: str
+    script: str = ""  # statements or commands that help, to be copied: lines that are not wrapped

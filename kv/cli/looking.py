@@ -61,7 +61,7 @@ def after(keeper: Keeper, options: Options, name: str) -> dict[str, object]:
     return {"looked": found}
 
 
-def found(options: Options) -> Iterator[Finding]:
+def findings(options: Options) -> Iterator[Finding]:
     """Of `kv doctor`: what was found of each database since the vault was unlocked."""
     from kv.client import ADMIN, Client
 
@@ -73,10 +73,14 @@ def found(options: Options) -> Iterator[Finding]:
     for each in listed:
         if not inspected(each.get("kind")):
             continue
-        name, findings = f"{each['name']}", cast("list[str] | None", each.get("findings"))
-        if findings is None:
+        name, found = f"{each['name']}", cast("dict[str, object] | None", each.get("findings"))
+        if found is None:
             yield Finding("note", name, f"it was not looked at since the unlock: kv connect {name} --check")
-        elif not findings:
+            continue
+        warnings = cast("list[str]", found.get("warnings"))
+        for warning in warnings:
+            yield Finding("bad", name, warning)
+        if not warnings:
             yield Finding("good", name, "what was found of it is nothing to warn of")
-        for finding in findings or ():
-            yield Finding("bad", name, finding)
+        elif found.get("script"):
+            yield Finding("note", name, f"{found.get('remedy')}:", f"{found['script']}")

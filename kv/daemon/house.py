@@ -59,7 +59,7 @@ class House:
         self.approvals = Approvals(boot_time, alive=alive, revision=lambda: self.revision)
         self.budget = budget
         self.needles = Needles()
-        self.findings: dict[str, list[str]] = {}  # of databases that were looked at: what their roles can do too much
+        self.findings: dict[str, dict[str, object]] = {}  # of databases that were looked at, what `inspect` told
         self.safe = Safe(self)
         self._ready = asyncio.Event()
         self._failure: KvError | None = None

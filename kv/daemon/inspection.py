@@ -46,12 +46,12 @@ class Inspection:
             raise KvError("bad-argument", argument="connection", why="only databases have a role to look at")
         told = record.act("inspect", connection.name, record.strength(exchange))
         with record.recorded(house.audit, record.merge(record.who(exchange.caller), told)):
-            found, warnings = await self._found(broker, connection)
+            found = await self._found(broker, connection)
         if house.entry(name) is entry:
-            house.findings[connection.name] = warnings
-        return {**found, "warnings": warnings}, b""
+            house.findings[connection.name] = found
+        return found, b""
 
-    async def _found(self, broker: Inspects, connection: Connection) -> tuple[dict[str, object], list[str]]:
+    async def _found(self, broker: Inspects, connection: Connection) -> dict[str, object]:
         database = await self._house.database()
         try:
             async with asyncio.timeout(_SECONDS):
@@ -65,4 +65,4 @@ class Inspection:
         server, script, *warnings = redaction.present_all([found.server, found.script, *found.warnings], "body")
         if redaction.verdict.withhold:
             raise KvError("withheld", why="it holds a guessable secret that was not lent to this call")
-        return {"server": server, "script": script, "remedy": found.remedy}, warnings
+        return {"server": server, "script": script, "remedy": found.remedy, "warnings": warnings}

@@ -406,8 +406,10 @@ def test_a_role_that_can_do_too_much_is_told_loudly(site: Site) -> None:
     told = site.world.store("mighty/DSN", dsn.encode(), "--connection", "mighty")
     assert "superuser" in told.err
     assert "GRANT SELECT ON ALL TABLES" in told.err
-    found = json.loads(site.world.kv("doctor", "--json").out)
-    assert [row["verdict"] for row in found if row["what"] == "mighty"] == ["bad"]
+    found = [row for row in json.loads(site.world.kv("doctor", "--json").out) if row["what"] == "mighty"]
+    assert [row["verdict"] for row in found] == ["bad", "note"]
+    assert "GRANT SELECT ON ALL TABLES" in found[1]["script"]
+    assert f"\n    {found[1]['script'].splitlines()[-1]}\n" in site.world.kv("doctor").out
 
 
 def test_an_agent_over_mcp_asks_and_is_told(site: Site) -> None:
