@@ -60,10 +60,8 @@ def _plain(answer: Answer) -> None:
         facts.append(counted(redactions, "redaction"))
     if ok.get("truncated"):
         facts.append("cut at the size limit")
-    if saved := ok.get("saved"):
-        facts.append(
-            f"saved as {saved['path']}" if isinstance(saved, dict) and "path" in saved else f"saved as {saved}"
-        )
+    if isinstance(saved := ok.get("saved"), dict):
+        facts.append(f"saved as {saved.get('path')}, {saved.get('bytes', 0):,} bytes")
     captured, uncaptured = ok.get("captured"), ok.get("uncaptured")
     for field, name in captured.items() if isinstance(captured, dict) else ():
         facts.append(f"{field} is {name}")

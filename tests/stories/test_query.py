@@ -236,7 +236,8 @@ def test_no_secret_comes_back_from_a_table(site: Site) -> None:
         assert SECRET not in text
         assert PASSWORD not in text
         assert "{{kv:" in text
-    site.world.must("query", "shop", "select v, p from leak", "--save", "leak.csv")
+    told = site.world.must("query", "shop", "select v, p from leak", "--save", "leak.csv").err
+    assert f"saved as leak.csv, {(site.world.folder / 'leak.csv').stat().st_size:,} bytes" in told
     saved = (site.world.folder / "leak.csv").read_text()
     assert SECRET not in saved
     assert PASSWORD not in saved
