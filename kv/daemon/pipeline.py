@@ -181,7 +181,7 @@ class Pipeline:
             shown = await self._perform(Errand(caller, look, args, share), None)
             return judged.estimated(estimate(shown.raw))
         except KvError as error:
-            return judged.estimated(f"not to be had ({error.code})")
+            return judged.estimated(f"not to be had ({error.fields.get('why', error.code)})")
 
     def _open(self, errand: Errand, held: ExitStack) -> Ticket[shape.Shown]:
         caller, judged, house = errand.caller, errand.judged, self.house
