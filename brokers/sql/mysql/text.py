@@ -65,7 +65,7 @@ def check_explainable(sql: str) -> None:
 
 def nothing_to_estimate() -> BrokerError:
     """The refusal of an estimate."""
-    return BrokerError("argument", argument="sql", why="kv asks for none: such a server performs parts of it while it plans")
+    return BrokerError("argument", argument="sql", why="kv asks for none: the server would perform parts of it")
 
 
 def _words(items: Sequence[Token]) -> tuple[str, str]:
