@@ -8,7 +8,7 @@
 PYTHON ?= python3
 UV ?= uv
 ARGS ?=
-FUZZED ?= wire format audit settings
+FUZZED ?= wire format audit settings calls
 VENV := .venv
 CLIENTS := .clients
 MORE_CLIENTS := .more-clients

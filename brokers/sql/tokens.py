@@ -76,7 +76,7 @@ LEXERS = {
         ("number", _NUMBER),
         ("param", r"\?[0-9]*|[:@$]\w+"),
         ("word", _WORD),
-        ("mark", _MARKS),
+        ("mark", r"[(){},;.]"),  # a bracket that nothing closes is none, and looking for its end each time is quadratic
         ("operator", r"->>|->|<=|>=|<>|!=|==|\|\||<<|>>|(?!/\*)[-+*/<>=~%&|]"),
     ),
 }

@@ -110,7 +110,7 @@ def _declared(items: Sequence[Token], pairs: Mapping[int, int]) -> Iterator[str]
 
 def _declares(items: Sequence[Token], at: int, pairs: Mapping[int, int]) -> bool:
     """Whether the bracket at `at` may hold columns with their types: behind a function's, with AS or a name between."""
-    if at < 2 or items[at + 1].kind not in {"word", "quoted"}:  # noqa: PLR2004 - a bracket and a word
+    if at not in pairs or at < 2 or items[at + 1].kind not in {"word", "quoted"}:  # noqa: PLR2004 - a bracket and a word
         return False
     before, first = items[at - 1], items[at + 1].word
     if before.word != "AS":

@@ -177,7 +177,7 @@ def _creates(words: Sequence[str], dialect: str) -> Verdict:
     what = _object(words)
     if what in _POWER or _POWER_ANYWHERE.intersection(words):
         return Verdict(Effect.MINT, "it creates something that gives power or runs later", "CREATE")
-    if dialect == "sqlite" and words[1] == "VIRTUAL":
+    if dialect == "sqlite" and words[1:2] == ["VIRTUAL"]:
         return Verdict(Effect.UNKNOWN, "it creates a virtual table, whose module is code", "CREATE")
     if dialect == "mysql" and _OUTSIDE.intersection(words):
         return Verdict(Effect.UNKNOWN, "it creates a table that may lie outside of the database", "CREATE")

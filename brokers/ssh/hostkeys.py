@@ -33,7 +33,7 @@ ALGORITHMS = {
 }
 _POINTS = {"nistp256": 65, "nistp384": 97, "nistp521": 133}  # bytes of an uncompressed point (SEC 1, 2.3.3)
 _ED25519 = 32
-_HASHED = re.compile(r"\|1\|([A-Za-z0-9+/=]{28})\|([A-Za-z0-9+/=]{28})")  # SHA-1 of sshd(8): 20 bytes each
+_HASHED = re.compile(r"\|1\|([A-Za-z0-9+/]{27}=)\|([A-Za-z0-9+/]{27}=)")  # SHA-1 of sshd(8): 20 bytes each
 _SSH_PORT = 22
 
 

@@ -211,7 +211,7 @@ def _profile(name: object, given: object) -> Profile:
         command.check([_HOLE.sub("x", word) for word in form])
     except BrokerError:
         refuse("a profile's argv names a command and holds no control characters")
-    if effect not in _EFFECTS:
+    if not isinstance(effect, str) or effect not in _EFFECTS:
         refuse("a profile's effect is read, write, destroy or mint")
     arguments = _arguments(given.get("arguments", {}))
     holes = list(_holes(form))
@@ -220,7 +220,7 @@ def _profile(name: object, given: object) -> Profile:
     if _HOLE.search(form[0]) or any(len(_HOLE.findall(word)) > 1 for word in form):
         refuse("the command itself is no argument, and a word holds one at most")
     timeout = _timeout(given["timeout"]) if "timeout" in given else 0
-    return Profile(name, (form,), arguments, _EFFECTS[str(effect)], stdin=given.get("stdin") is True, timeout=timeout)
+    return Profile(name, (form,), arguments, _EFFECTS[effect], stdin=given.get("stdin") is True, timeout=timeout)
 
 
 def _timeout(given: object) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fuzz.audits import audit_targets
+from fuzz.calls import call_targets
 from fuzz.settings import settings_targets
 from fuzz.sockets import wire_targets
 from fuzz.vaults import format_targets
@@ -25,4 +26,5 @@ TARGETS: dict[str, Callable[[], list[Target]]] = {
     "format": format_targets,
     "audit": audit_targets,
     "settings": settings_targets,
+    "calls": call_targets,
 }

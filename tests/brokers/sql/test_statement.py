@@ -28,6 +28,19 @@ def refusal(sql: str, dialect: str = "postgres") -> str:
     return str(caught.value.fields["why"])
 
 
+@pytest.mark.parametrize("dialect", ["postgres", "mysql", "sqlite"])
+@pytest.mark.parametrize("sql", ["create", "alter", "drop", "show", "rename", "select f(1) x (", "explain", "with"])
+def test_half_a_statement_is_judged_or_refused(sql: str, dialect: str) -> None:
+    """An end where something is missing is no fault of the reader's."""
+    with contextlib.suppress(BrokerError):
+        assert judged(sql, dialect).effect in Effect
+
+
+def test_a_bracket_without_its_end_is_no_name() -> None:
+    """SQLite's: what nothing closes is refused at the first of them."""
+    assert "not closed" in refusal("select " + "[" * 50, "sqlite")
+
+
 @pytest.mark.parametrize(
     ("sql", "tables"),
     [

@@ -96,6 +96,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         (hashed("[web.test]:2222"), "web.test", 2222, True),
         (hashed("other.test"), "web.test", 22, False),
         ("|1|short|short", "web.test", 22, False),
+        (f"|1|{'A' * 27}=|{'A' * 26}=A", "web.test", 22, False),
         ("@cert-authority web.test", "web.test", 22, False),
         ("@revoked web.test", "web.test", 22, False),
         ("#web.test", "web.test", 22, False),

@@ -271,6 +271,7 @@ def test_other_patterns_are_taken(text: str) -> None:
         {"a": {"argv": ["x", "{y}", "{y}"], "arguments": {"y": "a"}}},
         {"a": {"argv": ["x", "{y}{z}"], "arguments": {"y": "a", "z": "a"}}},
         {"a": {"argv": ["x"], "effect": "release"}},
+        {"a": {"argv": ["x"], "effect": ["read"]}},
         {"a": {"argv": ["x"], "timeout": 0}},
         {"a": {"argv": ["x"], "timeout": 571}},
         {"a": {"argv": ["x"], "timeout": 1.5}},
