@@ -8,6 +8,8 @@ Rules of this file
 - A cell is a JSON fragment, made by the engine that knows its type; NULL is null. What JSON cannot hold exactly
   (numeric, integers beyond 2^53, times, bytes) is a string spelled as the server spells it.
 - Bounds fall between rows, never into a cell: a cut value could be the beginning of a secret that no needle matches.
+- Every row of every engine passes here with its columns: the seam for rules by column (mask, omit). The one that does
+  not is a file of PostgreSQL's own COPY, which a rule would have made of rows, as where COPY takes no statement.
 - A refusal by the server is an answer. Its text is the other side's, and is redacted like a row.
 """
 
