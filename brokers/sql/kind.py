@@ -44,7 +44,7 @@ class ServerKind:
     """
 
     verb = "query"
-    schemes: Mapping[str, tuple[str, ...]] = {DSN: ("secret",), "password": ("secret",)}
+    schemes: Mapping[str, tuple[str, ...]] = {"password": ("secret",), DSN: ("secret",)}
     inspected = True
     members = frozenset(
         {"host", "port", "database", "user", "tls", "ca", "addresses", "insecure_loopback", "functions"}
@@ -168,9 +168,12 @@ def declared(given: bytes) -> tuple[str, dict[str, object]]:
 
 
 def password(connection: Connection, credential: Credential) -> str:
-    """What logs in. Raises `BrokerError("credential")` for a DSN that leads elsewhere than a person declared."""
+    """What logs in. Raises `BrokerError("credential")` for a DSN that leads elsewhere than a person declared.
+
+    A DSN is one under either scheme: who names a stored one beside a host and a user has said nothing of its kind.
+    """
     value = credential["secret"].expose()
-    if connection.scheme == DSN:
+    if connection.scheme == DSN or dsn.looks_like(value):
         found = dsn.parse(value)
         target = connection.target
         wanted = (connection.kind, *(target[key] for key in ("host", "port", "database", "user")))

@@ -72,7 +72,7 @@ def test_mariadb(world: World, tls: bool) -> None:  # noqa: FBT001 - the table's
     """Named by `--host [::1]:PORT`, pinned by `--allow-address`."""
     with Mariadb(tls=tls, names=("::1",), address="::1") as server:
         name = f"my{tls:d}"
-        where = ("--kind", "mysql", "--auth", "password", "--host", f"[::1]:{server.port}")
+        where = ("--kind", "mysql", "--host", f"[::1]:{server.port}")
         whom = ("--database", DATABASE, "--user", USER)
         ca = world.folder / f"{name}.pem"
         server.ca.cert_pem.write_to_path(ca)

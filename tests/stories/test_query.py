@@ -326,6 +326,16 @@ def test_slow_queries_of_one_session_leave_room_for_another(site: Site) -> None:
             each.wait()
 
 
+def test_a_database_is_named_by_options_as_well(site: Site) -> None:
+    """Its secret is the password then, unless it is a DSN."""
+    where = ("--kind", "postgres", "--host", f"127.0.0.1:{site.server.port}", "--admission", "always")
+    whom = ("--user", USER, "--database", DATABASE)
+    site.world.store("plain/PASSWORD", PASSWORD.encode(), "--connection", "plain", *where, *whom)
+    site.world.must("connect", "other", "--secret", "shop/DSN", *where, *whom, proof=True)
+    for name in ("plain", "other"):
+        assert site.world.must("query", name, "select 1", "--json").json["rows"] == [[1]]
+
+
 def test_a_rotated_dsn_leads_nowhere_else(site: Site) -> None:
     """The destination is the connection's; a value with another one is refused before anything is sent."""
     site.world.must(

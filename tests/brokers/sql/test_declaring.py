@@ -210,12 +210,18 @@ def a_connection(value: bytes, scheme: str = "dsn") -> tuple[Connection, Credent
     return Connection("shop", "postgres", target, scheme), Credential({"secret": Secret("shop/DSN", value)})
 
 
-def test_a_dsn_logs_in_where_it_was_declared() -> None:
-    """The password is the DSN's, unescaped."""
-    assert kind.password(*a_connection(DSN)) == "p@ss"
-    assert kind.password(*a_connection(b"p@ss", "password")) == "p@ss"
+@pytest.mark.parametrize("scheme", ["dsn", "password"])
+def test_a_dsn_logs_in_where_it_was_declared(scheme: str) -> None:
+    """The password is the DSN's, unescaped, and no server is given the DSN for one."""
+    assert kind.password(*a_connection(DSN, scheme)) == "p@ss"
 
 
+def test_a_password_is_sent_as_it_is() -> None:
+    """Whatever it looks like, but for a DSN."""
+    assert kind.password(*a_connection(b"p@ss://%40", "password")) == "p@ss://%40"
+
+
+@pytest.mark.parametrize("scheme", ["dsn", "password"])
 @pytest.mark.parametrize(
     "other",
     [
@@ -226,10 +232,10 @@ def test_a_dsn_logs_in_where_it_was_declared() -> None:
         DSN.replace(b"postgresql", b"mysql"),
     ],
 )
-def test_a_dsn_that_leads_elsewhere_logs_in_nowhere(other: bytes) -> None:
+def test_a_dsn_that_leads_elsewhere_logs_in_nowhere(other: bytes, scheme: str) -> None:
     """A destination is a person's word at the connection; a rotated value does not move it."""
     with pytest.raises(BrokerError) as caught:
-        kind.password(*a_connection(other))
+        kind.password(*a_connection(other, scheme))
     assert caught.value.code == "credential"
     assert "evil" not in str(caught.value.fields)
 
