@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from brokers.contract import Connection, Credential
-    from brokers.sql.mysql.pool import Lane, Pool
+    from brokers.sql.lane import SessionLane
+    from brokers.sql.mysql.pool import Pool
 
 T = TypeVar("T")
 KILLING = 5.0  # seconds for a kill: the server's own clock ends the statement anyway
@@ -34,7 +35,13 @@ class Call:
     """One call and the session it holds. It ends by `give_back` or by `abandon`."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - made in one place
-        self, pool: Pool, lane: Lane, login: Login, pins: tuple[str, ...], deadline: float, seconds: float
+        self,
+        pool: Pool,
+        lane: SessionLane[Session],
+        login: Login,
+        pins: tuple[str, ...],
+        deadline: float,
+        seconds: float,
     ) -> None:
         self.lane = lane
         self.seconds = seconds
@@ -75,16 +82,12 @@ class Call:
 
     async def _kept(self) -> Session | None:
         lane = self.lane
-        while True:
-            while lane.idle:
-                session = lane.idle.pop()
-                if session.quiet:
-                    return session
-                session.close()
+        while (session := lane.rested()) is None:
             if len(lane.returning) < _TURNS:
                 return None
             # One is on its way back, and that takes less than a new one.
             await self._timed(asyncio.wait(set(lane.returning), return_when=asyncio.FIRST_COMPLETED))
+        return session
 
     async def _dial(self) -> None:
         loop = asyncio.get_running_loop()

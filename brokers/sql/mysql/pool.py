@@ -1,7 +1,7 @@
 """Sessions kept open, a few for each declared connection, in lanes.
 
 Rules of this file
-- A lane is one target and one password: a changed connection, or a changed secret, never meets an old session.
+- A lane is one target and one secret: a changed connection, or a changed secret, never meets an old session.
 - A session comes back only as new; until it does, its place is taken.
 - An address is dialled that was checked just before.
 """
@@ -9,17 +9,16 @@ Rules of this file
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import TYPE_CHECKING, cast
 
 from brokers.addresses import is_loopback
 from brokers.contract import BrokerError
 from brokers.lanes import Lanes
 from brokers.resolver import resolve
+from brokers.sql.kind import lane_key
+from brokers.sql.lane import SessionLane
 from brokers.sql.mysql.call import KILLING, Call, login_of
 from brokers.sql.mysql.driver import MALFORMED, Error
 from brokers.sql.room import MYSQL
@@ -37,35 +36,13 @@ MAX_LANES = 64  # connections of which sessions are kept; the least recently use
 KEEP_IDLE = 60.0  # seconds: a session costs the server memory, and dialling again some milliseconds
 
 
-@dataclass(slots=True)
-class Lane:
-    """The sessions of one target and password. `calls` hold or wait for a place, `returning` is being made as new."""
-
-    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MYSQL))
-    idle: list[Session] = field(default_factory=list)
-    returning: set[asyncio.Task[None]] = field(default_factory=set)
-    calls: int = 0
-    closed: bool = False
-
-    @property
-    def busy(self) -> bool:
-        """A call holds a place, or waits for one."""
-        return self.calls > 0
-
-    def close(self) -> None:
-        """End what is idle, and keep nothing more."""
-        self.closed = True
-        while self.idle:
-            self.idle.pop().close()
-
-
 class Pool:
     """All sessions. Mutable state: the lanes, the calls at work and the tasks that tidy up after them."""
 
     def __init__(self, resolver: Resolver) -> None:
         self.threads = Threads("kv-mysql")
         self._resolver = resolver
-        self._lanes: Lanes[bytes, Lane] = Lanes()
+        self._lanes: Lanes[bytes, SessionLane[Session]] = Lanes()
         self._calls: set[Call] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._key = secrets.token_bytes(32)  # a lane's name must not let a password be tried
@@ -74,7 +51,7 @@ class Pool:
         """A call that holds a place, and has `seconds` from now. Raises `BrokerError`."""
         login = login_of(connection, credential)
         deadline = asyncio.get_running_loop().time() + seconds
-        lane = self._lane(connection, login)
+        lane = self._lanes.at(lane_key(connection, credential, self._key), _lane, MAX_LANES)
         lane.calls += 1
         try:
             async with asyncio.timeout_at(deadline):
@@ -87,11 +64,6 @@ class Pool:
         call = Call(self, lane, login, tuple(cast("Sequence[str]", connection.target["addresses"])), deadline, seconds)
         self._calls.add(call)
         return call
-
-    def _lane(self, connection: Connection, login: Login) -> Lane:
-        text = json.dumps([connection.name, dict(connection.target), login.password], sort_keys=True)
-        key = blake2b(text.encode("utf-8", "surrogatepass"), key=self._key).digest()
-        return self._lanes.at(key, Lane, MAX_LANES)
 
     async def addresses(self, login: Login, pins: tuple[str, ...]) -> tuple[str, ...]:
         """The checked addresses to dial. Without TLS they are on loopback, whatever the target says."""
@@ -121,7 +93,7 @@ class Pool:
         call.lane.calls -= 1
         call.lane.room.release()
 
-    def kept(self, lane: Lane, session: Session) -> None:
+    def kept(self, lane: SessionLane[Session], session: Session) -> None:
         """Back into its lane, for a while. Called on the loop."""
         if lane.closed:
             session.close()
@@ -131,7 +103,7 @@ class Pool:
         lane.idle.append(session)
         loop.call_later(KEEP_IDLE, self._expire, lane, session, session.idle_since)
 
-    def _expire(self, lane: Lane, session: Session, since: float) -> None:
+    def _expire(self, lane: SessionLane[Session], session: Session, since: float) -> None:
         if session.idle_since == since and session in lane.idle:
             lane.idle.remove(session)
             session.close()
@@ -144,6 +116,10 @@ class Pool:
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=KILLING + 1)
         self.threads.close()
+
+
+def _lane() -> SessionLane[Session]:
+    return SessionLane(asyncio.Semaphore(MYSQL))
 
 
 def _nothing() -> None:

@@ -73,12 +73,7 @@ class Call:
 
     async def _idle(self) -> Session | None:
         lane = self.lane
-        while True:
-            while lane.idle:
-                session = lane.idle.pop()
-                if session.quiet:
-                    return session
-                session.close()
+        while (session := lane.rested()) is None:
             if len(lane.returning) - lane.hoping < _TURNS:
                 return None
             lane.hoping += 1  # one is on its way back, and that takes less than a new one
@@ -86,6 +81,7 @@ class Call:
                 await asyncio.wait(set(lane.returning), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 lane.hoping -= 1
+        return session
 
     async def timed(self, work: Coroutine[None, None, T]) -> T:
         """What `work` returns, within the call's time. A refusal comes as `Refused`, all else as `BrokerError`.

@@ -23,6 +23,7 @@ from brokers.contract import BrokerError
 from brokers.lanes import Lanes
 from brokers.resolver import resolve
 from brokers.sql.kind import lane_key
+from brokers.sql.lane import SessionLane
 from brokers.sql.postgres.call import Call
 from brokers.sql.postgres.faults import Refused
 from brokers.sql.postgres.login import login_of
@@ -44,28 +45,16 @@ _TIDY = 5.0  # seconds for making a session as new, or for stopping it: the serv
 
 
 @dataclass(slots=True)
-class Lane:
-    """The sessions of one connection, and what is known of its types."""
+class Lane(SessionLane[Session]):
+    """The sessions of one connection, and what is known of its types.
+
+    `hoping` wait for what is returning; `timed`: what is idle has a timer.
+    """
 
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POSTGRES))
-    idle: list[Session] = field(default_factory=list)
-    returning: set[asyncio.Task[None]] = field(default_factory=set)
     hoping: int = 0
     timed: bool = False
-    calls: int = 0
-    closed: bool = False
     types: dict[int, tuple[str, int, bytes]] = field(default_factory=dict)
-
-    @property
-    def busy(self) -> bool:
-        """A call holds a place, or waits for one."""
-        return self.calls > 0
-
-    def close(self) -> None:
-        """End what is idle, and keep nothing more."""
-        self.closed = True
-        while self.idle:
-            self.idle.pop().close()
 
 
 class Pool:
