@@ -28,6 +28,7 @@ _DETAILS = 32  # lines: a card that scrolls is approved unread; the longest comm
 WIDTH = 90  # columns where there is no terminal to ask, and at most of the first line: people keep terminals this wide
 _RELEASE = "release"  # a program is given the value: it is asked about by its command, not by a connection
 _INDENT = " " * 6
+_TOLD = frozenset({"unknown", "mint"})  # effects that a person does not see from the call itself
 _KEYS = {"once": "o", "session": "s", "project": "p"}
 
 
@@ -35,8 +36,9 @@ def card(pending: Pending, now: float) -> dict[str, object]:
     """The card as JSON: what the wire, the terminal and a page show alike.
 
     `{id, session, kind, ask, title, effect, connection, secrets, label, project, waits, left, why,
-    details: [[label, text]], reason, scopes, preselected, minutes, bound}`; `waits` and `left` in whole seconds; `kind`
-    is "admission" where that is all the question, else the effect; `ask` the question in one sentence.
+    because, details: [[label, text]], reason, scopes, preselected, minutes, bound}`; `waits` and `left` in whole
+    seconds; `kind` is "admission" where that is all the question, else the effect; `ask` the question in one sentence;
+    `why` it is asked, `because` of what it has that effect.
     """
     plan, decision, caller = pending.plan, pending.decision, pending.caller
     only_admission = decision.admission and not decision.minutes and "session" in decision.scopes
@@ -58,6 +60,7 @@ def card(pending: Pending, now: float) -> dict[str, object]:
         "waits": max(0, int(now - pending.opened)),
         "left": max(0, int(pending.expires - now)),
         "why": clean(decision.why),
+        "because": tidy(plan.because),
         "details": _details(plan.details),
         "reason": tidy(pending.reason).replace('"', "'"),  # or the agent could end the quotation and go on as kv
         "scopes": list(decision.scopes),
@@ -91,6 +94,8 @@ def lines(card: Mapping[str, object], home: str = "", width: int = WIDTH) -> lis
         below = [_text(card, "why"), f"first call:   {title}"]
     else:
         below = [f"{title}        {names}".rstrip()]
+    if card.get("effect") in _TOLD:
+        below.append(f"why: {_text(card, 'because')}")
     below += [f"{label}: {text}" for label, text in _pairs(card)]
     reason = _text(card, "reason").replace('"', "'")
     below.append(f'the agent says: "{reason}"' if reason else "the agent gives no reason")

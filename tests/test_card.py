@@ -63,6 +63,17 @@ def test_an_admission_looks_like_this() -> None:
     assert shown["ask"] == "this session has not used stripe before"
 
 
+@pytest.mark.parametrize(
+    ("effect", "told"),
+    [(Effect.READ, False), (Effect.WRITE, False), (Effect.DESTROY, False), (Effect.MINT, True), (Effect.UNKNOWN, True)],
+)
+def test_what_the_call_itself_does_not_show_is_told(effect: Effect, told: bool) -> None:  # noqa: FBT001
+    """Why kv takes it for what makes a credential, or cannot tell: in one line."""
+    plan = replace(a_plan(effect), because="it calls  nosuch")
+    shown = lines(card(a_pending(plan, preset="strict"), 100.0))
+    assert ("      why: it calls nosuch" in shown) == told
+
+
 @pytest.mark.parametrize("admitted", [True, False])
 @pytest.mark.parametrize("effect", [Effect.DESTROY, Effect.MINT, Effect.UNKNOWN])
 def test_what_cannot_be_undone_is_offered_once_only(effect: Effect, admitted: bool) -> None:  # noqa: FBT001

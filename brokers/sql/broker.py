@@ -82,7 +82,6 @@ class SqlBroker:
         title = f"{self.declared.place(connection.target)} {shown.title(text)}"
         details = [*shown.rows(text), *_named(found.tables), *shown.values(draft.params)]
         details.sort(key=lambda row: row[0] != "caution")
-        details += [("why", because)] if effect is Effect.UNKNOWN else []
         details += [("dry run", "performed, then rolled back")] if draft.dry_run else []
         return Plan(connection, effect, because, title, request, b"", tuple(details), draft.limits)
 

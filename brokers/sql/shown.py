@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _TITLE = 200  # characters of the statement in a card's first line
 # A card has 32 lines of 300 characters; what is beyond is cut out of its middle, so nothing here may come near.
 _ROW, _ROWS = 250, 20  # characters of a row, and such rows
-_VALUES, _VALUE = 5, 120  # rows of parameters, and characters of one
+_VALUES, _VALUE = 6, 120  # rows of parameters, and characters of one
 _COMMENTS = frozenset({"--", "/*"})
 # A vertical tab, a form feed and what Unicode calls the end of a line or a paragraph end no line of SQL.
 _SIGNS = {"\n": "␊", "\r": "␍", "\t": "␉", "\x0b": "␋", "\x0c": "␌", "\x85": "␤", "\u2028": "␤", "\u2029": "␤"}

@@ -134,7 +134,7 @@ def _exec(connection: Connection, draft: Draft) -> Plan:
     details = _details(line, draft.body)
     details += [("folder", cwd)] if cwd else []
     details += [("profile", held.profile)] if held.profile else []
-    details += [*_way(target), ("why", because)]
+    details += _way(target)
     return Plan(
         connection=connection,
         effect=effect,
@@ -205,7 +205,7 @@ def _copy(connection: Connection, draft: Draft) -> Plan:
             "profile": "",
         },
         body=draft.body,
-        details=(*card.whole("path", draft.path), *card.whole("root", root), *_way(target), *file, ("why", because)),
+        details=(*card.whole("path", draft.path), *card.whole("root", root), *_way(target), *file),
         limits=draft.limits,
     )
 

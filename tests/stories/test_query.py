@@ -116,14 +116,14 @@ def test_a_write_in_mode_read_says_what_to_do(site: Site) -> None:
 
 
 def test_what_is_unknown_asks_and_still_only_reads(site: Site) -> None:
-    """A function of the user's own asks, with its name; a yes does not let it write."""
+    """A function of the user's own asks, with its name on the card; a yes does not let it write."""
     site.server.root(
         "CREATE OR REPLACE FUNCTION public.sneak() RETURNS int LANGUAGE sql"
         " AS $$INSERT INTO public.t VALUES (9, 'x'); SELECT 1$$"
     )
     told = site.world.kv("explain", "query", "shop", "select sneak()", "--json").json
     assert (told["verdict"], "sneak" in told["because"]) == ("ask", True)
-    assert "sneak" in dict(told["details"])["why"]
+    assert site.query("select sneak()", "--wait", "0")["card"]["because"] == told["because"]
     assert "read-only" in site.approved("select sneak()")["error"]["message"]
     assert site.query("select count(*) from t where id = 9")["rows"] == [[0]]
 

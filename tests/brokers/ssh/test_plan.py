@@ -43,13 +43,12 @@ def plan(body: bytes = b"", **arguments: object) -> Plan:
 
 
 def test_the_card_shows_the_very_line() -> None:
-    """Quoted as it is sent, with the folder, the profile and the reason."""
+    """Quoted as it is sent, with the folder and the profile."""
     made = plan(argv=["echo", "a b", "; id"])
     assert made.title == "ssh deploy@web.test:22 cd -- /srv/app && exec echo 'a b' '; id'"
     assert made.request["command"] == "cd -- /srv/app && exec echo 'a b' '; id'"
     shown = dict(made.details)
     assert (shown["command"], shown["folder"]) == (made.request["command"], "/srv/app")
-    assert shown["why"] == made.because
     assert dict(plan(argv=["uptime"]).details)["profile"] == "uptime"
 
 
