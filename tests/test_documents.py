@@ -23,7 +23,7 @@ from kv.daemon.requests import VERBS, Needs
 from kv.errors import ERRORS, EXIT_STATUSES
 from kv.hot import HOT, call
 from kv.hot.arguments import GLOBAL
-from kv.registry import AUTH, load
+from kv.registry import AUTH, KINDS, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -306,6 +306,13 @@ def test_readme_has_how_every_auth_scheme_is_written() -> None:
     """The spellings that README gives for `--auth` are those of the schemes."""
     (line,) = (line for line in README.splitlines() if line.startswith("- `--auth` is"))
     assert {f"`{load(AUTH, name)().spelling}`" for name in AUTH} == set(re.findall("`[a-z]+[^` ]*[^`]*`", line))
+
+
+def test_readme_names_what_the_secrets_of_databases_and_servers_are() -> None:
+    """In the order of the kinds, whose first is what a connection has where nothing was said."""
+    (line,) = (line for line in README.splitlines() if line.startswith("- Of databases and servers `--auth`"))
+    served = [load(KINDS, name)().schemes for name in ("mysql", "ssh")]
+    assert re.findall("`([a-z-]+)`", line.partition(":")[2]) == [scheme for schemes in served for scheme in schemes]
 
 
 def test_every_error_that_is_raised_is_listed_with_all_its_blanks() -> None:

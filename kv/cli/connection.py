@@ -47,7 +47,7 @@ def connect(  # noqa: PLR0913 - the options of the verb
       kv connect api --secret API_KEY --host https://api.test --auth header:X-Key
       kv connect stripe --deny 'DELETE /**' --admission always
       kv connect web --root '' --jump ''
-      kv connect shop --secret DB_PASSWORD --kind postgres --host db.test --user app --database shop
+      kv connect shop --function my_total
       kv connect notes --kind sqlite --path notes.db
     """
     secrets = tuple(_full(options, text) for text in secret or ())

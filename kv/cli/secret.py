@@ -57,6 +57,7 @@ def set_(  # noqa: PLR0913 - the options of the verb
       kv set OPENAI_API_KEY
       kv set prod/API_KEY --connection api --host https://api.test --auth bearer
       kv set DATABASE_URL
+      kv set DB_PW --kind mysql --host db.test --user app --database shop
       printf %s "$VALUE" | kv set prod/API_KEY --stdin --passphrase-fd 3
     """
     check_arguments(name, options.extra, stdin=stdin, file=file)

@@ -19,7 +19,7 @@ help. Nothing is performed.
   kv explain stripe POST /v1/refunds -f charge=ch_3Pq
   kv explain query shop 'delete from orders' --mode write
 """
-OPTIONS: Table = {**ssh.OPTIONS, **statement.OPTIONS, **call.OPTIONS, **HELP}
+OPTIONS: Table = {**ssh.COMMAND_OPTIONS, **statement.OPTIONS, **call.OPTIONS, **HELP}
 
 
 _VERBS = {"api": "explain", "query": "explain-query", "ssh": "explain-ssh"}

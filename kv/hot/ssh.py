@@ -13,7 +13,7 @@ import codecs
 import sys
 
 from kv.errors import FAILED, OK, TIMED_OUT, KvError
-from kv.hot.arguments import HELP, Table, parse, usage
+from kv.hot.arguments import HELP, Table, read
 from kv.hot.beneath import read_beneath
 from kv.hot.request import Call, ask, read_input, shared, stated
 from kv.hot.result import show
@@ -45,30 +45,28 @@ its connection declares. LOCAL is a file below this folder.
 """
 _MOST_STATUS = 255
 _LIVE_BYTES = 16 << 20  # of each stream, the most that the keeper lets through: what is live is held by nobody
-_COMMON = shared("keep at most N bytes of each stream (1 MiB)", "hang up after this long (30)")
-OPTIONS: Table = {
+_LONG = "hang up after this long (30)"
+COMMAND_OPTIONS: Table = {
     "--profile": ("profile", "NAME", "a command that the connection names, in place of its words"),
     "-a": ("argument", "NAME=VALUE…", "what fills a place of the profile; repeat for more"),
     "--cwd": ("cwd", "FOLDER", "the folder there to run it in"),
     "--set": ("set", "NAME=VALUE…", "a variable that the connection allows; repeat for more"),
     "--stdin": ("stdin", "TEXT|@FILE|-", "its standard input; @FILE reads a file, - ours"),
-    "--live": ("live", "", "text as it comes, as towards a terminal; else at the end"),
-    **_COMMON,
-    **HELP,
+    "--live": ("live", "", "text as it comes, up to 16 MiB, as towards a terminal; else at the end"),
+    **shared("keep at most N bytes of each stream (1 MiB)", _LONG),
 }
+OPTIONS = {**COMMAND_OPTIONS, **HELP}
 COPY_OPTIONS: Table = {
     "--overwrite": ("overwrite", "", "put a file in the place of one that is there"),
-    **_COMMON,
+    **shared("read at most N bytes of a list (1 MiB)", _LONG),
     **HELP,
 }
 
 
 def main(verb: str, argv: list[str]) -> int:
     """Perform `kv ssh` or `kv ssh-copy`. Raises `KvError`."""
-    options = COPY_OPTIONS if verb == "ssh-copy" else OPTIONS
-    found = parse(argv, options)
-    if found.on("help"):
-        print(usage(_COPY if verb == "ssh-copy" else _SSH, options))
+    options, head = (COPY_OPTIONS, _COPY) if verb == "ssh-copy" else (OPTIONS, _SSH)
+    if (found := read(argv, options, head)) is None:
         return OK
     request = copy(found) if verb == "ssh-copy" else build(found)
     if verb == "ssh" and not found.on("json") and (found.on("live") or sys.stdout.isatty()):
