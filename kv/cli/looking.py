@@ -8,6 +8,7 @@ Rules of this file
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, cast
 
 from kv.cli import tui
@@ -39,7 +40,7 @@ def tell(options: Options, found: dict[str, object]) -> None:
     if warnings and found.get("script"):
         tui.note(f"{found.get('remedy')}:")
         for line in str(found["script"]).splitlines():
-            tui.note(f"    {line}")
+            tui.say(f"    {line}", sys.stderr)  # without our name before it: to be copied
 
 
 def after(keeper: Keeper, options: Options, name: str) -> dict[str, object]:

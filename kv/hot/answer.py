@@ -31,8 +31,9 @@ def show_query(answer: Answer, *, as_json: bool, form: str) -> int:
     elif isinstance(document, dict) and "tables" in document and form != "json":
         from kv.hot.grid import schema_lines
 
-        _write("".join(f"{line}\n" for line in schema_lines(document)))
-        _facts(ok, ["more tables are not shown"] if document.get("truncated") else [])
+        shown = schema_lines(document)
+        _write("".join(f"{line}\n" for line in shown))
+        _facts(ok, ["more tables are not shown" if document.get("truncated") else "" if shown else "no such table"])
     else:
         _write(answer.body.decode("utf-8", "replace") + "\n")
         _facts(ok, [])
@@ -93,7 +94,7 @@ def _facts(ok: dict[str, object], facts: list[str]) -> None:
         facts.append(counted(redactions, "redaction"))
     if ok.get("truncated"):
         facts.append("cut at the size limit")
-    note("   ".join(facts))
+    note("   ".join(filter(None, facts)))
 
 
 def _write(text: str) -> None:

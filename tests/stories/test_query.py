@@ -282,6 +282,8 @@ def test_the_schema_is_told(site: Site) -> None:
     (table,) = told["tables"]
     assert (table["schema"], table["name"], table["primary_key"]) == ("public", "t", ["id"])
     assert "t   (table" in site.world.must("schema", "shop").out
+    none = site.world.must("schema", "shop", "nosuch")
+    assert (none.out, none.err) == ("", "kv: no such table\n")
 
 
 def test_a_client_that_goes_away_takes_its_query_with_it(site: Site) -> None:
