@@ -50,7 +50,7 @@ def private(credential: Credential) -> Private:
     try:
         key = load(held, opening)
     except TypeError:  # cryptography's way to say so, of both kinds of file
-        _refuse("the key has a passphrase and none was given, or the other way round")
+        _refuse("the key has a passphrase and none was given (scheme key-passphrase), or it has none")
     except (ValueError, UnsupportedAlgorithm):
         # An OpenSSH file without its passphrase ends here as well, in a ValueError.
         _refuse("the private key cannot be read, or its passphrase is another")

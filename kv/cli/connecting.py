@@ -33,10 +33,12 @@ def choose(  # noqa: PLR0913 - what is known of the secret and of the wish
         return pinned(keeper, wish, name).declaration(name)
     if (database := dsn(value)) is not None and by_dsn(database["kind"]):
         return _database(keeper, secret, database, chosen, wish)
-    if chosen is not None:
-        return wish.declaration(chosen)
     if wish.options and wish.provider is None and (found := guess(secret, value)) is not None:
         wish = replace(wish, provider=found.provider)
+    if chosen is not None:
+        return wish.declaration(chosen)
+    if wish.options and wish.provider is None:
+        raise KvError("usage", why="no known service is recognised by the name and the value: say --provider")
     if not wish.empty:
         return wish.declaration(beside(secret, wish.provider) if wish.provider else default_name(secret))
     return _recognised(keeper, secret, value, interactive=interactive)

@@ -292,6 +292,12 @@ def test_what_a_service_leaves_open_is_given_in_one_command(world: World) -> Non
     missing = world.kv("set", "other/AWS_SECRET", "--stdin", "--option", "region=eu-central-1", stdin=pair, proof=True)
     assert missing.status != 0
     assert "--option service=" in missing.err
+    world.store(
+        "x/AWS_SECRET", pair, "--connection", "queue", "--option", "service=sqs", "--option", "region=eu-west-1"
+    )
+    assert "https://sqs.eu-west-1.amazonaws.com" in world.must("connections").out
+    odd = world.kv("set", "other/AWS_SECRET", "--stdin", "--option", "service=sqs", stdin=b"no such pair", proof=True)
+    assert (odd.status, "say --provider" in odd.err) == (2, True)
     assert "AWS_SECRET" not in world.must("ls", "--json", "-e", "other").out
     assert "eu-central-1" not in world.must("providers", "aws").out
     assert "--option service=… --option region=…" in world.must("providers", "aws").out
