@@ -68,6 +68,10 @@ class _Host(paramiko.ServerInterface):
         self._round += 1
         return AUTH_SUCCESSFUL if self._round >= len(self.owner.rounds) else self._ask()
 
+    def check_global_request(self, kind: str, msg: paramiko.Message) -> bool:
+        del msg
+        return self._note(f"global {kind}")
+
     def check_channel_request(self, kind: str, chanid: int) -> int:
         del chanid
         self.owner.received.append(f"channel {kind}")

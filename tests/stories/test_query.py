@@ -29,7 +29,8 @@ class Site:
     def __init__(self, world: World, server: Postgres) -> None:
         self.world, self.server = world, server
         self.dsn = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{server.port}/{DATABASE}?sslmode=disable"
-        world.store("shop/DSN", self.dsn.encode(), "--connection", "shop", "--admission", "always")
+        pinned = ("--connection", "shop", "--allow-address", "127.0.0.1", "--admission", "always")
+        world.store("shop/DSN", self.dsn.encode(), *pinned)
         world.store("shop/TOKEN", SECRET.encode(), "--no-connection")
 
     def query(self, *args: str, **options: Any) -> Any:  # noqa: ANN401 - whatever the command printed
@@ -65,12 +66,27 @@ def test_a_query_is_answered_as_documented(site: Site) -> None:
         ("table", "id | name\n---+-----\n 1 | one\n 2 | NULL\n"),
         ("csv", "id,name\n1,one\n2,\n"),
         ("jsonl", '{"id": 1, "name": "one"}\n{"id": 2, "name": null}\n'),
+        ("json", '[\n  {\n    "id": 1,\n    "name": "one"\n  },\n  {\n    "id": 2,\n    "name": null\n  }\n]\n'),
         ("markdown", "| id | name |\n| ---: | --- |\n| 1 | one |\n| 2 | NULL |\n"),
     ],
 )
 def test_rows_are_printed_in_every_form(site: Site, form: str, out: str) -> None:
     """A table for people, and forms for programs."""
     assert site.world.must("query", "shop", "select * from t order by id", "--format", form).out == out
+
+
+def test_a_statement_comes_from_a_file_or_from_standard_input(site: Site) -> None:
+    """As well as from the command line."""
+    (site.world.folder / "report.sql").write_text("select 40 + 2 as found\n")
+    assert site.query("--file", "report.sql")["rows"] == [[42]]
+    assert site.query("-", stdin=b"select 40 + 2 as found")["rows"] == [[42]]
+
+
+def test_a_dsn_is_enough(site: Site) -> None:
+    """It makes its connection by itself."""
+    assert "-> connection database" in site.world.store("DATABASE_URL", site.dsn.encode()).out
+    site.world.must("connect", "database", "--admission", "always", proof=True)
+    assert site.world.must("query", "database", "select 1", "--json").json["rows"] == [[1]]
 
 
 def test_parameters_are_values_and_never_text(site: Site) -> None:
@@ -81,8 +97,10 @@ def test_parameters_are_values_and_never_text(site: Site) -> None:
 
 def test_a_write_waits_with_its_estimate_on_the_card(site: Site) -> None:
     """Effect, tables, the planner's rows and the statement: and then it happens once."""
-    told = site.query("delete from t where id > 100", "--mode", "write", "--reason", "old", "--wait", "0")
-    card = told["card"]
+    args = ("delete from t where id > 100", "--mode", "write", "--reason", "old", "--wait", "0", "--json")
+    ran = site.world.kv("query", "shop", *args)
+    assert ran.status == 4
+    told, card = ran.json, ran.json["card"]
     assert (card["effect"], card["reason"]) == ("destroy", "old")
     details = dict(card["details"])
     assert details["table"] == "t"

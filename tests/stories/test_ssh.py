@@ -29,7 +29,8 @@ class Site:
         self.world, self.server = world, server
         self.key = (server.folder / "user").read_bytes()
         self.where = ("--ssh", f"{server.user}@127.0.0.1:{server.port}", "--host-key", server.host_key)
-        world.store("web/KEY", self.key, "--connection", "web", *self.where, "--admission", "always")
+        key = ("set", "web/KEY", "--file", str(server.folder / "user"), "--connection", "web", *self.where)
+        world.must(*key, "--allow-address", "127.0.0.1", "--admission", "always", proof=True)
 
     def approved(self, *args: str, **options: Any) -> Any:  # noqa: ANN401 - whatever the command printed
         """What `kv ssh …` answers after a person's yes."""

@@ -19,7 +19,7 @@ from ssh_server import call, once, opened
 from ssh_standin import PASSWORD, SEED, StandIn, new_key
 
 from brokers.contract import BrokerError, Credential
-from brokers.ssh import driver
+from brokers.ssh import driver, session
 from brokers.ssh.jump import through
 from brokers.ssh.login import wanted
 
@@ -61,6 +61,22 @@ def test_a_stand_in_behaves_if_it_is_told_to() -> None:
         done = once(server.connection(), server.credential(), argv=["make", "it"])
         assert (done.out, done.err, done.head["exit"]) == (b"out", b"err", 3)
         assert server.received == [PASSWORD, "channel session", "make it"]
+
+
+def test_an_idle_session_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Routers forget who says nothing; and it logs in once for two calls."""
+    monkeypatch.setattr(session, "KEEP_ALIVE", 0.1)
+
+    async def story(server: StandIn) -> None:
+        async with opened() as broker:
+            for _ in range(2):
+                await call(broker, server.connection(), server.credential(), argv=["true"])
+                await asyncio.sleep(1)
+
+    with StandIn(answer=ends()) as server:
+        asyncio.run(story(server))
+        assert "global keepalive@lag.net" in server.received
+        assert server.received.count(PASSWORD) == 1
 
 
 def test_password_and_code_are_each_given_once() -> None:
