@@ -1,4 +1,4 @@
-"""THE PAGE: everything pluggable, by name. A new member is one new file and one line here.
+"""THE PAGE: everything pluggable, by name. A new member is one new file and one line here (a kind of connection: two).
 
 Rules of this file
 - Literal tables, name to "module:attribute"; nothing is imported before it is asked for by name, since a broker
