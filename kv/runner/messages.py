@@ -21,7 +21,6 @@ MAX_HEADER = 32 << 20  # bytes of an order: the kernel takes 6 MiB of arguments 
 MAX_PACKET = 64 << 10
 MAX_VALUE = 1 << 20
 
-_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
 _Cells = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]  # `struct winsize` has 16 bits
 _Flags = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
 _Byte = Annotated[int, msgspec.Meta(ge=0, le=0xFF)]
