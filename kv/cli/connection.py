@@ -96,4 +96,4 @@ def connections(options: Options) -> None:
 def _terms(row: dict[str, object]) -> str:
     names = ", ".join(map(str, cast("list[object]", row.get("secrets") or [])))
     parts = [names, "no admission" if row.get("admission") == "always" else "", str(row.get("preset") or "")]
-    return "  ".join(part for part in parts if part and part != "balanced")
+    return ", ".join(part for part in parts if part and part != "balanced")
