@@ -144,6 +144,8 @@ class Keeper(RuleBasedStateMachine):
         target = waits.get(pending.id)
         if target is not None and scope in target.decision.scopes:
             self.answered.add(target.nonce)
+            if scope == "project" and target.plan.effect is Effect.RELEASE:
+                self.released.add(target.digest)
             if scope == "session":
                 key = (target.caller.session, target.plan.connection.name, target.plan.effect)
                 like = [p for p in waits.values() if (p.caller.session, p.plan.connection.name, p.plan.effect) == key]
