@@ -92,7 +92,7 @@ _ODD = ""  # an operation whose name cannot be read in exactly one way
 _MOST_FIELDS = 4096  # of a form: what `overrides` lets through
 
 
-def judge(connection: Connection, draft: Draft, headers: Mapping[str, str], before: Verdict) -> Verdict:
+def classify(connection: Connection, draft: Draft, headers: Mapping[str, str], before: Verdict) -> Verdict:
     """The effect of a call whose connection signs for AWS; `before` is what method and pack make of it.
 
     Raises `BrokerError("argument")` for a call that names more than one operation.
@@ -114,7 +114,7 @@ def judge(connection: Connection, draft: Draft, headers: Mapping[str, str], befo
 
 
 def operation(connection: Connection, draft: Draft, headers: Mapping[str, str]) -> str:
-    """The operation that a judged call names; "" where it names none, or its connection does not sign for AWS."""
+    """The operation that a call names; "" where it names none, or its connection does not sign for AWS."""
     if connection.scheme != "sigv4" or connection.options.get("service", "") in _NOT_AWS:
         return ""
     actions, elsewhere = _operations(draft, headers)

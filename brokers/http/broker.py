@@ -93,7 +93,7 @@ class HttpBroker:
         effect, because = classify.classify(
             reading.pack, draft.method, draft.segments, draft.query, dict(headers), draft.body
         )
-        effect, because = actions.judge(connection, draft, dict(headers), (effect, because))
+        effect, because = actions.classify(connection, draft, dict(headers), (effect, because))
         captures = capture.of(draft, connection, reading.pack, actions.operation(connection, draft, dict(headers)))
         effect, because = capture.at_least(effect, because, captures)
         return Plan(
