@@ -84,7 +84,7 @@ def check_verb(connection: Connection, args: uses.Use) -> None:
     verb = kind_of(connection.kind).verb
     if verb != args.VERB:
         tool = uses.TOOLS[verb]
-        why = f"'{connection.name}' is of kind {connection.kind}: use kv {tool}, or kv_{tool}"
+        why = f"'{connection.name}' is of kind {connection.kind}: use kv {tool}, kv explain {tool}, or kv_{tool}"
         raise KvError("bad-argument", argument="connection", why=why)
 
 
