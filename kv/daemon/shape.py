@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from kv.redact import Database, Verdict
 
 
-_PORTION = 256 << 10  # bytes that are scanned in one go: two windows of the scrubber, some milliseconds
+_PORTION = 256 << 10  # bytes that are scanned in one go: a window of the scrubber, some milliseconds
 # A value that was escaped twice can leave one backslash before its marker, which would make the JSON around it invalid.
 _HALF_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\(?=\{\{kv:)")
 

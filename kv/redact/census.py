@@ -40,6 +40,7 @@ _DIGITS32 = _UPPER + b"234567"
 _GROUPS64 = 3  # groups of four characters, three bytes: eleven bytes at any alignment hold three whole ones
 _PAIRS16 = 11
 _FEW, _SOON = 16, 3  # rows of base32 in the first eighth of a text: then it pays to ask of all at once
+_FEW_MARKS = 64  # up to which they are looked for one by one: taking each lane out costs a pass over the text
 _RUN32 = 13  # eight bytes, a secret's least length, at any alignment
 
 
@@ -197,6 +198,13 @@ def _runs(row: bytes, plane: int, step: int) -> Iterator[tuple[int, int]]:
     if not row:
         return
     mark = bytes([plane])
+    marks = list(islice(_places(row, mark), _FEW_MARKS + 1))
+    if len(marks) <= _FEW_MARKS:
+        begun: dict[int, int] = {}  # where a row would go on: where it began
+        for at in marks:
+            begun[at + step] = begun.pop(at, at)
+        yield from ((start, end) for end, start in begun.items())
+        return
     marked = re.compile(mark + b"+")
     for phase in range(step):
         lane = row[phase::step]
@@ -205,6 +213,13 @@ def _runs(row: bytes, plane: int, step: int) -> Iterator[tuple[int, int]]:
             end = match.end()
             yield phase + step * start, phase + step * end
             start = lane.find(mark, end)
+
+
+def _places(row: bytes, mark: bytes) -> Iterator[int]:
+    at = row.find(mark)
+    while at >= 0:
+        yield at
+        at = row.find(mark, at + 1)
 
 
 def _repeated(marks: int, times: int, step: int) -> int:

@@ -32,7 +32,7 @@ class Geometry(NamedTuple):
 
     reach: int = 40 * WHOLE
     margin: int = MARGIN
-    window: int = 128 << 10
+    window: int = 256 << 10
     quantum: int = 4 << 10
 
     @property
