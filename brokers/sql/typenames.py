@@ -29,12 +29,12 @@ _BEFORE_TEXT = words(
 )
 # What a bracket behind AS holds instead of columns, where its first word may be a column's name as well.
 _STATEMENT = {"INSERT": "INTO", "MERGE": "INTO", "DELETE": "FROM", "UPDATE": "SET", "VALUES": "("}
-# Those of a fresh PostgreSQL 15, and `=>` and `!=` of its grammar.
+# Those of a fresh PostgreSQL 15, and `=>` of its grammar.
 OPERATORS = words(
     """
     !! !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / < <-> << <<= <<| <= <>
     <@ <^ = > >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ @@@ ^ ^@ | |&> |/ |>> || ||/ ~ ~* ~<=~ ~<~ ~= ~>=~ ~>~
-    ~~ ~~* => !=
+    ~~ ~~* =>
     """
 )
 # Names of types that only the grammar knows, as bare words: in quotes each is a type of somebody's own.
@@ -56,17 +56,21 @@ def named(items: Sequence[Token], pairs: Mapping[int, int]) -> Iterator[str]:
 
 
 def operators(items: Sequence[Token]) -> Iterator[str]:
-    """Its operators, one for each run of their characters: what the signs of a number follow is read first."""
-    return (_operator(token.text) for token in items if token.kind == "operator")
+    """Its operators, by the names under which the server looks for them."""
+    for token in items:
+        if token.kind == "operator":
+            yield from _operators(token.text)
 
 
-def _operator(text: str) -> str:
-    """The operator that PostgreSQL reads first of a run of its characters.
+def _operators(text: str) -> Iterator[str]:
+    """The operators that PostgreSQL reads of a run of their characters.
 
     A `+` or `-` at its end is one of its own unless a character that no sign of arithmetic has is in it
-    (PostgreSQL 15 documentation, section 4.1.3).
+    (PostgreSQL 15 documentation, section 4.1.3): of a number it is the sign, of anything else an operator before it.
     """
-    return text if any(character in "~!@#%^&|`?" for character in text) else _NOT_ENDING.sub("", text)
+    first = text if any(character in "~!@#%^&|`?" for character in text) else _NOT_ENDING.sub("", text)
+    yield "<>" if first == "!=" else first
+    yield from text[len(first) :]
 
 
 def _type_after(items: Sequence[Token], at: int) -> str:

@@ -157,6 +157,11 @@ CREATE FUNCTION public.sneak_in(public.t) RETURNS int LANGUAGE sql AS 'SELECT pu
 CREATE FUNCTION public.of_any(anyelement) RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
 CREATE FUNCTION public.matched(text, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT public.spoil($1) = 1';
 CREATE OPERATOR public.= (leftarg = text, rightarg = int, function = public.matched);
+CREATE OPERATOR public.<> (leftarg = text, rightarg = int, function = public.matched);
+CREATE FUNCTION public.negated(text) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT public.spoil($1)';
+CREATE OPERATOR public.- (rightarg = text, function = public.negated);
+CREATE DOMAIN public.row_of_t AS public.t;
+CREATE FUNCTION public.of_domain(public.row_of_t) RETURNS int LANGUAGE sql AS 'SELECT public.spoil(NULL)';
 """
 
 
@@ -166,8 +171,8 @@ def spoilt(site: Site) -> Iterator[Path]:
     site.server.root(_OWN.format(folder=site.server.folder))
     yield site.server.folder / "spoilt"
     site.server.root(
-        "DROP DOMAIN public.upper, public.lower;"
-        "DROP FUNCTION public.spoil, public.length, public.sneak_in, public.matched, of_any, checked CASCADE"
+        "DROP DOMAIN public.upper, public.lower, public.row_of_t CASCADE;"
+        "DROP FUNCTION spoil, public.length, sneak_in, matched, negated, of_any, checked CASCADE"
     )
 
 
@@ -186,6 +191,10 @@ def spoilt(site: Site) -> Iterator[Path]:
         "select 'x'::text in (1)",
         "select case 'x'::text when 1 then 2 end",
         "explain select 'x'::text = 1",
+        "select 'x'::text != 1",
+        "select 2 *-'x'::text",
+        "select 2 <-name from t",
+        "select t.of_domain from t",
     ],
 )
 def test_a_listed_name_of_somebodys_own_is_not_run_unasked(site: Site, spoilt: Path, sql: str) -> None:
@@ -212,6 +221,22 @@ def test_a_cast_of_the_databases_own_is_not_run_unasked(site: Site) -> None:
             ran = site.world.kv("query", "shop", sql)
             assert (ran.status, "of this database's own" in ran.err) == (8, True), ran.all
         site.world.must("connect", "shop", "--function", "mood_text", proof=True)
+        assert site.query("select v from moods")["rows"] == [["a"]]
+    finally:
+        site.server.root("DROP TABLE moods; DROP TYPE mood CASCADE")
+
+
+def test_a_condition_casts_without_a_word(site: Site) -> None:
+    """What stands for a condition, a number of rows or a column's new value is cast as by an assignment."""
+    site.server.root(
+        "CREATE TYPE mood AS ENUM ('a'); CREATE TABLE moods (v mood); INSERT INTO moods VALUES ('a');"
+        "CREATE FUNCTION is_good(mood) RETURNS bool LANGUAGE sql AS 'SELECT pg_read_file(''/etc/hostname'') IS NULL';"
+        "CREATE CAST (mood AS bool) WITH FUNCTION is_good(mood) AS ASSIGNMENT; GRANT SELECT ON moods TO PUBLIC"
+    )
+    try:
+        ran = site.world.kv("query", "shop", "select 1 from moods where v")
+        assert (ran.status, "of this database's own" in ran.err) == (8, True), ran.all
+        site.world.must("connect", "shop", "--function", "is_good", proof=True)
         assert site.query("select v from moods")["rows"] == [["a"]]
     finally:
         site.server.root("DROP TABLE moods; DROP TYPE mood CASCADE")

@@ -53,25 +53,23 @@ _CONVERTED = (
     "it.typrelid OPERATOR(pg_catalog.=) 0::pg_catalog.oid "
     f"OR it.typname OPERATOR(pg_catalog.=) ANY ({_TYPES}))"
 )
+_ROWS = "typcategory OPERATOR(pg_catalog.=) 'C'::pg_catalog.\"char\""  # of rows, and of a domain over them
 # `x.f` where x is a row: a domain over rows, or over such a domain.
-_OVER_ROWS = (
-    " AND it.typtype OPERATOR(pg_catalog.=) 'd'::pg_catalog.\"char\" AND EXISTS (SELECT FROM pg_catalog.pg_type AS row "
-    "WHERE row.oid OPERATOR(pg_catalog.=) it.typbasetype "
-    "AND row.typtype OPERATOR(pg_catalog.=) ANY ('{c,d}'::pg_catalog.\"char\"[]))"
-)
-# `x.f` calls `f(x)` where x is a row: of its type, of any type, or of as many as there are.
+_OVER_ROWS = f" AND it.typtype OPERATOR(pg_catalog.=) 'd'::pg_catalog.\"char\" AND it.{_ROWS}"
+# `x.f` calls `f(x)` where x is a row: of its type, of a domain over it, of any type, or of as many as there are.
 _OF_A_ROW = (
     " AND (it.provariadic OPERATOR(pg_catalog.<>) 0::pg_catalog.oid OR EXISTS (SELECT FROM pg_catalog.pg_type AS row "
     "WHERE row.oid OPERATOR(pg_catalog.=) it.proargtypes[0] "
-    "AND row.typtype OPERATOR(pg_catalog.=) ANY ('{c,p}'::pg_catalog.\"char\"[])))"
+    f"AND (row.typtype OPERATOR(pg_catalog.=) 'p'::pg_catalog.\"char\" OR row.{_ROWS})))"
 )
 # A cast is a function that no statement names; where a database has one of its own, any call and operator may use it,
-# and one that is implicit whatever reads a table.
+# and whatever reads a table one that takes no word: a UNION casts, and what stands for a condition or a LIMIT is cast
+# as by an assignment.
 _CASTS = (
     "SELECT it.proname AS name FROM pg_catalog.pg_cast AS made JOIN pg_catalog.pg_proc AS it "  # noqa: S608 - as above
     "ON it.oid OPERATOR(pg_catalog.=) made.castfunc "
     f"WHERE it.proname OPERATOR(pg_catalog.<>) ALL ({_LISTED}) AND {_of_its_own('pg_proc')} "
-    "AND (made.castcontext OPERATOR(pg_catalog.=) 'i'::pg_catalog.\"char\" OR pg_catalog.cardinality("
+    "AND (made.castcontext OPERATOR(pg_catalog.<>) 'e'::pg_catalog.\"char\" OR pg_catalog.cardinality("
     f"{_FUNCTIONS} {_AND} {_ATTRIBUTES} {_AND} {_OPERATORS} {_AND} {_TYPES}) OPERATOR(pg_catalog.>) 0)"
 )
 _FOUND = " UNION ALL ".join(

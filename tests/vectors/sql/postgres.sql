@@ -1033,6 +1033,9 @@ select * from json_to_recordset('[{"a": 1}]') as r (a "int")
 -- conversion-to-a-type-in-text: unknown hostile
 select pg_input_is_valid('1', 'order_number')
 
+-- columns-of-a-row-as-types: unknown hostile
+select json_populate_record(o, '{"id": 5}') from orders o
+
 -- conversion-to-a-type-in-text-with-its-error: unknown hostile
 select * from pg_input_error_info('1', 'order_number')
 
