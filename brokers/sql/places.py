@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from brokers.sql.tokens import folded, spelled, words
+from brokers.sql.tokens import CAPITALS, folded, spelled, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ _NO_NAMES = frozenset(
 )
 
 
+_NAMING = words("TABLE ONLY ADD COLUMN ALTER CONSTRAINT EXISTS RENAME TO . ( ,")  # of an ALTER TABLE: a name follows
 _EXPLAIN_OPTIONS = words("ANALYZE ANALYSE FORMAT VERBOSE EXTENDED PARTITIONS QUERY PLAN")
 
 
@@ -40,6 +41,31 @@ class Explained(NamedTuple):
     at: int
     runs: bool
     described: bool = False
+
+
+def engines(items: Sequence[Token]) -> frozenset[str]:
+    """The storage engines that a definition of MySQL's names, in capitals, however each is quoted."""
+    found: set[str] = set()
+    depth = 0
+    for at, token in enumerate(items[:-1]):
+        depth += (token.word == "(") - (token.word == ")")
+        after = items[at + 1]
+        if token.word == "ENGINE" and after.word == "=" and at + 2 < len(items):
+            found.add(items[at + 2].text.strip("'\"").translate(CAPITALS))
+        elif token.word == "ENGINE" and not _is_column(items[at - 1].word, depth):
+            found.add(after.text.strip("'\"").translate(CAPITALS))
+    return frozenset(found)
+
+
+def _is_column(before: str, depth: int) -> bool:
+    """Whether a column's name stands behind `before`, which is at the beginning of a part of the definition."""
+    listed = {"(", "COLUMN", "ADD", "MODIFY", "CHANGE", "DROP", "AFTER", "EXISTS"}
+    return before in listed or (before == "," and depth > 0)
+
+
+def retypes(listed: Sequence[str]) -> bool:
+    """Whether an ALTER of PostgreSQL's gives a column another type: `ALTER name TYPE …`, `name SET DATA TYPE …`."""
+    return "TABLE" in listed[1:3] and any(two == "TYPE" and one not in _NAMING for one, two in pairwise(listed))
 
 
 def follows(listed: Sequence[str], word: str, after: set[str]) -> bool:

@@ -81,7 +81,7 @@ LEXERS = {
     ),
 }
 _NAME = re.compile(r"[a-z_][a-z0-9_$]*")
-_LETTERS = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+CAPITALS = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _SMALL = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
@@ -230,7 +230,7 @@ def _check_next(sql: str, at: int, end: int, kind: str) -> None:
 
 def _token(kind: str, text: str) -> Token:
     if kind == "word":
-        return Token(kind, text, text.translate(_LETTERS))
+        return Token(kind, text, text.translate(CAPITALS))
     if kind in {"mark", "operator"}:
         return Token(kind, text, text)
     if kind == "quoted":

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from brokers.contract import Effect
+from brokers.sql import places
 from brokers.sql.places import QUERIES, draws, follows, inserts
 from brokers.sql.tokens import refuse, words
 
@@ -56,6 +57,10 @@ _OBJECTS = words(
     """
 )
 _OUTSIDE = frozenset({"DIRECTORY", "FEDERATED", "CONNECT", "SPIDER", "S3", "OQGRAPH", "SPHINX", "CONNECTION"})
+# Engines that keep a table's rows in the database's own files: what another does, kv does not know. In memory rows last
+# until the server ends.
+_KEEPING = frozenset({"INNODB", "MYISAM", "ARIA", "ROCKSDB", "ARCHIVE", "CSV"})
+_IN_MEMORY = frozenset({"MEMORY", "HEAP"})
 _LOSING = frozenset({"DROP", "TRUNCATE", "DISCARD", "EXCHANGE"})
 _PLAIN = {
     "TRUNCATE": (Effect.DESTROY, "it empties"),
@@ -150,9 +155,9 @@ def administers(items: Sequence[Token], dialect: str) -> Verdict | None:  # noqa
     word = items[0].word
     words = [token.word for token in items]
     if word == "CREATE":
-        return _creates(words, dialect)
+        return _creates(words, dialect, places.engines(items))
     if word == "ALTER":
-        return _alters(words)
+        return _alters(words, dialect, places.engines(items))
     if word == "DROP":
         return _drops(words)
     if word == "SHOW":
@@ -173,13 +178,13 @@ def _object(words: Sequence[str]) -> str:
     return next((word for word in words[1:12] if word in _POWER or word in _OBJECTS), "")
 
 
-def _creates(words: Sequence[str], dialect: str) -> Verdict:
+def _creates(words: Sequence[str], dialect: str, engines: frozenset[str]) -> Verdict:
     what = _object(words)
     if what in _POWER or _POWER_ANYWHERE.intersection(words):
         return Verdict(Effect.MINT, "it creates something that gives power or runs later", "CREATE")
     if dialect == "sqlite" and words[1:2] == ["VIRTUAL"]:
         return Verdict(Effect.UNKNOWN, "it creates a virtual table, whose module is code", "CREATE")
-    if dialect == "mysql" and _OUTSIDE.intersection(words):
+    if dialect == "mysql" and (_OUTSIDE.intersection(words) or engines - _KEEPING - _IN_MEMORY):
         return Verdict(Effect.UNKNOWN, "it creates a table that may lie outside of the database", "CREATE")
     if words[1:3] == ["OR", "REPLACE"] and what != "VIEW":
         return Verdict(Effect.DESTROY, "it replaces what may be there", "CREATE")
@@ -188,17 +193,28 @@ def _creates(words: Sequence[str], dialect: str) -> Verdict:
     return Verdict(Effect.WRITE, f"it creates a {what.lower()}", "CREATE")
 
 
-def _alters(words: Sequence[str]) -> Verdict:
+def _alters(words: Sequence[str], dialect: str, engines: frozenset[str]) -> Verdict:
     what = _object(words)
     if what in _POWER or _POWER_ANYWHERE.intersection(words) or what == "DATABASE":
         return Verdict(Effect.MINT, "it changes who may do what, or what runs later", "ALTER")
-    if _LOSING.intersection(words):
-        return Verdict(Effect.DESTROY, "it drops a part of a table", "ALTER")
-    if {"TYPE", "USING"}.issubset(words):
-        return Verdict(Effect.DESTROY, "it writes every value of a column anew", "ALTER")
+    if lost := _lost(words, dialect):
+        return Verdict(Effect.DESTROY, lost, "ALTER")
+    if dialect == "mysql" and engines - _KEEPING:
+        return Verdict(Effect.UNKNOWN, "it moves a table to where its rows may be lost", "ALTER")
     if _OUTSIDE.intersection(words) or not what:
         return Verdict(Effect.UNKNOWN, "it changes something that kv does not know", "ALTER")
     return Verdict(Effect.WRITE, f"it changes a {what.lower()}", "ALTER")
+
+
+def _lost(words: Sequence[str], dialect: str) -> str:
+    """How a change of a table's definition loses what is in it; empty where it does not."""
+    if _LOSING.intersection(words):
+        return "it drops a part of a table"
+    if dialect == "postgres" and places.retypes(words):
+        return "it writes every value of a column anew"
+    if dialect == "mysql" and "IGNORE" in words:
+        return "it deletes the rows that do not fit, or parts of them"
+    return ""
 
 
 def _drops(words: Sequence[str]) -> Verdict:

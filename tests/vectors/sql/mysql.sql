@@ -948,6 +948,30 @@ create role admin
 -- alter-add: write
 alter table orders add column paid_at datetime, add index (status)
 
+-- create-connect-quoted: unknown
+create table f (a int) engine 'CONNECT' table_type = dos file_name = '/etc/passwd'
+
+-- create-federated-in-backticks: unknown
+create table f (a int) engine = `federated`
+
+-- create-engine-of-a-partition: unknown
+create table f (a int) partition by range (a) (partition p values less than (5) engine spider)
+
+-- create-engine-in-memory: write
+create table f (engine varchar(10), a int) engine = memory
+
+-- alter-engine: write
+alter table orders engine = InnoDB, add engine varchar(10)
+
+-- alter-engine-that-keeps-nothing: unknown
+alter table orders engine = "blackhole"
+
+-- alter-engine-in-memory: unknown
+alter table orders engine memory
+
+-- alter-ignore: destroy
+alter ignore table orders add unique (customer_id)
+
 -- alter-modify: write
 alter table orders modify note longtext
 

@@ -1244,6 +1244,12 @@ alter table orders rename column note to remark
 -- alter-drop-column: destroy
 alter table orders drop column note
 
+-- alter-type-without-using: destroy
+alter table orders alter column placed_at set data type date
+
+-- alter-a-column-called-type: write
+alter table orders add column type text, alter type set not null
+
 -- alter-owner: mint
 alter table orders owner to postgres
 
