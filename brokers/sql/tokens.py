@@ -156,6 +156,9 @@ def tokens(sql: str, dialect: str) -> Tokens:
             newline = newline or (kind == "space" and ("\n" in text or "\r" in text))
         else:
             _check_next(sql, at, at + len(text), kind)
+            if kind == "word" and dialect == "postgres" and text.lower() != lower(text):
+                # A database of one byte a character folds these as well, by its locale; one of UTF-8 does not.
+                refuse("a name has a capital letter beyond ASCII: put it in double quotes, as the database spells it")
             if newline and found and found[-1].kind == "escaped" and text[0] == "'":
                 # The server reads on with backslashes as escapes, which the second string's own quote does not show.
                 refuse("a string of the E'…' form goes on in another line: write it as one")

@@ -1324,3 +1324,12 @@ SELECT ٣(1)
 
 -- digit-of-another-width: refused hostile
 SELECT ５(1)
+
+-- capital-that-some-databases-fold: refused hostile
+select * from pg_authİd
+
+-- capital-that-some-databases-fold-in-an-attribute: refused hostile
+select o.WÎPE from orders o
+
+-- capital-in-quotes: read harmless
+select id as "Übersicht", name as größe from customers
