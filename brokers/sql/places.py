@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from brokers.sql.tokens import CAPITALS, folded, spelled, words
+from brokers.sql.tokens import CAPITALS, folded, lower, spelled, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -201,6 +201,24 @@ def selects_into(items: Sequence[Token]) -> bool:
 def or_replace(items: Sequence[Token]) -> bool:
     """SQLite's `INSERT OR REPLACE`."""
     return any(one.word == "OR" and two.word == "REPLACE" for one, two in pairwise(items))
+
+
+def commands(items: Sequence[Token]) -> bool:
+    """SQLite's `INSERT INTO name (name) …`, which tells a full-text index what to do, be it to forget everything."""
+    return any(_tells(items, at + 1) for at, token in enumerate(items) if token.word == "INTO" and inserts(items, at))
+
+
+def _tells(items: Sequence[Token], at: int) -> bool:
+    """Whether one of the columns that are listed behind the table named at `at` has the table's name."""
+    while at + 2 < len(items) and items[at + 1].word == ".":
+        at += 2
+    opening = at + (3 if [token.word for token in items[at + 1 : at + 2]] == ["AS"] else 1)
+    close = next((end for end in range(opening, len(items)) if items[end].word == ")"), opening)
+    return any(_bare(column) == _bare(items[at]) for column in items[opening + 1 : close])
+
+
+def _bare(token: Token) -> str:
+    return lower(token.text.strip("'"))  # SQLite takes a string for a name where a name has to stand
 
 
 def merge_deletes(items: Sequence[Token]) -> bool:

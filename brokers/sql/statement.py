@@ -236,6 +236,8 @@ def _doubts(
             yield Effect.UNKNOWN, f"it reads more than rows: {_names(guarded)}"
         if places.changes(items) - facts.writes - {"REPLACE"}:
             yield Effect.UNKNOWN, "a part of it may change rows"
+    if dialect == "sqlite" and places.commands(items):
+        yield Effect.UNKNOWN, "it may be a command to a full-text index, which could forget everything"
     if dialect == "mysql":
         if any(token.word == ":=" for token in items):
             yield Effect.UNKNOWN, "it sets a variable of the session"

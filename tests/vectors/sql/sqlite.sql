@@ -510,7 +510,7 @@ update sqlite_master set sql = 'x' where name = 'orders'
 -- schema-insert: write hostile
 insert into sqlite_schema values ('view', 'v', 'v', 0, 'create view v as select 1')
 
--- full-text-command: write hostile
+-- full-text-command: unknown hostile
 insert into notes (notes) values ('optimize')
 
 -- temp-trigger: refused hostile
@@ -632,6 +632,15 @@ create unique index if not exists i on orders (lower(note)) where note is not nu
 
 -- create-view: write
 create view big as select * from orders where total > 100
+
+-- insert-a-command: unknown
+insert into main.notes("NOTES") values ('delete-all')
+
+-- insert-a-command-by-an-alias: unknown
+insert into 'notes' as n (rowid, notes) values (?1, 'delete')
+
+-- insert-a-text-like-the-table: write
+insert into orders (id, note) values (9, 'orders')
 
 -- alter-add: write
 alter table orders add column paid_at text
