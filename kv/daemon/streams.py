@@ -12,10 +12,12 @@ Rules of this file
 - An end that is none (`cut` in the head: time was up, a signal) may lie within a secret, and no scrubber can know what
   has not come. What it still holds then is dropped, whatever that looks like, and the answer says `truncated`. Else
   whoever chooses the time reads a secret's beginning, and with `tail -n` all of it (the selection oracle).
-- A command that hangs is to be seen all the same: what was said before a silence of two seconds is released, as of a
-  program's output (`kv.runner.pump`). The silence is counted in steps that the loop has seen: a keeper that was stopped
-  for an hour has seen one of them, and what came meanwhile is read before the next. Where somebody listens, the pauses
-  between what is said add up to it: a command that says a line every second would be heard when it has ended.
+- A command that hangs is to be seen all the same: what was said before a silence of two seconds is shown then, whatever
+  comes. The silence is counted in steps that the loop has seen: a keeper that was stopped for an hour has seen one of
+  them, and what came meanwhile is read before the next.
+- Where somebody listens, that goes out in the silence, as of a program's output (`kv.runner.pump`), and the pauses
+  between what is said add up to one: a command that says a line every second would be heard when it has ended. Else it
+  waits for the end, so that a silence takes no secret apart.
 """
 
 from __future__ import annotations
@@ -52,8 +54,9 @@ class Stream:
         self.unfit: KvError | None = None
         self._place, self._room = place, cap
         self._redaction, self._listener = redaction, listener
-        self._scrubber = redaction.stream(place) if listener is None else redaction.presenter(place)
-        self._held = False  # by the scrubber
+        self._scrubber = redaction.stream(place)
+        self._presenter = redaction.presenter(place)  # in its place where somebody listens
+        self._said = 0  # of `came`, before the last silence
 
     @property
     def live(self) -> bool:
@@ -68,16 +71,25 @@ class Stream:
     async def take(self, chunk: bytes | None) -> None:
         """The next bytes; None is a silence."""
         self.came += len(chunk or b"")
-        if not self.full:
-            await self._show(self._scrubber.flush() if chunk is None else self._scrubber.feed(chunk))
-            self._held = chunk is not None
+        if self.full:
+            return
+        if chunk is not None:
+            await self._show(self._presenter.feed(chunk) if self.live else self._scrubber.feed(chunk))
+            return
+        self._said = self.came
+        if self.live:
+            await self._show(self._presenter.flush())
 
     async def end(self, *, cut: bool) -> None:
-        """There is no more. `cut`: what the scrubber still holds may be half of something."""
-        if cut:
-            self.cut = self.cut or self._held
-        elif not self.full:
-            await self._show(self._scrubber.end())
+        """There is no more. `cut`: what was not followed by a silence may be half of something."""
+        if self.full:
+            return
+        if not cut:
+            await self._show(self._presenter.end() if self.live else self._scrubber.end())
+            return
+        if not self.live:
+            await self._show(self._scrubber.cut(self._said))
+        self.cut = self.cut or self._said < self.came
 
     async def _show(self, redacted: bytes) -> None:
         shown = redacted[: self._room]

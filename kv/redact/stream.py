@@ -90,6 +90,10 @@ class Scrubber:
         """Give all that is held: the stream is over."""
         return self.flush()
 
+    def cut(self, at: int) -> bytes:
+        """Give what is held of the stream's first `at` bytes. What came behind them is looked at, and never given."""
+        return self._release(at)
+
     def _release(self, until: int) -> bytes:
         out: list[bytes] = []
         while self._done < until:

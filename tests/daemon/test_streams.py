@@ -26,7 +26,7 @@ BEFORE = b"a line of a log\n" * 4096
 
 
 def _shown(
-    *chunks: bytes,
+    *chunks: bytes | None,
     stderr: bytes = b"",
     most: int = PLENTY,
     ends: BrokerError | None = None,
@@ -35,17 +35,20 @@ def _shown(
 ) -> Shown:
     """What is shown of stdout in these chunks and of `stderr`; both end with `ends`, after a pause if there is one.
 
-    The silence of the pause is told apart from a chunk that only comes later by the loop alone.
+    None among the chunks is a pause as well. The silence of a pause is told apart from a chunk that only comes later by
+    the loop alone.
     """
     needles = Needles()
     needles.add("demo/API", SECRET, bits=200)
     needles.merge()
 
-    async def spoken(*said: bytes) -> AsyncIterator[bytes]:
-        for chunk in said:
-            yield chunk
-        for _ in range(1000 if pause else 0):
-            await asyncio.sleep(0)
+    async def spoken(*said: bytes | None) -> AsyncIterator[bytes]:
+        for chunk in (*said, *([None] if pause else [])):
+            if chunk is not None:
+                yield chunk
+                continue
+            for _ in range(1000):
+                await asyncio.sleep(0)
         if ends is not None:
             raise ends
 
@@ -99,6 +102,16 @@ def test_what_came_before_a_silence_is_shown(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(streams, "_STEP", 0)
     shown = _shown(b"begun\n", pause=True, cut=True, exit=None)
     assert (shown.raw, shown.members["truncated"]) == (b"begun\n", False)
+
+
+@pytest.mark.parametrize("at", [1, 20, len(SECRET) - 1])
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_silence_takes_no_secret_apart(monkeypatch: pytest.MonkeyPatch, at: int, *, cut: bool) -> None:
+    """What is shown at the end is looked at as a whole, wherever the command paused."""
+    monkeypatch.setattr(streams, "_STEP", 0)
+    shown = _shown(BEFORE + SECRET[:at], None, SECRET[at:] + b" ends\n", cut=cut)
+    assert shown.raw == BEFORE + b"{{kv:demo/API}}" + (b"" if cut else b" ends\n")
+    assert shown.members["truncated"] is cut
 
 
 def test_a_silence_is_counted_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
