@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One call's. `folder` is a descriptor, for what is saved; `listener` hears a command's output as it comes."""
+    """One call's. `folder` is a descriptor, for what is saved; `listener` hears what comes, as it comes."""
 
     caller: Caller
     judged: Judged

@@ -1,4 +1,4 @@
-"""Whoever made a call and hears what it says as it comes (`kv ssh` towards a terminal).
+"""Whoever made a call and hears what it says as it comes (`kv ssh` towards a terminal), or how much of it has come.
 
 Rules of this file
 - What is passed on is redacted as it would be at the end; this only says when it goes out.
@@ -11,16 +11,19 @@ Rules of this file
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, cast
 
 from kv.daemon import consequences
-from kv.daemon.uses import Ssh
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kv.daemon.dispatch import Exchange, Say
     from kv.daemon.house import House
+    from kv.daemon.uses import Use
+
+_EVERY = 1.0  # seconds between two words on how much has come
 
 
 class Listener:
@@ -31,6 +34,7 @@ class Listener:
         self._turn = asyncio.Lock()  # both streams speak on one connection
         self._open = True
         self.began = False
+        self._due = 0.0
 
     def begin(self) -> bool:
         """Whether somebody listens as the output begins: then all of it goes this way, and none is kept."""
@@ -45,11 +49,23 @@ class Listener:
 
     async def pass_on(self, stream: str, data: bytes) -> None:
         """Say what is redacted of a stream. Who takes no more of it hears no more."""
+        if data:
+            await self._tell({"event": "output", "stream": stream}, data)
+
+    async def progress(self, size: int) -> None:
+        """Say how many bytes of what is saved have come: of what takes longer than a moment, every now and then."""
+        now = time.monotonic()
+        if self._due and now >= self._due:
+            await self._tell({"event": "progress", "bytes": size})
+        if now >= self._due:
+            self._due = now + _EVERY
+
+    async def _tell(self, header: dict[str, object], data: bytes = b"") -> None:
         async with self._turn:
-            if not data or not self._open or not self._allowed():
+            if not self._open or not self._allowed():
                 return
             try:
-                await self._say({"event": "output", "stream": stream}, data)
+                await self._say(header, data)
             except OSError:  # a TimeoutError too
                 self._open = False
 
@@ -62,8 +78,8 @@ class Listener:
 
 def listener_of(exchange: Exchange, house: House) -> Listener | None:
     """Who listens to the call of this request, if it says that somebody does."""
-    args, caller = exchange.request.args, exchange.caller
-    if not isinstance(args, Ssh) or not args.live:
+    args, caller = cast("Use", exchange.request.args), exchange.caller
+    if not args.live:
         return None
     return Listener(
         exchange.say,

@@ -75,7 +75,7 @@ class Desk:
     aside: Aside
     saved: SavedFile | None = None
     lent: tuple[str, ...] = ()  # names of secrets that came with this very answer
-    listener: Listener | None = None  # who hears a command's output as it comes
+    listener: Listener | None = None  # who hears what comes, as it comes
 
 
 async def show(outcome: Outcome, plan: Plan, args: Use, desk: Desk) -> Shown:
@@ -88,7 +88,7 @@ async def show(outcome: Outcome, plan: Plan, args: Use, desk: Desk) -> Shown:
     is_json = outcome.head.get("form") == "json" or "json" in headers.get("content-type", "")
     raw, form, truncated = b"", "none", False
     if desk.saved is not None:
-        came, unfit = await _save(outcome, redaction, desk.saved)
+        came, unfit = await _save(outcome, redaction, desk.saved, desk.listener)
     else:
         data, came, truncated, unfit = await _read(outcome, redaction, plan, desk.share)
         try:
@@ -204,7 +204,9 @@ async def _read(
     return bytes(out[:cap]), came, len(out) > cap, unfit
 
 
-async def _save(outcome: Outcome, redaction: Redaction, saved: SavedFile) -> tuple[int, KvError | None]:
+async def _save(
+    outcome: Outcome, redaction: Redaction, saved: SavedFile, listener: Listener | None
+) -> tuple[int, KvError | None]:
     """Spool the redacted body; how many bytes came in, and what speaks against keeping it.
 
     What comes in is counted beside what is written, and a failure to write ends the writing and not the reading: when
@@ -229,6 +231,8 @@ async def _save(outcome: Outcome, redaction: Redaction, saved: SavedFile) -> tup
                 break
             data = scrubber.feed(chunk)
             unfit = unfit or write(data)
+            if listener is not None:
+                await listener.progress(came)
         if came > saved.most:
             unfit = too_large(saved.most)
             break

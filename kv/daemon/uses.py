@@ -30,9 +30,17 @@ class Use(Strict, frozen=True):
     save: Annotated[str, msgspec.Meta(max_length=1024)] = ""
     reason: Annotated[str, msgspec.Meta(max_length=2000)] = ""
     wait: Seconds = 180.0
+    live: bool = False  # a command's output as it comes, of what is saved how much has come
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it is a command, which has output."""
+        return False
 
     def arguments(self) -> dict[str, object]:
-        """The members that are the broker's, without the absent ones."""
+        """The members that are the broker's, without the absent ones. Raises `KvError`: there is nothing to hear."""
+        if self.live and not self.save and not self.speaks:
+            raise KvError("bad-argument", argument="live", why="a command, or what is saved, is heard as it comes")
         return {name: value for name in self.GIVEN if (value := getattr(self, name)) is not None}
 
 
@@ -121,18 +129,16 @@ class Ssh(Use, frozen=True):
     env: Annotated[dict[Short, Word], msgspec.Meta(max_length=32)] | None = None
     path: Word | None = None
     overwrite: bool | None = None
-    live: bool = False  # the command's output as it comes
+
+    @property
+    def speaks(self) -> bool:
+        """See `Use.speaks`."""
+        return self.act in {None, "exec"}
 
     def arguments(self) -> dict[str, object]:
-        """As above, with what fills a profile's command.
-
-        Raises `KvError`: a command is not selected or saved, and nothing else is heard as it comes.
-        """
-        command = self.act in {None, "exec"}
-        if command and (self.select or self.save):
+        """As above, with what fills a profile's command. Raises `KvError`: a command is not selected or saved."""
+        if self.speaks and (self.select or self.save):
             argument = "select" if self.select else "save"
             raise KvError("bad-argument", argument=argument, why="a command has no such answer")
-        if self.live and not command:
-            raise KvError("bad-argument", argument="live", why="a command alone is heard as it comes")
         found = super().arguments()
         return found if self.filled is None else {**found, "arguments": self.filled}

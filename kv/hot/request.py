@@ -79,7 +79,20 @@ def ask(verb: str, found: Arguments, call: Call, output: Callable[[str, bytes], 
     `output` is given what a live command says: the stream's name, and bytes.
     """
     vault = vault_path(found.get("vault"))
-    folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if "save" in call.args else None
-    with Client(vault, AGENT) as client:
-        event = announce(vault, quiet=found.get("wait") == "0")
-        return client.ask(verb, call.args, call.body, folder=folder, event=event, output=output)
+    waits = announce(vault, quiet=found.get("wait") == "0")
+    if "save" not in call.args:
+        with Client(vault, AGENT) as client:
+            return client.ask(verb, call.args, call.body, event=waits, output=output)
+    from kv.hot.meter import Meter
+
+    folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with Client(vault, AGENT) as client, Meter() as meter:
+
+        def event(told: dict[str, object]) -> None:
+            if told.get("event") == "progress":
+                meter.show(told.get("bytes"))
+            else:
+                waits(told)
+
+        args = {**call.args, "live": True} if meter.on else call.args
+        return client.ask(verb, args, call.body, folder=folder, event=event)

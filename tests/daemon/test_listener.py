@@ -10,7 +10,7 @@ import pytest
 from nouns import a_plan
 
 from brokers.contract import Limits, Outcome
-from kv.daemon import streams
+from kv.daemon import listener, streams
 from kv.daemon.aside import Aside
 from kv.daemon.holdings import Holdings
 from kv.daemon.listener import Listener
@@ -31,6 +31,7 @@ class Heard:
 
     def __init__(self, *, fails: bool = False) -> None:
         self.said: list[tuple[str, bytes]] = []
+        self.sizes: list[object] = []
         self.guesses = 0
         self.frozen = False
         self.listener = Listener(self._say, allowed=lambda: not self.frozen, guessed=self._guessed)
@@ -40,7 +41,10 @@ class Heard:
         await asyncio.sleep(0)
         if self._fails:
             raise BrokenPipeError
-        self.said.append((str(header["stream"]), body))
+        if header["event"] == "progress":
+            self.sizes.append(header["bytes"])
+        else:
+            self.said.append((str(header["stream"]), body))
 
     def _guessed(self) -> None:
         self.guesses += 1
@@ -133,6 +137,22 @@ def test_nobody_is_spoken_to_after_the_request() -> None:
     shown = run(heard, LINES)
     assert (heard.said, shown.raw) == ([], LINES)
     assert "live" not in shown.members
+
+
+@pytest.mark.parametrize("every", [0.0, 1000.0])
+def test_how_much_has_come_is_said_now_and_then(monkeypatch: pytest.MonkeyPatch, every: float) -> None:
+    """Of what takes no time nothing is said, and nothing once the request is over."""
+    monkeypatch.setattr(listener, "_EVERY", every)
+    heard = Heard()
+
+    async def go() -> None:
+        for size in (10, 20, 30):
+            await heard.listener.progress(size)
+        await heard.listener.close()
+        await heard.listener.progress(40)
+
+    asyncio.run(go())
+    assert heard.sizes == ([] if every else [20, 30])
 
 
 def test_a_silence_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import pty
 import socket
 import subprocess
 import threading
@@ -14,6 +17,7 @@ import postgres_server
 import pytest
 from agent import agent
 from postgres_server import DATABASE, PASSWORD, USER, Postgres
+from wired import Wire
 from world import World
 
 if TYPE_CHECKING:
@@ -284,6 +288,29 @@ def test_no_secret_comes_back_from_a_table(site: Site) -> None:
     saved = (site.world.folder / "leak.csv").read_text()
     assert SECRET not in saved
     assert PASSWORD not in saved
+
+
+def test_a_person_sees_how_much_of_a_file_has_come(site: Site) -> None:
+    """In a line of their terminal that is gone at the end; a pipe has none, and an answer that is not saved neither."""
+    site.world.must("connect", "shop", "--function", "pg_sleep", proof=True)
+    slow = "select repeat('x', 300000), pg_sleep(0.5) from generate_series(1, 6)"
+    argv = site.world.argv("query", "shop", slow, "--save", "slow.csv")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(site.world.folder)
+        os.execvpe(argv[0], argv, site.world.environment)  # noqa: S606 - the story's own command line
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's other end is gone
+        while data := os.read(terminal, 4096):
+            shown += data
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown
+    assert b"MB so far" in shown
+    assert shown.rpartition(b"MB so far")[2].startswith(b"\r\x1b[Kkv: saved as slow.csv")
+    assert "so far" not in site.world.must("query", "shop", slow, "--save", "again.csv").err
+    with Wire(site.world, "agent") as wire:
+        told = wire.ask("query", {"connection": "shop", "sql": "select 1", "live": True})
+    assert "live" in told["error"]["message"]
 
 
 def test_an_error_keeps_its_state_and_loses_names(site: Site) -> None:
