@@ -67,7 +67,7 @@ def test_an_admission_looks_like_this() -> None:
     ("effect", "told"),
     [(Effect.READ, False), (Effect.WRITE, False), (Effect.DESTROY, False), (Effect.MINT, True), (Effect.UNKNOWN, True)],
 )
-def test_what_the_call_itself_does_not_show_is_told(effect: Effect, told: bool) -> None:  # noqa: FBT001
+def test_what_the_call_itself_does_not_show_is_told(effect: Effect, told: bool) -> None:  # noqa: FBT001 - the table's column
     """Why kv takes it for what makes a credential, or cannot tell: in one line."""
     plan = replace(a_plan(effect), because="it calls  nosuch")
     shown = lines(card(a_pending(plan, preset="strict"), 100.0))

@@ -54,8 +54,7 @@ class Stream:
         self.unfit: KvError | None = None
         self._place, self._room = place, cap
         self._redaction, self._listener = redaction, listener
-        self._scrubber = redaction.stream(place)
-        self._presenter = redaction.presenter(place)  # in its place where somebody listens
+        self._scrubber = redaction.stream(place) if listener is None else redaction.presenter(place)
         self._said = 0  # of `came`, before the last silence
 
     @property
@@ -74,22 +73,18 @@ class Stream:
         if self.full:
             return
         if chunk is not None:
-            await self._show(self._presenter.feed(chunk) if self.live else self._scrubber.feed(chunk))
+            await self._show(self._scrubber.feed(chunk))
             return
         self._said = self.came
         if self.live:
-            await self._show(self._presenter.flush())
+            await self._show(self._scrubber.flush())
 
     async def end(self, *, cut: bool) -> None:
         """There is no more. `cut`: what was not followed by a silence may be half of something."""
         if self.full:
             return
-        if not cut:
-            await self._show(self._presenter.end() if self.live else self._scrubber.end())
-            return
-        if not self.live:
-            await self._show(self._scrubber.cut(self._said))
-        self.cut = self.cut or self._said < self.came
+        await self._show(self._scrubber.cut(self._said) if cut else self._scrubber.end())
+        self.cut = self.cut or (cut and self._said < self.came)
 
     async def _show(self, redacted: bytes) -> None:
         shown = redacted[: self._room]
